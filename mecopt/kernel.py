@@ -145,29 +145,28 @@ def occupy(free, lo, hi, finish):
 
 
 @njit(cache=True, inline="always")
-def serve(arrays, service, free, epoch, t, s):
-    """Stage s arrives at time t. Returns (start, finish, lost_at); lost_at is NEVER if it succeeds.
+def serve(free_ptr, down_ptr, down_ns, free, epoch, t, r, service):
+    """A stage with `service` ns arrives at resource r at time t. Returns (start, finish, lost_at); lost_at is NEVER if it succeeds.
 
     A stage lost before it starts has start = NEVER.
     """
-    r = arrays.resource[s]
-    lo, hi = arrays.free_ptr[r], arrays.free_ptr[r + 1]
+    lo, hi = free_ptr[r], free_ptr[r + 1]
     down = NEVER
-    if arrays.down_ptr[r] < arrays.down_ptr[r + 1]:
+    if down_ptr[r] < down_ptr[r + 1]:
         e = epoch[r]
-        while e < arrays.down_ptr[r + 1] and t >= arrays.down_ns[e, 1]:
+        while e < down_ptr[r + 1] and t >= down_ns[e, 1]:
             e += 1
             for i in range(lo, hi):  # whatever was queued or in service is gone
                 free[i] = 0
         epoch[r] = e
-        if e < arrays.down_ptr[r + 1]:
-            down = arrays.down_ns[e, 0]
+        if e < down_ptr[r + 1]:
+            down = down_ns[e, 0]
             if t >= down:
                 return NEVER, NEVER, t
     start = t
     if hi > lo and free[lo] > t:
         start = free[lo]
-    finish = start + service[s]
+    finish = start + service
     if hi > lo:
         occupy(free, lo, hi, finish)
     if finish > down:
@@ -195,9 +194,12 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
     status : (K,) int8, written
         0 finished, 2 dropped, 3 failed (lateness is judged by the caller).
     """
-    n_tasks = len(arrays.release)
-    free = np.zeros(arrays.free_ptr[-1], dtype=np.int64)
-    epoch = arrays.down_ptr[:-1].copy()
+    # Unpacked once: attribute access on the tuple inside the loop costs reference counting.
+    free_ptr, down_ptr, down_ns, release, option_ptr, stage_ptr, resource = arrays[:7]
+    n_pred, pred_ptr, pred, succ_ptr, succ, task_of_stage, slot_ptr = arrays[7:]
+    n_tasks = len(release)
+    free = np.zeros(free_ptr[-1], dtype=np.int64)
+    epoch = down_ptr[:-1].copy()
     heap_t = np.empty(len(arrival) + 1, dtype=np.int64)
     heap_s = np.empty(len(arrival) + 1, dtype=np.int32)
     waiting = np.empty(len(arrival), dtype=np.int32)
@@ -207,10 +209,10 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
     size = 0
     k = 0
     while k < n_tasks or size > 0:
-        if k < n_tasks and (size == 0 or arrays.release[k] <= heap_t[0]):
-            t = arrays.release[k]
+        if k < n_tasks and (size == 0 or release[k] <= heap_t[0]):
+            t = release[k]
             # An arrival already due at this instant comes first: its task has a smaller index.
-            if size == 0 or heap_t[0] > t or arrays.task_of_stage[heap_s[0]] > k:
+            if size == 0 or heap_t[0] > t or task_of_stage[heap_s[0]] > k:
                 c = choice[k]
                 if c < 0:
                     status[k] = DROPPED
@@ -218,21 +220,23 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
                 else:
                     status[k] = ON_TIME
                     completion[k] = 0
-                    o = arrays.option_ptr[k] + c
-                    base = arrays.slot_ptr[k] - arrays.stage_ptr[o]
-                    for s in range(arrays.stage_ptr[o], arrays.stage_ptr[o + 1]):
-                        waiting[base + s] = arrays.n_pred[s]
-                        if arrays.n_pred[s] == 0:
+                    o = option_ptr[k] + c
+                    base = slot_ptr[k] - stage_ptr[o]
+                    for s in range(stage_ptr[o], stage_ptr[o + 1]):
+                        waiting[base + s] = n_pred[s]
+                        if n_pred[s] == 0:
                             size = push(heap_t, heap_s, size, t, s)
                 k += 1
                 continue
         t = heap_t[0]
         s = heap_s[0]
         size = pop(heap_t, heap_s, size)
-        task = arrays.task_of_stage[s]
-        o = arrays.option_ptr[task] + choice[task]
-        base = arrays.slot_ptr[task] - arrays.stage_ptr[o]
-        begin, end, lost_at = serve(arrays, service, free, epoch, t, s)
+        task = task_of_stage[s]
+        o = option_ptr[task] + choice[task]
+        base = slot_ptr[task] - stage_ptr[o]
+        begin, end, lost_at = serve(
+            free_ptr, down_ptr, down_ns, free, epoch, t, resource[s], service[s]
+        )
         arrival[base + s] = t
         start[base + s] = begin
         finish[base + s] = end
@@ -242,14 +246,14 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
             continue
         if end > completion[task]:
             completion[task] = end
-        for i in range(arrays.succ_ptr[s], arrays.succ_ptr[s + 1]):
-            nxt = arrays.succ[i]
+        for i in range(succ_ptr[s], succ_ptr[s + 1]):
+            nxt = succ[i]
             waiting[base + nxt] -= 1
             if waiting[base + nxt] == 0:
                 ready = end
-                if arrays.n_pred[nxt] > 1:
-                    for j in range(arrays.pred_ptr[nxt], arrays.pred_ptr[nxt + 1]):
-                        ready = max(ready, finish[base + arrays.pred[j]])
+                if n_pred[nxt] > 1:
+                    for j in range(pred_ptr[nxt], pred_ptr[nxt + 1]):
+                        ready = max(ready, finish[base + pred[j]])
                 size = push(heap_t, heap_s, size, ready, nxt)
 
 

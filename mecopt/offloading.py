@@ -8,6 +8,7 @@ certificate is exact. Costs are measured in seconds of latency and stored in nan
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mecopt import checks
+from mecopt import checks, files
 from mecopt.kernel import Arrays, kernel_arrays
 
 #: A resource with this capacity never makes anybody wait (a pure delay, or the cloud).
@@ -139,6 +140,18 @@ def _frozen(array: ArrayLike, dtype: Any) -> NDArray[Any]:
     return out
 
 
+def _whole(name: str, array: ArrayLike, dtype: Any) -> NDArray[Any]:
+    """Frozen integer array; refuses fractions, other types and values out of range."""
+    given = np.asarray(array)
+    if given.size == 0:
+        return _frozen(given, dtype)
+    if given.dtype.kind not in "iu":
+        raise ValueError(f"{name}: must hold whole numbers, has dtype {given.dtype}")
+    limits = np.iinfo(dtype)
+    checks.refuse((given < limits.min) | (given > limits.max), name, given, "is out of range")
+    return _frozen(given, dtype)
+
+
 _INT64 = (
     "down_ns release_ns deadline_ns drop_cost_ns fixed_cost_ns service_ns believed_ns".split()
 )
@@ -218,9 +231,9 @@ class OffloadingInstance:
 
     def __post_init__(self) -> None:
         for name in _INT64:
-            object.__setattr__(self, name, _frozen(getattr(self, name), np.int64))
+            object.__setattr__(self, name, _whole(name, getattr(self, name), np.int64))
         for name in _INT32.split():
-            object.__setattr__(self, name, _frozen(getattr(self, name), np.int32))
+            object.__setattr__(self, name, _whole(name, getattr(self, name), np.int32))
         object.__setattr__(self, "down_ns", _frozen(self.down_ns.reshape(-1, 2), np.int64))
         weight = np.asarray(self.latency_weight, dtype=np.float64)
         checks.refuse(~np.isfinite(weight) | (weight < 0), "latency_weight", weight, "must be >= 0")
@@ -381,3 +394,43 @@ class OffloadingInstance:
             task_names=tuple(named),
             meta=dict(meta or {}),
         )
+
+    # ---------------------------------------------------------------- files
+    def to_document(self) -> dict[str, Any]:
+        """JSON-able fields of the file format (docs/files.md), with the content hash."""
+        body: dict[str, Any] = {"content_hash": self.content_hash}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            body[f.name] = value.tolist() if isinstance(value, np.ndarray) else value
+        body["meta"] = dict(self.meta)
+        return body
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any], where: str = "instance") -> OffloadingInstance:
+        """Inverse of `to_document`.
+
+        Raises
+        ------
+        ValueError
+            Missing or malformed fields, or a content hash that does not match the content.
+        """
+        names = [f.name for f in fields(cls)]
+        missing = [name for name in names if name not in body]
+        if missing:
+            raise ValueError(f"{where}: field {missing[0]!r} is missing")
+        try:
+            instance = cls(**{name: body[name] for name in names})
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"{where}: malformed field ({error})") from None
+        if body.get("content_hash") != instance.content_hash:
+            raise ValueError(f"{where}: content_hash does not match the content")
+        return instance
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the instance to one JSON file (``.gz`` compresses it)."""
+        files.write_document(path, files.INSTANCE_SCHEMA, self.to_document())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> OffloadingInstance:
+        """Read an instance file; raises ValueError or FileNotFoundError naming the file."""
+        return cls.from_document(files.read_document(path, files.INSTANCE_SCHEMA), str(path))

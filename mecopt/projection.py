@@ -27,7 +27,10 @@ def advance(arrays, service, choice, until, state, slots, status, completion):
         task = arrays.task_of_stage[s]
         o = arrays.option_ptr[task] + choice[task]
         base = arrays.slot_ptr[task] - arrays.stage_ptr[o]
-        begin, end, lost_at = serve(arrays, service, free, epoch, t, s)
+        r = arrays.resource[s]
+        begin, end, lost_at = serve(
+            arrays.free_ptr, arrays.down_ptr, arrays.down_ns, free, epoch, t, r, service[s]
+        )
         arrival[base + s] = t
         start[base + s] = begin
         finish[base + s] = end

@@ -102,8 +102,8 @@ def generate(
     p = parameters(preset, **changes)
     if seed < 0:
         raise ValueError(f"seed = {seed} must be >= 0")
-    server_rng = np.random.default_rng([seed, 0])
-    rng = np.random.default_rng([seed, 1] if task_seed is None else [seed, 2, task_seed])
+    server_rng = np.random.default_rng([0, seed])
+    rng = np.random.default_rng([1, seed] if task_seed is None else [2, seed, task_seed])
     ghz = server_rng.uniform(*p.server_ghz, size=p.servers)
     arrives = rng.random((p.slots, p.users)) < p.arrival_probability
     arrives[0, 0] |= not arrives.any()

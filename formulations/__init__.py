@@ -1,0 +1,1 @@
+"""What is optimal: exact models, certified bounds, and the schedules that meet them."""

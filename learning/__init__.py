@@ -1,0 +1,1 @@
+"""What can be learned: policies and their training (the `learning` extra)."""

@@ -1,0 +1,1 @@
+"""What a market does: auctions and their audit."""

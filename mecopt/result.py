@@ -1,0 +1,138 @@
+"""What a solve returns: a schedule, the interval it proves, and why it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mecopt.offloading import OffloadingInstance
+    from mecopt.schedule import Schedule
+
+
+class Termination(StrEnum):
+    """Why a solve stopped, apart from the numbers."""
+
+    OPTIMAL = "optimal"  # the gap is within the tolerance that was asked for
+    TIME_LIMIT = "time-limit"  # an incumbent and a bound, gap still open
+    TIME_LIMIT_NO_INCUMBENT = "time-limit-no-incumbent"
+    STALLED = "stalled"  # the method has nothing left to try; gap still open
+    INFEASIBLE = "infeasible"  # proven: no decision meets the deadlines that must be met
+
+
+class BoundKind(StrEnum):
+    """How far a bound may be trusted."""
+
+    CERTIFIED = "certified"  # follows from prices or replays that `mecopt verify` can recompute
+    SOLVER_CLAIMED = "solver-claimed"  # a MILP solver's own word
+
+
+def relative_gap(objective: float, bound: float) -> float:
+    """(objective - bound) / max(|bound|, 1e-9); infinite without an incumbent."""
+    if not np.isfinite(objective):
+        return float("inf")
+    return (objective - bound) / max(abs(bound), 1e-9)
+
+
+@dataclass(frozen=True, eq=False)
+class Prices:
+    """Dual prices of shared resource time: cost in s per second of one server.
+
+    Resource r has buckets ``row_ptr[r]:row_ptr[r + 1]`` of `bucket_ns` each, starting at time 0;
+    a resource without rows, and time after the last bucket, is free.
+    """
+
+    resource_names: tuple[str, ...]
+    bucket_ns: int
+    row_ptr: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def table(self) -> pd.DataFrame:
+        """One row per bucket with a positive price: resource, start_s, end_s, price."""
+        row = np.flatnonzero(self.value > 0)
+        r = np.searchsorted(self.row_ptr, row, side="right") - 1
+        start = (row - self.row_ptr[r]) * self.bucket_ns * 1e-9
+        return pd.DataFrame(
+            {
+                "resource": [self.resource_names[i] for i in r],
+                "start_s": start,
+                "end_s": start + self.bucket_ns * 1e-9,
+                "price": self.value[row],
+            }
+        )
+
+    def mean_by_resource(self) -> NDArray[np.float64]:
+        """(R,) mean price over each resource's horizon (0 without rows)."""
+        total = np.add.reduceat(np.append(self.value, 0.0), self.row_ptr[:-1])
+        count = np.diff(self.row_ptr)
+        return np.where(count > 0, total, 0.0) / np.maximum(count, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Outcome of `solve`.
+
+    Parameters
+    ----------
+    instance : OffloadingInstance
+    schedule : Schedule or None
+        The incumbent, replayed by the core; None without one.
+    bound : float
+        Proven lower bound on the sum of costs, s (infinite when infeasible).
+    bound_kind : BoundKind
+    termination : Termination
+    method : str
+    parameters : mapping
+        What the solve was asked for.
+    seconds : float
+        Wall time without compilation.
+    prices : Prices or None
+        Dual prices of server time, from methods that have them.
+    proof : object or None
+        What `mecopt.certificate` needs to write a certificate; None when the bound is a claim.
+    progress : DataFrame
+        Columns seconds, bound, objective.
+    details : mapping
+        Counters of the method (nodes, iterations, ...).
+    """
+
+    instance: OffloadingInstance
+    schedule: Schedule | None
+    bound: float
+    bound_kind: BoundKind
+    termination: Termination
+    method: str
+    parameters: Mapping[str, Any]
+    seconds: float
+    prices: Prices | None = None
+    proof: Any = None
+    progress: pd.DataFrame = field(default_factory=pd.DataFrame)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def objective(self) -> float:
+        """Sum of costs of the incumbent's replay, s; infinite without one."""
+        return float("inf") if self.schedule is None else self.schedule.objective
+
+    @property
+    def gap(self) -> float:
+        """Relative gap (see `relative_gap`)."""
+        return relative_gap(self.objective, self.bound)
+
+    def summary(self) -> str:
+        """A few lines a person can read."""
+        n = self.instance.n_tasks
+        lines = [
+            f"{self.method}: {self.termination} after {self.seconds:.2f} s",
+            f"  objective {self.objective:.9g} s over {n} tasks ({self.objective / n:.6g} s each)",
+            f"  bound     {self.bound:.9g} s ({self.bound_kind})",
+            f"  gap       {100 * self.gap:.4g} %"
+            + (f"  (absolute {self.objective - self.bound:.3g} s)" if self.bound <= 0 else ""),
+        ]
+        return "\n".join(lines)
