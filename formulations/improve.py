@@ -29,7 +29,7 @@ class Improver:
     def __init__(self, instance: OffloadingInstance, seed: int) -> None:
         self.instance = instance
         self.choice = np.full(instance.n_tasks, -1, dtype=np.int64)
-        self.objective = replay(instance, self.choice).objective
+        self.objective, self._score = self._evaluate(self.choice)
         self._rng = np.random.default_rng(seed)
         plain = instance.is_chain and not len(instance.down_ns)
         self._search = Search(instance) if plain else None
@@ -37,11 +37,16 @@ class Improver:
 
     def offer(self, choice: NDArray[np.int64]) -> bool:
         """Replay a choice (local option indices); keep it when it is better."""
-        objective = replay(self.instance, choice).objective
-        if objective < self.objective:
-            self.choice, self.objective = choice.copy(), objective
+        objective, score = self._evaluate(choice)
+        if score < self._score:
+            self.choice, self.objective, self._score = choice.copy(), objective, score
             return True
         return False
+
+    def _evaluate(self, choice: NDArray[np.int64]) -> tuple[float, float]:
+        """Objective, and a finite score that counts forbidden drops as 10^6 s each."""
+        cost = replay(self.instance, choice).cost_s
+        return float(cost.sum()), float(np.minimum(cost, 1e6).sum())
 
     def restrict(self, keep: NDArray[np.bool_]) -> None:
         """Search only among the kept options, (O + K,) flags as in `search.candidates`."""
