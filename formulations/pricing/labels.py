@@ -529,3 +529,44 @@ def occupy_rows(usage, row, stride, shift, start, service):
         usage[row + b] += edge - t
         t = edge
         b += 1
+
+
+@njit(cache=True)
+def plan_rows(blocks, choice, start, loose_start):
+    """Rows, time used (ns) and task of every bucket the chosen plans touch."""
+    stride, shift = blocks.stride, blocks.shift
+    chain_ptr, chain_row, chain_service = blocks.chain_ptr, blocks.chain_row, blocks.chain_service
+    loose_ptr, loose_row, loose_service = blocks.loose_ptr, blocks.loose_row, blocks.loose_service
+    count = 0
+    for o in choice:
+        if o >= 0:
+            for i in range(chain_ptr[o], chain_ptr[o + 1]):
+                count += (chain_service[i] >> shift) + 2
+            for i in range(loose_ptr[o], loose_ptr[o + 1]):
+                count += (loose_service[i] >> shift) + 2
+    row = np.empty(count, dtype=np.int64)
+    amount = np.empty(count)
+    task = np.empty(count, dtype=np.int64)
+    n = 0
+    for k in range(len(choice)):
+        o = choice[k]
+        if o < 0:
+            continue
+        chain = chain_ptr[o + 1] - chain_ptr[o]
+        for j in range(chain + loose_ptr[o + 1] - loose_ptr[o]):
+            if j < chain:
+                i = chain_ptr[o] + j
+                base, t, end = chain_row[i], start[i], start[i] + chain_service[i]
+            else:
+                i = loose_ptr[o] + j - chain
+                base, t, end = loose_row[i], loose_start[i], loose_start[i] + loose_service[i]
+            b = t >> shift
+            while t < end and b < stride - 1:
+                edge = min(end, (b + 1) << shift)
+                row[n] = base + b
+                amount[n] = edge - t
+                task[n] = k
+                n += 1
+                t = edge
+                b += 1
+    return row[:n], amount[:n], task[:n]

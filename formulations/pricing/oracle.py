@@ -15,7 +15,7 @@ from formulations.pricing.blocks import (
     horizon_ns,
     private_resources,
 )
-from formulations.pricing.labels import Branch, price_all, scratch_for
+from formulations.pricing.labels import Branch, plan_rows, price_all, scratch_for
 from mecopt.offloading import INFINITE_NS, OffloadingInstance
 from mecopt.result import Prices
 
@@ -81,6 +81,20 @@ class Oracle:
             bigger = np.empty(4 * len(self._scratch.table))
             self._scratch = self._scratch._replace(table=bigger)
         return Priced(out, usage, self._hint.copy())
+
+    def plan_usage(self, priced: Priced) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Rows and time used (ns) by the plan of each block; call right after `price`."""
+        owner = self.instance.owner
+        row, amount, task = plan_rows(
+            self.blocks, priced.choice, self._scratch.start, self._scratch.loose_start
+        )
+        out = []
+        block = owner[task]
+        for u in range(self.n_blocks):
+            mine = block == u
+            rows, where = np.unique(row[mine], return_inverse=True)
+            out.append((rows, np.bincount(where, weights=amount[mine], minlength=len(rows))))
+        return out
 
     def dual_value(self, prices: NDArray[np.float64], priced: Priced) -> float:
         """Lagrangian value in ns: a lower bound on the cost of every schedule of the branch."""
