@@ -69,12 +69,15 @@ def main(quick: bool) -> None:
     seeds = range(2 if quick else 10)
     rows: list[dict[str, Any]] = []
 
-    def run(suite: str, preset: str, seed: int, x: OffloadingInstance, gap: float, t: float) -> None:
-        row = {"suite": suite, "preset": preset, "seed": seed, **measure(x, gap, t)}
+    def run(
+        suite: str, preset: str, seed: int, x: OffloadingInstance, gap: float, limit: float
+    ) -> None:
+        row = {"suite": suite, "preset": preset, "seed": seed, **measure(x, gap, limit)}
         rows.append(row)
         print(
-            f"{suite:9s} {preset:18s} {seed:3d} {row['tasks']:4d} tasks  gap {100 * row['gap']:.5f} %"
-            f"  {row['seconds']:.2f} s  verify {row['verify_seconds']:.2f} s  {row['termination']}",
+            f"{suite:9s} {preset:18s} {seed:3d} {row['tasks']:4d} tasks"
+            f"  gap {100 * row['gap']:.5f} %  {row['seconds']:.2f} s"
+            f"  verify {row['verify_seconds']:.2f} s  {row['termination']}",
             flush=True,
         )
 

@@ -1,11 +1,13 @@
 """Tune the priced rule on tuning seeds; prints the table of `mecopt/policies/tuned.py`.
 
     python -m benchmarks.tune_priced [--settings paper,busy,...,azure-conv,...]
+    python -m benchmarks.tune_priced --duals [--settings paper,busy,...]
 
 Objective: mean cost over the tuning instances. Log-uniform random points are ranked on a few
 instances, the best of them on all, and the winner is improved by coordinate search. Tuning seeds
 are 1000:1030 (COMLLM) and 1000:1003 (traces: other sites, users and resampled requests), disjoint
-from every test seed.
+from every test seed. With ``--duals`` nothing is searched: prices are the mean duals of the plan
+decomposition of tuning instances 1000:1005, solved with one owner per task.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from formulations.plans import solve_plans
 from mecopt.offloading import OffloadingInstance
-from mecopt.policies.priced import Priced
+from mecopt.policies.priced import Priced, Solved, mean_price_by_kind, one_owner_per_task
 from mecopt.scenarios import comllm, traces
 from mecopt.simulate import rollout
 
 TUNING_SEEDS = range(1000, 1030)
+DUAL_SEEDS, DUAL_SECONDS = range(1000, 1005), 5.0
 TRACE_SEEDS = range(1000, 1003)
 TRACES = ("azure-conv", "azure-code", "mooncake-conversation")
 TRACE_WINDOW_S = (0.0, 900.0)
@@ -99,10 +103,29 @@ def tune(setting: str) -> tuple[Point, float, float]:
     return best, mean_cost(best, instances), unpriced
 
 
+def duals(preset: str) -> dict[str, float]:
+    """Mean duals per kind over the tuning instances of a preset."""
+    solved = []
+    for seed in DUAL_SEEDS:
+        x = one_owner_per_task(comllm.generate(preset, seed))
+        prices = solve_plans(x, gap=1e-3, time_limit=DUAL_SECONDS).prices
+        assert prices is not None
+        solved.append(Solved(x, prices))
+    return mean_price_by_kind(solved)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--settings", default=",".join([*comllm.PRESETS, *TRACES]))
-    for setting in parser.parse_args().settings.split(","):
+    parser.add_argument("--settings")
+    parser.add_argument("--duals", action="store_true")
+    arguments = parser.parse_args()
+    everything = [*comllm.PRESETS, *(() if arguments.duals else TRACES)]
+    for setting in arguments.settings.split(",") if arguments.settings else everything:
+        if arguments.duals:
+            found = duals(setting)
+            price = ", ".join(f'"{k}": {found[k]:.3g}' for k in KINDS)
+            print(f'    "{setting}": {{{price}}},', flush=True)
+            continue
         best, value, unpriced = tune(setting)
         price = ", ".join(f'"{k}": {v:g}' for k, v in zip(KINDS, best[:-1], strict=True))
         print(

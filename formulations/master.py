@@ -19,18 +19,27 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Generic, Protocol
 
 import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.pricing.oracle import Oracle, Priced
-from formulations.pricing.labels import Branch
+from formulations.ascent import DualOracle, E
+
+
+class PlanOracle(DualOracle[E], Protocol[E]):
+    """A dual oracle that can tell the plans apart. Units make the LP's numbers of order one."""
+
+    cost_unit: float  # family cost units per LP cost unit
+    row_unit: float  # family usage units per LP usage unit
+
+    def plan_usage(self, priced: E) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Polished:
-    """Best prices (rows,), their Lagrangian value, the master's value (both ns), LP solves."""
+    """Best prices (rows,), their Lagrangian value, the master's value, and the LP solves."""
 
     prices: NDArray[np.float64]
     value: float
@@ -40,7 +49,7 @@ class Polished:
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """One plan of one block: cost in s, and the share of each bucket it uses."""
+    """One plan of one block: cost and usage per row, in LP units."""
 
     block: int
     cost: float
@@ -48,37 +57,39 @@ class _Column:
     share: NDArray[np.float64]
 
 
-class _Master:
+class _Master(Generic[E]):
     """The restricted master over a growing set of plans."""
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, oracle: PlanOracle[E]) -> None:
         self.oracle = oracle
-        self.width = float(1 << oracle.shift)
+        self.n_rows = len(oracle.capacity)
+        self.n_blocks = 0
         self.columns: list[_Column] = []
         self._known: set[tuple[int, bytes, bytes]] = set()
 
-    def add(self, prices: NDArray[np.float64], priced: Priced) -> int:
+    def add(self, prices: NDArray[np.float64], priced: E) -> int:
         """Take the plans of an evaluation in; returns how many were new."""
         new = 0
-        for b, (rows, time_used) in enumerate(self.oracle.plan_usage(priced)):
+        self.n_blocks = len(priced.value)
+        for b, (rows, usage) in enumerate(self.oracle.plan_usage(priced)):
             if not np.isfinite(priced.value[b]):
                 continue
-            key = (b, rows.tobytes(), time_used.tobytes())
+            key = (b, rows.tobytes(), usage.tobytes())
             if key in self._known:
                 continue
             self._known.add(key)
-            cost = (priced.value[b] - prices[rows] @ time_used) * 1e-9
-            self.columns.append(_Column(b, cost, rows, time_used / self.width))
+            cost = (priced.value[b] - prices[rows] @ usage) / self.oracle.cost_unit
+            self.columns.append(_Column(b, cost, rows, usage / self.oracle.row_unit))
             new += 1
         return new
 
     def solve(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[float, NDArray]:
-        """Master value (s, including the box's terms) and prices (rows,), within [low, high]."""
+        """Master value in LP units, and prices (rows,) within [low, high]."""
         used = np.unique(np.concatenate([c.rows for c in self.columns] + [np.flatnonzero(high)]))
         used = used[high[used] > 0]
-        at = np.full(self.oracle.n_rows, -1, dtype=np.int64)
+        at = np.full(self.n_rows, -1, dtype=np.int64)
         at[used] = np.arange(len(used))
-        n, m, blocks = len(self.columns), len(used), self.oracle.n_blocks
+        n, m, blocks = len(self.columns), len(used), self.n_blocks
         # Rows: capacity then convexity. Columns: plans, then u (over capacity), then v.
         starts, index, value = [0], [], []
         for c in self.columns:
@@ -89,7 +100,7 @@ class _Master:
         side = np.arange(m)
         index += [side, side]
         value += [-np.ones(m), np.ones(m)]
-        unit = self.width * 1e-9
+        unit = self.oracle.row_unit / self.oracle.cost_unit
         lp = highspy.HighsLp()
         lp.num_col_, lp.num_row_ = n + 2 * m, m + blocks
         lp.col_cost_ = np.concatenate(
@@ -97,7 +108,7 @@ class _Master:
         )
         lp.col_lower_ = np.zeros(n + 2 * m)
         lp.col_upper_ = np.full(n + 2 * m, highspy.kHighsInf)
-        share = self.oracle.capacity[used] / self.width
+        share = self.oracle.capacity[used] / self.oracle.row_unit
         lp.row_lower_ = np.concatenate([np.full(m, -highspy.kHighsInf), np.ones(blocks)])
         lp.row_upper_ = np.concatenate([share, np.ones(blocks)])
         lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
@@ -110,15 +121,14 @@ class _Master:
         solver.setOptionValue("threads", 1)
         solver.passModel(lp)
         solver.run()
-        prices = np.zeros(self.oracle.n_rows)
+        prices = np.zeros(self.n_rows)
         duals = -np.asarray(solver.getSolution().row_dual[:m]) / unit
         prices[used] = np.clip(duals, low[used], high[used])
         return solver.getInfo().objective_function_value, prices
 
 
 def polish(
-    oracle: Oracle,
-    branch: Branch,
+    oracle: PlanOracle[E],
     prices: NDArray[np.float64],
     *,
     rounds: int = 100,
@@ -129,9 +139,7 @@ def polish(
 
     Parameters
     ----------
-    oracle : Oracle
-    branch : Branch
-        What is allowed.
+    oracle : PlanOracle
     prices : (rows,) float64
         Where to start, for instance from `formulations.ascent.ascend`.
     rounds : int
@@ -143,7 +151,7 @@ def polish(
     """
     master = _Master(oracle)
     best = prices.copy()
-    priced = oracle.price(best, branch)
+    priced = oracle.price(best)
     value = oracle.dual_value(best, priced)
     master.add(best, priced)
     radius, upper, done = 0.05, np.inf, 0
@@ -153,9 +161,9 @@ def polish(
         done += 1
         low = np.where(active, np.maximum(best - radius, 0.0), 0.0)
         high = np.where(active, best + radius, 0.0)
-        upper_s, trial = master.solve(low, high)
-        upper = upper_s * 1e9
-        evaluated = oracle.price(trial, branch)
+        upper, trial = master.solve(low, high)
+        upper *= oracle.cost_unit
+        evaluated = oracle.price(trial)
         trial_value = oracle.dual_value(trial, evaluated)
         new = master.add(trial, evaluated)
         active |= evaluated.usage > oracle.capacity
