@@ -95,7 +95,8 @@ class Tightener:
             s = int(x.stage_ptr[o]) + int(b.source_ptr[o + 1] - b.source_ptr[o])
             while x.capacity[x.stage_resource[s]] == UNLIMITED:
                 s += 1
-            if not has_down[x.stage_resource[s]]:
+            # A task that may be lost on the way may never arrive.
+            if not has_down[x.stage_resource[x.stage_ptr[o] : s + 1]].any():
                 first[o] = s
         return first
 
@@ -104,14 +105,18 @@ class Tightener:
         x = self.instance
         n_run = np.add.reduceat(allowed.option.astype(np.int64), x.option_ptr[:-1])
         may_fail = np.logical_or.reduceat(self._may_fail & (allowed.option > 0), x.option_ptr[:-1])
-        droplike = np.where(may_fail, np.where(n_run == 1, 2, 1), 0)
+        # A failure in a DAG can cancel queued stages, which then occupy nothing.
+        occupies = (n_run == 1) & (not x.needs_events)
+        droplike = np.where(may_fail, np.where(occupies, 2, 1), 0)
         droplike = np.where(allowed.drop > 0, 1, droplike)
         droplike = np.where(self._forbidden, 0, droplike).astype(np.uint8)
         return Branch(allowed.option, droplike, self._windows(allowed, n_run))
 
     def single_droplike(self, task: int, option: int) -> int:
         """How a task with one allowed option may end at the drop cost (see `Branch`)."""
-        return 2 if self._may_fail[option] and not self._forbidden[task] else 0
+        if not self._may_fail[option] or self._forbidden[task]:
+            return 0
+        return 1 if self.instance.needs_events else 2
 
     def _windows(self, allowed: Allowed, n_run: NDArray[np.int64]) -> NDArray[np.int64]:
         """Earliest chain starts from FIFO over arrivals that are known exactly."""

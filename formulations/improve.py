@@ -35,6 +35,11 @@ class Improver:
         self._search = Search(instance) if plain else None
         self._candidates = candidates(instance)
 
+    @property
+    def can_move(self) -> bool:
+        """Whether any task has more than one alternative to try."""
+        return len(self._candidates.movable) > 0
+
     def offer(self, choice: NDArray[np.int64]) -> bool:
         """Replay a choice (local option indices); keep it when it is better."""
         objective, score = self._evaluate(choice)

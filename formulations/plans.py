@@ -44,7 +44,7 @@ from mecopt.schedule import Schedule
 from mecopt.simulate import replay, rollout
 
 #: Up to this many tasks the prices are polished by column generation.
-_POLISH_TASKS = 2000
+_POLISH_TASKS = 1000
 #: With fewer decisions than this (logarithm) the tree is worked at once.
 _TINY = np.log(1e4)
 #: Up to this many tasks the tree is worked; beyond, time goes to schedules and finer buckets.
@@ -122,7 +122,9 @@ class _Solve:
         def watch(t: int, best: float, priced: Priced) -> bool:
             if t % 10 == 0:
                 self.improver.offer(np.where(priced.choice >= 0, priced.choice - ptr, -1))
-                self.log.note(max(best, self.bound_ns), self.improver.objective)
+                # Not yet on the grid of proofs: show a little less than the value.
+                shown = best - 1e-5 * abs(best) if np.isfinite(best) else best
+                self.log.note(max(shown, self.bound_ns), self.improver.objective)
             return False
 
         rise = ascend(
@@ -170,7 +172,7 @@ class _Solve:
         base = choose_shift(self.x)
         self.ascend(base + 2, 120, 0.2)
         if self.open:
-            self.improver.settle()
+            self.improver.settle(100)
         if self.open:
             self.ascend(base, 250, 0.1)
         if self.open:
@@ -186,8 +188,10 @@ class _Solve:
             after = self.improver.objective - self.bound_ns * 1e-9
             if not self.open or (n > _TREE_TASKS and after < 0.9 * before):
                 continue
-            if finer:
+            if finer and self.tree is None:
                 self.ascend(finer.pop(0), 150, 0.05)
+            elif n > _TREE_TASKS and not self.improver.can_move:
+                break
             elif n <= _TREE_TASKS:
                 if self.tree is not None and not self.tree.open:
                     break

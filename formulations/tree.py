@@ -191,7 +191,11 @@ class Tree:
         fixed = [allowed.alternatives(x, k)[0] for k in range(x.n_tasks)]
         choice = np.array([o - x.option_ptr[k] if o >= 0 else -1 for k, o in enumerate(fixed)])
         self.improver.offer(choice)
-        self._close(replay(x, choice).objective * 1e9 * (1 - 1e-15) - 1e-3, node, -1)
+        cost = replay(x, choice).cost_s
+        value = float(cost.sum())
+        if np.isfinite(value):  # less the rounding of the sum
+            value -= 1e-14 * float(np.abs(cost).sum())
+        self._close(value * 1e9, node, -1)
 
     def _probe(
         self,

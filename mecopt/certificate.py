@@ -9,6 +9,7 @@ other tool can be checked the same way: write them in this format (docs/files.md
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -136,10 +137,15 @@ def verify(
             {int(r): {int(b): int(p) for b, p in pairs} for r, pairs in table.items()}
             for table in body["prices"]
         ]
-        tree = list(body["tree"])
+        tree = body["tree"]
         scale = int(body["price_scale"])
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{path}: malformed field {error}") from None
+    for name, value in (("objective", objective), ("bound", bound)):
+        if not math.isfinite(value):
+            raise ValueError(f"{path}: {name} = {value} is not a finite number")
+    if not isinstance(tree, list) or not all(isinstance(node, dict) for node in tree):
+        raise ValueError(f"{path}: tree is not a list of nodes")
     if scale != PRICE_SCALE:
         raise ValueError(f"{path}: price_scale is {scale}, expected {PRICE_SCALE}")
     problems = _check_schedule(instance, choice, objective)
@@ -193,7 +199,7 @@ def _check_tree(
         + ((-1,) if x.drop_cost_ns[k] < INFINITE_NS else ())
         for k in range(x.n_tasks)
     ]
-    total = sum("prices" in node for node in tree if isinstance(node, dict))
+    total = sum("prices" in node for node in tree)
     stack = [(0, root)]
     visited: set[int] = set()
     leaves = 0

@@ -82,6 +82,7 @@ def check_offloading(x: OffloadingInstance) -> None:
     _pointer("option_ptr", x.option_ptr, n_tasks, n_options)
     _pointer("stage_ptr", x.stage_ptr, n_options, n_stages)
     _pointer("pred_ptr", x.pred_ptr, n_stages, len(x.pred))
+    refuse(np.diff(x.option_ptr) == 0, "tasks", np.arange(n_tasks), "has no options")
     refuse(np.diff(x.stage_ptr) == 0, "options", np.arange(n_options), "has no stages")
     _index("stage_resource", x.stage_resource, n_resources, "resources")
     _index("owner", x.owner, len(x.owner_names), "owners")
@@ -98,6 +99,10 @@ def check_offloading(x: OffloadingInstance) -> None:
         value = getattr(x, name)
         refuse(value < 0, name, value, "is negative")
         refuse(value >= INFINITE_NS, name, value, "is infinite")
+    # Times must add up in 64 bits, whatever is decided.
+    longest = float(x.release_ns[-1]) + float(x.service_ns.astype(np.float64).sum())
+    if longest >= INFINITE_NS:
+        raise ValueError(f"service_ns: releases and services add up to {longest:.3g} ns, over 2^62")
     start, end = x.down_ns[:, 0], x.down_ns[:, 1]
     refuse(start < 0, "down_ns start", start, "is negative")
     refuse(end <= start, "down_ns end", end, "is not after its start")

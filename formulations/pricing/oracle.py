@@ -48,6 +48,9 @@ class Oracle:
         self.capacity = self.blocks.capacity
         self.n_blocks = len(self.blocks.n_dims)
         self.rows = first_rows(instance, private_resources(instance), self.blocks.stride)
+        # Terms whose rounding may exceed that of the sum they cancel in.
+        drop = self.blocks.drop_cost[np.isfinite(self.blocks.drop_cost)].sum()
+        self._size = float(np.abs(self.blocks.fixed).sum() + drop)
         self._scratch = scratch_for(self.blocks)
         self._hint = np.full(instance.n_tasks, -1, dtype=np.int64)
 
@@ -106,5 +109,6 @@ class Oracle:
         """`value` less a margin that covers the rounding of its floating-point evaluation."""
         if not np.isfinite(value):
             return value  # no plan at all: the branch is infeasible
-        size = np.abs(priced.value).sum() + prices @ self.capacity
-        return value - (1e-12 * float(size) + 1e-3)
+        size = np.abs(priced.value).sum() + prices.sum() * 2.0**self.shift
+        size += prices @ self.capacity + self._size
+        return value - 1e-12 * float(size)

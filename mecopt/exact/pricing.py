@@ -164,7 +164,9 @@ def leaf_of(structure: Structure, alternatives: Alternatives) -> Leaf:
                 if shape.first_stage is None or not (sure or not shape.sources):
                     continue
                 r = shape.chain[0].resource
-                if x.down_ptr[r] == x.down_ptr[r + 1]:
+                path = x.stage_resource[int(x.stage_ptr[o]) : shape.first_stage + 1]
+                # A task that may be lost on the way may never arrive.
+                if all(x.down_ptr[q] == x.down_ptr[q + 1] for q in path):
                     job = (arrival, shape.first_stage, o, shape.chain[0].service)
                     known.setdefault(r, []).append(job)
     earliest: dict[int, int] = {}
@@ -187,7 +189,11 @@ class ExactPricer:
         self.structure = structure
         x = structure.instance
         last = (structure.horizon >> shift) + 1
+        if not 0 <= shift <= 62:
+            raise ValueError(f"bucket_shift {shift} is not between 0 and 62")
         for r, buckets in prices.items():
+            if not 0 <= r < x.n_resources:
+                raise ValueError(f"no resource {r}")
             if r in structure.private or x.capacity[r] == UNLIMITED:
                 raise ValueError(f"{x.resource_names[r]} is not shared: it cannot have prices")
             if buckets and max(buckets) >= last:
@@ -204,6 +210,8 @@ class ExactPricer:
         """Scaled price of everything the resource can give."""
         x, width, total = self.structure.instance, 1 << shift, 0
         for b, price in buckets.items():
+            if b < 0 or price < 0:
+                raise ValueError(f"price {price} of bucket {b}: both must be >= 0")
             up = width
             for e in range(x.down_ptr[r], x.down_ptr[r + 1]):
                 start, end = int(x.down_ns[e, 0]), int(x.down_ns[e, 1])
@@ -261,8 +269,9 @@ class ExactPricer:
         forbidden = x.drop_cost_ns[k] >= INFINITE_NS
         drop = None if forbidden else int(x.drop_cost_ns[k]) * COST_SCALE
         can_fail = any(self._may_fail(k, o) for o in run)
-        # One alternative that may end late still occupies its private resources.
-        occupies = len(run) == 1 and -1 not in alternatives
+        # One alternative that may end late still occupies its private resources (but a failure
+        # in a DAG can cancel its queued stages, which then occupy nothing).
+        occupies = len(run) == 1 and -1 not in alternatives and not x.needs_events
         if drop is not None and (-1 in alternatives or (can_fail and not occupies)):
             yield lambda cost, free: (cost + drop, free)
         for o in run:

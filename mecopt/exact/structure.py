@@ -8,6 +8,7 @@ off its longest path may run at any moment their own window leaves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from mecopt.offloading import INFINITE_NS, UNLIMITED, OffloadingInstance
 
@@ -117,6 +118,7 @@ def _shape(x: OffloadingInstance, o: int, private: frozenset[int]) -> Shape:
             if s not in head and all(p in head for p in before[s]):
                 head[s] = max((head[p] + service[p] for p in before[s]), default=0)
 
+    @cache
     def reach(s: int, goal: int | None) -> int | None:
         """Longest path from the finish of s to the start of `goal`, or to completion."""
         if s == goal:
