@@ -53,7 +53,20 @@ def solve(
 
 def warm_up() -> None:
     """Compile, or load from the on-disk cache, every kernel that `solve` and rollouts use."""
+    from mecopt import policies
+    from mecopt.offloading import OffloadingInstance, Option, Resource, Stage, Task
     from mecopt.scenarios import comllm
+    from mecopt.simulate import rollout
 
-    tiny = comllm.generate("slow-servers", 0, users=2, servers=2, slots=6)
-    solve(tiny, time_limit=2.0, gap=0.0)
+    episode = comllm.generate("very-slow-servers", 0, users=3, servers=2, slots=15)
+    solve(episode, time_limit=60.0, gap=0.0)
+    for name in policies.NAMES:
+        rollout(episode, policies.make(name))
+    # A task graph over a resource that fails: the event kernel.
+    stages = [Stage("gpu", 0.1), Stage("cpu", 0.1, after=()), Stage("gpu", 0.1, after=(0, 1))]
+    graph = OffloadingInstance.from_tasks(
+        [Resource("gpu", down_s=[(1.0, 2.0)]), Resource("cpu")],
+        [Task(0.0, [Option("both", stages)], deadline_s=1.0, drop_cost_s=2.0)],
+    )
+    solve(graph, time_limit=60.0, gap=0.0)
+    rollout(graph, policies.make("one-step-oracle"))

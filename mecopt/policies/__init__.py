@@ -56,9 +56,9 @@ def make(
     name : str
         One of `NAMES`.
     preset : str, optional
-        COMLLM preset or trace whose tuned numbers the priced rules and `lookahead` use; a name without
-        tuned numbers gets `mecopt.policies.tuned.DEFAULT`. Without it the instance's own preset
-        or trace decides at `reset`.
+        COMLLM preset or trace whose tuned numbers the priced rules and `lookahead` use; a name
+        without tuned numbers gets `mecopt.policies.tuned.DEFAULT` (`LOOKAHEAD_DEFAULT`). Without
+        it the instance's own preset or trace decides at `reset`.
     seed : int
         Seed of `random` and of the futures that `lookahead` samples.
     data_dir : path, optional

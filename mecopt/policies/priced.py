@@ -109,7 +109,7 @@ def one_owner_per_task(instance: OffloadingInstance) -> OffloadingInstance:
     """
     n = instance.n_tasks
     names = tuple(f"task {k} of {instance.owner_names[u]}" for k, u in enumerate(instance.owner))
-    return replace(instance, owner_names=names, owner=np.arange(n))
+    return replace(instance, owner_names=names, owner=np.arange(n, dtype=np.int32))
 
 
 def mean_price_by_kind(solved: Iterable[Solved]) -> dict[str, float]:

@@ -388,7 +388,5 @@ def candidate_costs(world, memory, choice, active, up, times, task, now, first, 
         option = -1 if i == n_options else base + i
         total = 0.0
         for j in range(len(first)):
-            total += play(
-                world, memory, size, active, up, task, option, now, first[j], last[j]
-            )
+            total += play(world, memory, size, active, up, task, option, now, first[j], last[j])
         out[i] = total * 1e-9 / len(first)

@@ -1,0 +1,94 @@
+# `make demo` and `make test` do all their own set-up. They need Python >= 3.11 and nothing else.
+
+# The first interpreter that is new enough; say PYTHON=... for another one.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+KERNELS := $(shell grep -rl --include=*.py 'njit' mecopt formulations)
+
+BENCHMARKS := correctness gaps compare_solvers growth replay ascent policies
+DEMO_POLICIES := one-step-oracle,one-step-oracle-drop,priced,lookahead,least-loaded,random
+DATA := $(or $(MECOPT_DATA),../shared/data)
+
+# One thread a process: several processes share the cores, and more threads only get in the way.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MPLBACKEND := agg
+
+# Two installs into one environment would get in each other's way.
+.NOTPARALLEL:
+.PHONY: help demo test lint format bench clean
+
+help:
+	@echo 'make demo    install, benchmark policies on COMLLM episodes, write a report'
+	@echo 'make test    install, then lint, types, dependency rule, tests, notebooks'
+	@echo 'make lint    ruff, mypy and the dependency rule only'
+	@echo 'make format  let ruff rewrite the sources'
+	@echo 'make bench   the measurements behind the figures (takes hours; see benchmarks/)'
+	@echo 'make clean   remove everything that was installed or made, runs excepted'
+
+# ---------------------------------------------------------------- set-up
+$(BIN)/python:
+	@test -n '$(PYTHON)' || { echo 'mecopt needs Python >= 3.11; say make PYTHON=/path/to/python' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is older than pyproject.toml or constraints.txt exactly when something must be installed.
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing mecopt into $(VENV)'
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing mecopt with its test and notebook tools into $(VENV) (a few minutes)'
+	@$(PIP) -e '.[dev,notebooks,distributed]'
+	@touch $(VENV)/.base $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@$(PIP) -e '.[bench]'
+	@touch $@
+
+# Numba keys its cache on the file of a kernel, not on the kernels it calls: start afresh.
+$(VENV)/.warm: $(KERNELS) | $(VENV)/.base
+	@echo 'compiling the kernels (about a minute)'
+	@find mecopt formulations -name '*.nb[ic]' -delete
+	@$(BIN)/python -c 'import formulations; formulations.warm_up()'
+	@touch $@
+
+# ---------------------------------------------------------------- the two commands
+demo: $(VENV)/.base $(VENV)/.warm
+	@rm -rf runs/demo runs/demo-trace
+	$(BIN)/mecopt bench comllm --preset paper,busy --seeds 100:104 \
+	  --policies $(DEMO_POLICIES) --out runs/demo
+	@if [ -f '$(DATA)/traces/azure_llm_2023_conv.csv.gz' ]; then \
+	  echo; echo 'Real requests: two minutes of the Azure conversation trace over Melbourne sites'; \
+	  $(BIN)/mecopt bench traces --trace azure-conv --window 0:120 --time-limit 10 \
+	    --policies one-step-oracle,one-step-oracle-drop,least-loaded,random --out runs/demo-trace; \
+	else \
+	  echo 'Real traces: no data in $(DATA); `$(BIN)/mecopt data` says what is needed and how to get it.'; \
+	fi
+
+test: lint $(VENV)/.warm
+	$(BIN)/pytest
+	MECOPT_QUICK=1 $(BIN)/pytest --nbmake --nbmake-timeout=300 $(NOTEBOOKS)
+
+# ---------------------------------------------------------------- for developers
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/.bench $(VENV)/.warm
+	for script in $(BENCHMARKS); do PYTHONPATH=. $(BIN)/python benchmarks/$$script.py || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
