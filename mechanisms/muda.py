@@ -1,0 +1,128 @@
+"""MUDA: truthful double auction of several units per trader.
+
+Segal-Halevi, Hassidim, Aumann, "MUDA: A Truthful Multi-Unit Double-Auction Mechanism", AAAI 2018,
+arXiv 1712.06848. The market is halved by coin flips; each half trades at the competitive price of
+the other half, which its own traders cannot influence. In a half, the side with fewer units at
+that price trades all of them; the longer side is rationed
+
+* by ``lottery``: in random order, each takes what it wants until nothing is left. One price for
+  all, so the budget is strongly balanced;
+* by ``vickrey``: the best marginals win, and each winner also pays what it displaces (a surplus).
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanisms.outcome import Outcome
+from mecopt.market import Market
+
+IntArray = NDArray[np.int64]
+
+
+def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
+    """Clear a market with falling values and rising costs per unit.
+
+    Parameters
+    ----------
+    ration : str
+        ``lottery`` or ``vickrey``.
+    seed : int
+        Of the halving and the lottery; both are drawn before anybody reports.
+
+    Raises
+    ------
+    ValueError
+        If `ration` is unknown or the market has compatibility, link cost or memory.
+    """
+    start = time.perf_counter()
+    if ration not in ("lottery", "vickrey"):
+        raise ValueError(f"ration = {ration!r} must be lottery or vickrey")
+    if market.is_graph:
+        raise ValueError("muda: is a rule for one good, the market has compatibility or link cost")
+    rng = np.random.default_rng(seed)
+    halves = rng.integers(0, 2, market.n_buyers), rng.integers(0, 2, market.n_sellers)
+    orders = rng.permutation(market.n_buyers), rng.permutation(market.n_sellers)
+    owner_b = np.repeat(np.arange(market.n_buyers), market.wanted)
+    owner_s = np.repeat(np.arange(market.n_sellers), market.seats)
+    units = np.zeros(market.n_buyers, np.int64), np.zeros(market.n_sellers, np.int64)
+    pays, gets = np.zeros(market.n_buyers, np.int64), np.zeros(market.n_sellers, np.int64)
+    in_half = [(halves[0][owner_b] == h, halves[1][owner_s] == h) for h in (0, 1)]
+    prices = [
+        competitive_price(market.values[b], market.costs[s], market.price_range)
+        for b, s in in_half
+    ]
+    for half, (here_b, here_s) in enumerate(in_half):
+        price = prices[1 - half]
+        buying, selling = here_b & (market.values >= price), here_s & (market.costs <= price)
+        want = np.bincount(owner_b[buying], minlength=market.n_buyers)
+        offer = np.bincount(owner_s[selling], minlength=market.n_sellers)
+        count = int(min(want.sum(), offer.sum()))
+        buyers_long = want.sum() > count
+        if ration == "lottery":
+            got = _in_turn(want, orders[0], count), _in_turn(offer, orders[1], count)
+            extra = np.zeros_like(pays), np.zeros_like(gets)
+        else:
+            # A seller's cost is a negative value: the same auction serves both long sides.
+            got_b, extra_b = _vickrey(market.values, owner_b, buying, want, count, price)
+            got_s, extra_s = _vickrey(-market.costs, owner_s, selling, offer, count, -price)
+            got, extra = (got_b, got_s), (extra_b * buyers_long, -extra_s)
+        for side in (0, 1):
+            units[side][:] += got[side]
+        pays += got[0] * price + extra[0]
+        gets += got[1] * price + extra[1]
+    return Outcome(
+        mechanism="muda",
+        parameters={"ration": ration, "seed": seed, "half_prices": prices},
+        buyer_units=units[0],
+        seller_units=units[1],
+        pays=pays,
+        gets=gets,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def competitive_price(values: IntArray, costs: IntArray, price_range: tuple[int, int]) -> int:
+    """Middle of the market-clearing interval of marginal values and costs.
+
+    A missing end is the end of the price range.
+    """
+    value, cost = np.sort(values)[::-1], np.sort(costs)
+    n = min(len(value), len(cost))
+    k = int(np.count_nonzero(value[:n] >= cost[:n]))
+    low = int(value[k]) if k < len(value) else price_range[0]
+    high = int(cost[k]) if k < len(cost) else price_range[1]
+    if k:
+        low, high = max(low, int(cost[k - 1])), min(high, int(value[k - 1]))
+    return (low + high) // 2  # both are even: exact
+
+
+def _in_turn(wish: IntArray, order: IntArray, count: int) -> IntArray:
+    """Serve wishes in order until `count` units are gone."""
+    before = np.cumsum(wish[order]) - wish[order]
+    served = np.empty_like(wish)
+    served[order] = np.clip(count - before, 0, wish[order])
+    return served
+
+
+def _vickrey(
+    marginal: IntArray,
+    owner: IntArray,
+    eligible: NDArray[np.bool_],
+    wish: IntArray,
+    count: int,
+    price: int,
+) -> tuple[IntArray, IntArray]:
+    """The `count` best eligible marginals win; winners owe the surplus of whom they displace."""
+    unit = np.flatnonzero(eligible)
+    unit = unit[np.argsort(-marginal[unit], kind="stable")]
+    served = np.bincount(owner[unit[:count]], minlength=len(wish))
+    extra = np.zeros(len(wish), np.int64)
+    losers = unit[count:]
+    for i in np.unique(owner[unit[:count]]):
+        others = losers[owner[losers] != i][: served[i]]
+        extra[i] = int((marginal[others] - price).sum())
+    return served, extra

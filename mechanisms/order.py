@@ -1,0 +1,57 @@
+"""The sorted order of a one-good market and its efficient trades, shared by the sealed rules."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanisms.outcome import require_unit_demand
+from mecopt.market import Market
+
+IntArray = NDArray[np.int64]
+
+
+class Sorted(NamedTuple):
+    """Buyers by falling value and sellers by rising cost (ties by index); k efficient trades.
+
+    k is the last rank whose pair does not lose, so pairs with zero surplus trade.
+    """
+
+    buyers: IntArray
+    sellers: IntArray
+    value: IntArray
+    cost: IntArray
+    k: int
+
+
+def sort_market(market: Market, mechanism: str) -> Sorted:
+    """Sort a market with unit demand (raises ValueError naming the mechanism otherwise)."""
+    require_unit_demand(market, mechanism)
+    buyers = np.argsort(-market.values, kind="stable")
+    sellers = np.argsort(market.costs, kind="stable")
+    value, cost = market.values[buyers], market.costs[sellers]
+    n = min(len(value), len(cost))
+    return Sorted(buyers, sellers, value, cost, int(np.count_nonzero(value[:n] >= cost[:n])))
+
+
+def clearing_prices(s: Sorted, price_range: tuple[int, int]) -> tuple[int, int]:
+    """Lowest and highest price at which exactly the efficient trades happen.
+
+    ``max(c_k, v_{k+1})`` and ``min(v_k, c_{k+1})``; a missing trader is replaced by the end of the
+    price range.
+    """
+    k, (bottom, top) = s.k, price_range
+    next_value = int(s.value[k]) if k < len(s.value) else bottom
+    next_cost = int(s.cost[k]) if k < len(s.cost) else top
+    if k == 0:
+        return next_value, next_cost
+    return max(int(s.cost[k - 1]), next_value), min(int(s.value[k - 1]), next_cost)
+
+
+def first(order: IntArray, count: int, traders: int | None = None) -> NDArray[np.int8]:
+    """Units of 0 or 1: one for each of the first `count` of an order (of all traders unless said)."""
+    units = np.zeros(len(order) if traders is None else traders, dtype=np.int8)
+    units[order[:count]] = 1
+    return units
