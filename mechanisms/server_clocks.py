@@ -115,6 +115,7 @@ def ascend(surplus, seats, order, step, price, server):
     for j in range(m):
         join[j] = price[j] if seats[j] > 0 else 2**61
     bids = 0
+    found = 0
     for place in range(n):
         i = order[place]
         while i >= 0:
@@ -136,8 +137,20 @@ def ascend(surplus, seats, order, step, price, server):
                 if held[j] == seats[j]:
                     join[j] = price[j] + step
                 break
+            # Of those not asked yet, the one with the best alternative leaves.
             seat = first[j] + asked[j]
-            displaced = holder[seat]
+            least = np.int64(2**62)
+            for place_of in range(seat, first[j + 1]):
+                other = surplus[holder[place_of]]
+                elsewhere = np.int64(0)
+                for l in range(m):
+                    if l != j and other[l] >= join[l] and other[l] - join[l] > elsewhere:
+                        elsewhere = other[l] - join[l]
+                if other[j] - elsewhere < least:
+                    least = other[j] - elsewhere
+                    found = place_of
+            displaced = holder[found]
+            holder[found] = holder[seat]
             holder[seat] = i
             server[i] = j
             server[displaced] = -1

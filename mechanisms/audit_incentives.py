@@ -1,0 +1,254 @@
+"""Best responses and false names, found by asking the mechanism again.
+
+The mechanism is a black box ``market -> outcome``. What makes a *finite* search exact:
+
+* on a fixed grid an outcome depends on a report only through its level, so the grid's prices are
+  all there is to try;
+* a sealed one-good rule decides by comparing reports with each other, with fixed thresholds and
+  with the mean of two of them, and its prices are constant or monotone in a report in between. So
+  every other report, each threshold, each one minor unit up and down, and the ends of the range
+  contain a best response. (A percentage grid misses the threshold bid, and reports "truthful".)
+* In a large one-good market, reports away from the margin of trade only change the ranking of those who
+  trade anyway or not at all: the other reports within a few ranks of the margin are enough.
+
+Elsewhere (graphs, several units) thresholds are sums and differences of reports: the largest gain
+found is a lower bound on the regret, unless all reports of a small lattice are enumerated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mechanisms.audit_checks import unit_gains
+from mechanisms.outcome import Outcome
+from mecopt.market import HALF_UNITS, MINOR, Market, Side
+
+Mechanism = Callable[[Market], Outcome]
+IntArray = NDArray[np.int64]
+#: Ranks on each side of the margin whose reports are tried in a large market.
+WINDOW = 3
+#: Up to this many reports all of them, and all their midpoints, are tried.
+SMALL = 16
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """The most profitable report found for one trader; gains in half minor units."""
+
+    side: Side
+    trader: int
+    report: int
+    gain: float
+    schedule_changed: bool = False
+
+    def describe(self) -> str:
+        """One line for a person."""
+        return (
+            f"{self.side} {self.trader} gains {self.gain / HALF_UNITS:.6g} "
+            f"by reporting {self.report / HALF_UNITS:.6g}"
+        )
+
+
+def own_utility(truth: Market, outcome: Outcome, side: Side, trader: int) -> float:
+    """True utility of one trader in an outcome, half minor units (exact below 2^53)."""
+    if truth.unit_demand and outcome.server is None:
+        if side == "buyer":
+            units = int(outcome.buyer_units[trader])
+            paid = _amount(outcome.pays, units, trader)
+            return (outcome.scale * units * int(truth.values[trader]) - paid) / outcome.scale
+        units = int(outcome.seller_units[trader])
+        paid = _amount(outcome.gets, units, trader)
+        return (paid - outcome.scale * units * int(truth.costs[trader])) / outcome.scale
+    worth, spent = unit_gains(truth, outcome)
+    if side == "buyer":
+        return int(worth[trader]) - int(outcome.payment[trader]) / outcome.scale
+    return int(outcome.receipt[trader]) / outcome.scale - int(spent[trader])
+
+
+def _amount(amount: IntArray | int, units: int, trader: int) -> int:
+    return amount * units if isinstance(amount, int) else int(amount[trader])
+
+
+def is_exact(market: Market, outcome: Outcome) -> bool:
+    """Whether `candidate_reports` contains a best response for every trader."""
+    if market.is_graph or not market.unit_demand:
+        return False
+    small = market.n_buyers + market.n_sellers <= SMALL
+    return outcome.mechanism != "muda" or small
+
+
+def candidate_reports(market: Market, outcome: Outcome, side: Side, trader: int) -> list[int]:
+    """Reports (half minor units) worth trying for one trader (module docstring)."""
+    low, high = market.price_range
+    told = outcome.parameters
+    if "ticks" in told:
+        level = np.arange(told["ticks"] + 1)
+        prices = np.clip(told["low"] + level * told["step"], low, high)
+        return np.unique(prices).tolist()
+    if market.is_graph:
+        reports = np.concatenate([market.values, market.costs, _link_differences(market)])
+    elif market.n_buyers + market.n_sellers <= SMALL:
+        values = np.delete(market.values, _units_of(market, "buyer", trader, side))
+        costs = np.delete(market.costs, _units_of(market, "seller", trader, side))
+        reports = np.concatenate([values, costs, [low, high]])
+        middles = (reports[:, None] + reports[None, :]) // 2 // MINOR * MINOR
+        reports = np.unique(np.concatenate([reports, middles.ravel()]))
+    else:
+        reports = _near_margin(market, outcome)
+    thresholds = [int(told["threshold"])] if "threshold" in told else []
+    base = np.concatenate([reports, thresholds]).astype(np.int64)
+    near = np.concatenate([base, base - MINOR, base + MINOR, [low, high]])
+    return np.unique(near[(near >= low) & (near <= high)]).tolist()
+
+
+def _units_of(market: Market, which: Side, trader: int, side: Side) -> list[int]:
+    if which != side or trader < 0:
+        return []
+    ptr = market.buyer_ptr if side == "buyer" else market.seller_ptr
+    return [trader] if ptr is None else list(range(int(ptr[trader]), int(ptr[trader + 1])))
+
+
+def _link_differences(market: Market) -> IntArray:
+    """Values less link costs plus costs: where a buyer in a graph changes its mind."""
+    if market.link_cost is None or market.n_buyers * market.n_sellers > 64:
+        return np.empty(0, dtype=np.int64)
+    reach = market.values[:, None] - market.link_cost
+    return np.concatenate([reach.ravel(), (market.link_cost + market.reserve).ravel()])
+
+
+def _near_margin(market: Market, outcome: Outcome) -> IntArray:
+    value, cost = np.sort(market.values)[::-1], np.sort(market.costs)
+    n = min(len(value), len(cost))
+    margins = {int(np.count_nonzero(value[:n] >= cost[:n])), outcome.trades}
+    if "threshold" in outcome.parameters:
+        r = outcome.parameters["threshold"]
+        margins |= {int(np.count_nonzero(value >= r)), int(np.count_nonzero(cost <= r))}
+    windows = [slice(max(rank - 1 - WINDOW, 0), rank + WINDOW + 1) for rank in margins]
+    return np.concatenate([side[window] for side in (value, cost) for window in windows])
+
+
+def choose_traders(
+    market: Market, margin: int, sample: int | None, seed: int
+) -> list[tuple[Side, int]]:
+    """Traders to examine: all, or the five nearest the margin on each side and a random rest."""
+    n, m = market.n_buyers, market.n_sellers
+    everybody: list[tuple[Side, int]] = [("buyer", i) for i in range(n)]
+    everybody += [("seller", j) for j in range(m)]
+    if sample is None or sample >= n + m:
+        return everybody
+    first_b = market.values if market.buyer_ptr is None else market.values[market.buyer_ptr[:-1]]
+    first_s = market.reserve if market.seller_ptr is not None else market.costs
+    near_b = np.argsort(np.abs(first_b - margin), kind="stable")[:5]
+    near_s = np.argsort(np.abs(first_s - margin), kind="stable")[:5]
+    nearest = [everybody[int(i)] for i in near_b] + [everybody[n + int(j)] for j in near_s]
+    chosen: dict[tuple[Side, int], None] = dict.fromkeys(nearest)
+    for i in np.random.default_rng(seed).permutation(n + m):
+        if len(chosen) >= sample:
+            break
+        chosen[everybody[int(i)]] = None
+    return list(chosen)
+
+
+def best_response(
+    mechanism: Mechanism,
+    market: Market,
+    truthful: Outcome,
+    side: Side,
+    trader: int,
+    reports: Iterable[int] | None = None,
+) -> Deviation:
+    """Most profitable single report of a trader when everybody else is truthful."""
+    baseline = own_utility(market, truthful, side, trader)
+    ptr = market.buyer_ptr if side == "buyer" else market.seller_ptr
+    own = market.values if side == "buyer" else market.costs
+    units = slice(trader, trader + 1) if ptr is None else slice(int(ptr[trader]), int(ptr[trader + 1]))
+    best, gain, changed = int(own[units][0]) if units.stop > units.start else 0, 0.0, False
+    if reports is None:
+        reports = candidate_reports(market, truthful, side, trader)
+    schedule = truthful.parameters.get("schedule")
+    for report in reports:
+        outcome = mechanism(market.with_report(side, trader, report))
+        changed |= outcome.parameters.get("schedule") != schedule
+        more = own_utility(market, outcome, side, trader) - baseline
+        if more > gain:
+            best, gain = int(report), more
+    return Deviation(side, trader, best, gain, changed)
+
+
+def false_name_gain(
+    mechanism: Mechanism, market: Market, truthful: Outcome, side: Side, trader: int
+) -> float:
+    """Most a trader can gain by one extra report on either side, half minor units.
+
+    A second unit is worth nothing to a buyer; a unit sold that the trader does not have must be
+    delivered at infinite cost; a unit a seller buys under another name is worth nothing to it.
+    """
+    baseline = own_utility(market, truthful, side, trader)
+    worth = int(market.values[trader]) if side == "buyer" else -int(market.costs[trader])
+    gain = 0.0
+    sides: tuple[Side, ...] = ("buyer", "seller")
+    for extra_side in sides:
+        for report in candidate_reports(market, truthful, extra_side, -1):
+            outcome = mechanism(market.with_extra(extra_side, report))
+            scale = outcome.scale
+            bought, sold, paid = 0, 0, 0
+            if side == "buyer":
+                bought = int(outcome.buyer_units[trader])
+                paid = _amount(outcome.pays, bought, trader)
+            else:
+                sold = int(outcome.seller_units[trader])
+                paid = -_amount(outcome.gets, sold, trader)
+            if extra_side == "buyer":
+                more = int(outcome.buyer_units[-1])
+                bought += more
+                paid += _amount(outcome.pays, more, -1)
+            else:
+                more = int(outcome.seller_units[-1])
+                sold += more
+                paid -= _amount(outcome.gets, more, -1)
+            if sold > (side == "seller"):
+                continue
+            units = min(bought, 1) if side == "buyer" else sold
+            gain = max(gain, (scale * worth * units - paid) / scale - baseline)
+    return gain
+
+
+@dataclass(frozen=True)
+class Incentives:
+    """What single deviations can gain, over the traders examined."""
+
+    deviations: tuple[Deviation, ...]
+    false_names: tuple[float, ...]
+    exact: bool
+    schedule_changed: bool
+    seconds: float
+
+
+def examine(
+    mechanism: Mechanism,
+    market: Market,
+    truthful: Outcome,
+    traders: list[tuple[Side, int]],
+    *,
+    false_names: int = 0,
+) -> Incentives:
+    """Best response of each trader, and false names of the first `false_names` of them."""
+    start = time.perf_counter()
+    found = tuple(best_response(mechanism, market, truthful, *who) for who in traders)
+    extra: tuple[float, ...] = ()
+    if market.unit_demand and not market.is_graph:
+        extra = tuple(
+            false_name_gain(mechanism, market, truthful, *who) for who in traders[:false_names]
+        )
+    return Incentives(
+        deviations=found,
+        false_names=extra,
+        exact=is_exact(market, truthful),
+        schedule_changed=any(d.schedule_changed for d in found),
+        seconds=time.perf_counter() - start,
+    )
