@@ -30,12 +30,12 @@ class Optimum(NamedTuple):
     methods: str
 
 
-def optimum(market: Market) -> Optimum:
+def optimum(market: Market, *, solver: bool = True) -> Optimum:
     """W* by two methods.
 
     One good: a sort, and a clearing price p with sum (v - p)+ + sum (p - c)+ equal to the sum over
-    the sorted pairs (weak duality: no allocation can have more); small markets also by HiGHS. A
-    graph: HiGHS, and exact dual prices (without memory limits).
+    the sorted pairs (weak duality: no allocation can have more); small markets also by HiGHS,
+    unless `solver` is false. A graph: HiGHS, and exact dual prices (without memory limits).
 
     Raises
     ------
@@ -53,12 +53,12 @@ def optimum(market: Market) -> Optimum:
     n = min(len(value), len(cost))
     k = int(np.searchsorted(-(value[:n] - cost[:n]), 0, side="right"))
     welfare = int((value[:k] - cost[:k]).sum())
-    low = max([int(cost[k - 1])] * (k > 0) + [int(value[k])] * (k < len(value)), default=0)
+    low = max(int(cost[k - 1]) if k else 0, int(value[k]) if k < len(value) else 0)
     dual = int(np.maximum(value - low, 0).sum() + np.maximum(low - cost, 0).sum())
     methods = "sort, exact price"
     if dual != welfare:
         raise RuntimeError(f"sorted welfare {welfare} and dual value {dual} disagree")
-    if market.unit_demand and max(len(value), len(cost)) <= SOLVER_LIMIT:
+    if solver and market.unit_demand and max(len(value), len(cost)) <= SOLVER_LIMIT:
         solved = assignment.solve(market, method="lp").welfare
         if solved != welfare:
             raise RuntimeError(f"sorted welfare {welfare} and HiGHS's {solved} disagree")

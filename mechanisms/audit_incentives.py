@@ -4,10 +4,11 @@ The mechanism is a black box ``market -> outcome``. What makes a *finite* search
 
 * on a fixed grid an outcome depends on a report only through its level, so the grid's prices are
   all there is to try;
-* a sealed one-good rule decides by comparing reports with each other, with fixed thresholds and
-  with the mean of two of them, and its prices are constant or monotone in a report in between. So
-  every other report, each threshold, each one minor unit up and down, and the ends of the range
-  contain a best response. (A percentage grid misses the threshold bid, and reports "truthful".)
+* a sealed one-good rule decides by comparing a report with the others, with fixed thresholds, and
+  with at most one price computed from the others between two neighbouring reports (McAfee's
+  midpoint); its prices are constant or monotone in a report in between. So every other report,
+  each threshold, each one minor unit up and down, and the ends of the range contain a best
+  response. (A percentage grid misses the threshold bid, and reports "truthful".)
 * In a large one-good market, reports away from the margin of trade only change the ranking of those who
   trade anyway or not at all: the other reports within a few ranks of the margin are enough.
 
@@ -32,7 +33,7 @@ Mechanism = Callable[[Market], Outcome]
 IntArray = NDArray[np.int64]
 #: Ranks on each side of the margin whose reports are tried in a large market.
 WINDOW = 3
-#: Up to this many reports all of them, and all their midpoints, are tried.
+#: Up to this many traders every other report is tried (for MUDA: every midpoint of two).
 SMALL = 16
 
 
@@ -96,8 +97,8 @@ def candidate_reports(market: Market, outcome: Outcome, side: Side, trader: int)
         values = np.delete(market.values, _units_of(market, "buyer", trader, side))
         costs = np.delete(market.costs, _units_of(market, "seller", trader, side))
         reports = np.concatenate([values, costs, [low, high]])
-        middles = (reports[:, None] + reports[None, :]) // 2 // MINOR * MINOR
-        reports = np.unique(np.concatenate([reports, middles.ravel()]))
+        if outcome.mechanism == "muda":  # thresholds are midpoints of the other half's reports
+            reports = np.unique((reports[:, None] + reports[None, :]) // 2 // MINOR * MINOR)
     else:
         reports = _near_margin(market, outcome)
     thresholds = [int(told["threshold"])] if "threshold" in told else []
