@@ -40,7 +40,9 @@ def case(seed: int) -> tuple[Market, int]:
         values, costs = (2 * rng.integers(low // 2, high // 2 + 1, c) for c in (n, m))
     else:  # on the grid, one minor unit above or below
         values, costs = (
-            np.clip(low + size * rng.integers(0, ticks + 1, c) + 2 * rng.integers(-1, 2, c), low, high)
+            np.clip(
+                low + size * rng.integers(0, ticks + 1, c) + 2 * rng.integers(-1, 2, c), low, high
+            )
             for c in (n, m)
         )
     return Market(values, costs, price_range=(low, high)), ticks

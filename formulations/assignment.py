@@ -69,9 +69,7 @@ class Assignment:
         return self.welfare / HALF_UNITS
 
 
-def solve(
-    market: Market, *, method: str = "auto", time_limit: float | None = None
-) -> Assignment:
+def solve(market: Market, *, method: str = "auto", time_limit: float | None = None) -> Assignment:
     """Most welfare any allocation of this market can have.
 
     Parameters
@@ -194,9 +192,7 @@ def _edges(surplus: IntArray) -> tuple[IntArray, IntArray]:
     return np.where(absent, -(2**60), surplus), absent
 
 
-def lowest_surplus_prices(
-    surplus: IntArray, seats: IntArray, server: IntArray
-) -> IntArray | None:
+def lowest_surplus_prices(surplus: IntArray, seats: IntArray, server: IntArray) -> IntArray | None:
     """Lowest duals (J,) above the reserve that support an assignment; None if it is not optimal."""
     s, _ = _edges(surplus)
     served = np.flatnonzero(server >= 0)
@@ -215,9 +211,7 @@ def lowest_surplus_prices(
     return None
 
 
-def highest_surplus_prices(
-    surplus: IntArray, seats: IntArray, server: IntArray
-) -> IntArray | None:
+def highest_surplus_prices(surplus: IntArray, seats: IntArray, server: IntArray) -> IntArray | None:
     """Highest duals (J,) above the reserve that support an assignment; None if not optimal."""
     s, _ = _edges(surplus)
     served = np.flatnonzero(server >= 0)

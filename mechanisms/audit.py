@@ -202,9 +202,7 @@ def audit(
         found = None
         if incentives:
             extra = len(traders) if false_names is None else false_names
-            found = audit_incentives.examine(
-                mechanism, market, outcome, traders, false_names=extra
-            )
+            found = audit_incentives.examine(mechanism, market, outcome, traders, false_names=extra)
         rows.append(_row(name, market, outcome, best, found, seconds, sort_seconds))
     return AuditReport(repr(market), market.content_hash, tuple(rows))
 

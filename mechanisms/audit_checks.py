@@ -154,13 +154,19 @@ def log_infidelities(market: Market, outcome: Outcome) -> list[str]:
     sides["seller"] = (1, market.costs, outcome.seller_units)
     stops: dict[str, list[tuple[int, int]]] = {}
     for name, (code, prices, _) in sides.items():
-        said = [(int(a), int(m)) for s, m, a in zip(log.side, log.level, log.agent, strict=True) if s == code]
+        said = [
+            (int(a), int(m))
+            for s, m, a in zip(log.side, log.level, log.agent, strict=True)
+            if s == code
+        ]
         stops[name] = said
         if len({a for a, _ in said}) != len(said):
             found.append(f"a {name} stops twice")
         for agent, level in said:
             price, bid = log.low + level * log.step, int(prices[agent])
-            first = price <= bid < price + log.step if code == 0 else price - log.step < bid <= price
+            first = (
+                price <= bid < price + log.step if code == 0 else price - log.step < bid <= price
+            )
             if not first:
                 found.append(f"{name} {agent} stops at {price} with a report of {bid}")
     pricing = outcome.parameters.get("pricing")

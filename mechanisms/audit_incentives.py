@@ -167,7 +167,9 @@ def best_response(
     baseline = own_utility(market, truthful, side, trader)
     ptr = market.buyer_ptr if side == "buyer" else market.seller_ptr
     own = market.values if side == "buyer" else market.costs
-    units = slice(trader, trader + 1) if ptr is None else slice(int(ptr[trader]), int(ptr[trader + 1]))
+    units = (
+        slice(trader, trader + 1) if ptr is None else slice(int(ptr[trader]), int(ptr[trader + 1]))
+    )
     best, gain, changed = int(own[units][0]) if units.stop > units.start else 0, 0.0, False
     if reports is None:
         reports = candidate_reports(market, truthful, side, trader)

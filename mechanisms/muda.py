@@ -46,43 +46,64 @@ def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
     rng = np.random.default_rng(seed)
     halves = rng.integers(0, 2, market.n_buyers), rng.integers(0, 2, market.n_sellers)
     orders = rng.permutation(market.n_buyers), rng.permutation(market.n_sellers)
-    owner_b = np.repeat(np.arange(market.n_buyers), market.wanted)
-    owner_s = np.repeat(np.arange(market.n_sellers), market.seats)
-    units = np.zeros(market.n_buyers, np.int64), np.zeros(market.n_sellers, np.int64)
-    pays, gets = np.zeros(market.n_buyers, np.int64), np.zeros(market.n_sellers, np.int64)
-    in_half = [(halves[0][owner_b] == h, halves[1][owner_s] == h) for h in (0, 1)]
-    prices = [
-        competitive_price(market.values[b], market.costs[s], market.price_range)
-        for b, s in in_half
+    in_half = [
+        (np.repeat(halves[0] == h, market.wanted), np.repeat(halves[1] == h, market.seats))
+        for h in (0, 1)
     ]
-    for half, (here_b, here_s) in enumerate(in_half):
-        price = prices[1 - half]
-        buying, selling = here_b & (market.values >= price), here_s & (market.costs <= price)
-        want = np.bincount(owner_b[buying], minlength=market.n_buyers)
-        offer = np.bincount(owner_s[selling], minlength=market.n_sellers)
-        count = int(min(want.sum(), offer.sum()))
-        buyers_long = want.sum() > count
-        if ration == "lottery":
-            got = _in_turn(want, orders[0], count), _in_turn(offer, orders[1], count)
-            extra = np.zeros_like(pays), np.zeros_like(gets)
-        else:
-            # A seller's cost is a negative value: the same auction serves both long sides.
-            got_b, extra_b = _vickrey(market.values, owner_b, buying, want, count, price)
-            got_s, extra_s = _vickrey(-market.costs, owner_s, selling, offer, count, -price)
-            got, extra = (got_b, got_s), (extra_b * buyers_long, -extra_s)
-        for side in (0, 1):
-            units[side][:] += got[side]
-        pays += got[0] * price + extra[0]
-        gets += got[1] * price + extra[1]
+    prices = [
+        competitive_price(market.values[b], market.costs[s], market.price_range) for b, s in in_half
+    ]
+    one = trade_at_price(market, prices[1], ration=ration, among=in_half[0], orders=orders)
+    two = trade_at_price(market, prices[0], ration=ration, among=in_half[1], orders=orders)
     return Outcome(
         mechanism="muda",
         parameters={"ration": ration, "seed": seed, "half_prices": prices},
-        buyer_units=units[0],
-        seller_units=units[1],
-        pays=pays,
-        gets=gets,
+        buyer_units=one[0] + two[0],
+        seller_units=one[1] + two[1],
+        pays=one[2] + two[2],
+        gets=one[3] + two[3],
         seconds=time.perf_counter() - start,
     )
+
+
+def trade_at_price(
+    market: Market,
+    price: int,
+    *,
+    ration: str,
+    among: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    orders: tuple[IntArray, IntArray],
+) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+    """Trade some units of a market at a price that comes from outside.
+
+    Parameters
+    ----------
+    price : int
+        Half minor units.
+    among : two bool arrays
+        Which of the market's units wanted and offered take part.
+    orders : two int64 arrays
+        Lottery orders of buyers and of sellers.
+
+    Returns
+    -------
+    units bought, units sold, payments, receipts
+    """
+    owner_b = np.repeat(np.arange(market.n_buyers), market.wanted)
+    owner_s = np.repeat(np.arange(market.n_sellers), market.seats)
+    buying = among[0] & (market.values >= price)
+    selling = among[1] & (market.costs <= price)
+    want = np.bincount(owner_b[buying], minlength=market.n_buyers)
+    offer = np.bincount(owner_s[selling], minlength=market.n_sellers)
+    count = int(min(want.sum(), offer.sum()))
+    if ration == "lottery":
+        got = _in_turn(want, orders[0], count), _in_turn(offer, orders[1], count)
+        return *got, got[0] * price, got[1] * price
+    # On the shorter side nobody is displaced and the extra is zero. A seller's cost is a negative
+    # value: the same auction serves both sides.
+    bought, extra_b = _vickrey(market.values, owner_b, buying, want, count, price)
+    sold, extra_s = _vickrey(-market.costs, owner_s, selling, offer, count, -price)
+    return bought, sold, bought * price + extra_b, sold * price - extra_s
 
 
 def competitive_price(values: IntArray, costs: IntArray, price_range: tuple[int, int]) -> int:

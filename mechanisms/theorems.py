@@ -222,9 +222,7 @@ def _within(steps: float, cell: str) -> bool:
     return True
 
 
-def _bound(
-    claim: str, market: Market, best: audit_checks.Optimum, step: int, low: int
-) -> float:
+def _bound(claim: str, market: Market, best: audit_checks.Optimum, step: int, low: int) -> float:
     k = best.trades
     if claim == "W*":
         return best.welfare
