@@ -1,0 +1,91 @@
+"""Schedules from prices: plans made real, then annealed window by window.
+
+A plan under good prices, replayed in the true FIFO system, is already close to the bound; what is
+left is local in time. `Improver` keeps an incumbent, takes plans from the ascent, and reheats
+windows of consecutive tasks, keeping a window's outcome only when the total falls.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formulations.search import Candidates, Search, candidates, descend
+from mecopt.offloading import OffloadingInstance
+from mecopt.simulate import replay
+
+
+class Improver:
+    """An incumbent choice and the ways to make it better.
+
+    Parameters
+    ----------
+    instance : OffloadingInstance
+    seed : int
+    """
+
+    def __init__(self, instance: OffloadingInstance, seed: int) -> None:
+        self.instance = instance
+        self.choice = np.full(instance.n_tasks, -1, dtype=np.int64)
+        self.objective, self._score = self._evaluate(self.choice)
+        self._rng = np.random.default_rng(seed)
+        plain = instance.is_chain and not len(instance.down_ns)
+        self._search = Search(instance) if plain else None
+        self._candidates = candidates(instance)
+
+    def offer(self, choice: NDArray[np.int64]) -> bool:
+        """Replay a choice (local option indices); keep it when it is better."""
+        objective, score = self._evaluate(choice)
+        if score < self._score:
+            self.choice, self.objective, self._score = choice.copy(), objective, score
+            return True
+        return False
+
+    def _evaluate(self, choice: NDArray[np.int64]) -> tuple[float, float]:
+        """Objective, and a finite score that counts forbidden drops as 10^6 s each."""
+        cost = replay(self.instance, choice).cost_s
+        return float(cost.sum()), float(np.minimum(cost, 1e6).sum())
+
+    def restrict(self, keep: NDArray[np.bool_]) -> None:
+        """Search only among the kept options, (O + K,) flags as in `search.candidates`."""
+        self._candidates = candidates(self.instance, keep)
+
+    def settle(self, moves_per_task: int = 600) -> None:
+        """A cool pass over all tasks from the incumbent."""
+        if self._search is None:
+            seed = int(self._rng.integers(2**31))
+            self.offer(descend(self.instance, self.choice, rounds=20, seed=seed))
+            return
+        moves = moves_per_task * self.instance.n_tasks
+        self._anneal(self._candidates, 0.01, moves)
+
+    def windows(self, until: float, target: float = -np.inf) -> None:
+        """Reheat windows until `time.perf_counter()` passes `until` or the objective `target`."""
+        if self._search is None:
+            if time.perf_counter() < until:
+                self.settle()
+            return
+        movable = self._candidates.movable
+        while time.perf_counter() < until and self.objective > target and len(movable):
+            size = int(self._rng.integers(8, 40))
+            first = int(self._rng.integers(0, max(1, len(movable) - size + 1)))
+            window = Candidates(
+                self._candidates.ptr, self._candidates.option, movable[first : first + size]
+            )
+            self._anneal(window, float(self._rng.choice([0.1, 0.3])), 200 * size)
+
+    def _anneal(self, where: Candidates, heat: float, moves: int) -> None:
+        """Anneal from the incumbent; `heat` is the first temperature per mean task cost."""
+        search = self._search
+        assert search is not None
+        search.set(self.choice)
+        before = search.total
+        hot = heat * before / self.instance.n_tasks
+        seed = int(self._rng.integers(2**31))
+        least, choice = search.anneal(
+            where, hot_ns=hot, cold_ns=hot / 300, moves=moves, seed=seed
+        )
+        if least < before - 0.5:
+            self.offer(choice)

@@ -1,0 +1,427 @@
+"""Local search over the true FIFO system: annealing with incremental replay.
+
+Each resource keeps its jobs sorted by (arrival, task, stage). Changing one task's option removes
+and inserts its jobs; only jobs whose start can change are recomputed, in order of arrival: a
+changed finish can touch only jobs that arrive before the later of its old and new value. A
+rejected move is undone from a log. Chains without down intervals only; other instances use
+`descend`, which replays every candidate in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mecopt.kernel import pop, push
+from mecopt.offloading import INFINITE_NS, UNLIMITED, OffloadingInstance
+from mecopt.simulate import replay
+
+#: Stands for the cost of a forbidden drop while searching, ns.
+PENALTY_NS = 1e15
+_ABSENT = -1
+
+
+@njit(cache=True, inline="always")
+def _find(jobs, lo, n, arrival, stage_of, t, s):
+    """Position of the first job of a resource that is not before (t, s)."""
+    a, b = lo, lo + n
+    while a < b:
+        mid = (a + b) >> 1
+        other = jobs[mid]
+        if arrival[other] < t or (arrival[other] == t and stage_of[other] < s):
+            a = mid + 1
+        else:
+            b = mid
+    return a
+
+
+@njit(cache=True, inline="always")
+def _insert(jobs, length, lo, r, arrival, stage_of, slot):
+    """Put a slot in its place in the queue of resource r."""
+    n = length[r]
+    at = _find(jobs, lo, n, arrival, stage_of, arrival[slot], stage_of[slot])
+    for q in range(lo + n, at, -1):
+        jobs[q] = jobs[q - 1]
+    jobs[at] = slot
+    length[r] = n + 1
+
+
+@njit(cache=True, inline="always")
+def _remove(jobs, length, lo, r, arrival, stage_of, slot):
+    """Take a slot out of the queue of resource r; returns the position it had."""
+    n = length[r]
+    at = _find(jobs, lo, n, arrival, stage_of, arrival[slot], stage_of[slot])
+    for q in range(at, lo + n - 1):
+        jobs[q] = jobs[q + 1]
+    length[r] = n - 1
+    return at
+
+
+@njit(cache=True, inline="always")
+def _note(log, n, kind, a, b, c):
+    """Append to the undo log."""
+    log[n, 0], log[n, 1], log[n, 2], log[n, 3] = kind, a, b, c
+    return n + 1
+
+
+@njit(cache=True, inline="always")
+def _mark(dirty, heap_t, heap_s, size, arrival, slot, until):
+    """Ask for a job to be recomputed, and those behind it that arrive before `until`."""
+    if dirty[slot] < 0:
+        size = push(heap_t, heap_s, size, arrival[slot], slot)
+    dirty[slot] = max(dirty[slot], until)
+    return size
+
+
+@njit(cache=True, inline="always")
+def _unit_free(jobs, lo, at, c, a, start, finish, longest, top):
+    """When a unit is free for the job at a position that arrives at time a.
+
+    The free times of c units are the c largest finishes of the jobs before; FIFO starts never
+    decrease, so the walk back ends where even the longest service is over.
+    """
+    held = 0
+    q = at - 1
+    while q >= lo and start[jobs[q]] + longest > a:
+        f = finish[jobs[q]]
+        q -= 1
+        if f <= a or (held == c and f <= top[0]):
+            continue
+        if held < c:
+            i = held
+            held += 1
+            while i > 0 and top[i - 1] > f:
+                top[i] = top[i - 1]
+                i -= 1
+        else:
+            i = 0
+            while i + 1 < c and top[i + 1] < f:
+                top[i] = top[i + 1]
+                i += 1
+        top[i] = f
+    return top[0] if held == c else a
+
+
+_REMOVED, _INSERTED, _TIMES, _ARRIVAL, _COST, _STAGE, _OPTION = 0, 1, 2, 3, 4, 5, 6
+
+
+@njit(cache=True)
+def change(static, state, k, new):
+    """Give task k option `new` (global, -1 drops it) and propagate.
+
+    Returns (log size, change of the total cost in ns); the change is infinite when the log is
+    full, and the caller must undo.
+    """
+    (
+        release, deadline, drop_cost, weight, fixed, stage_ptr, resource, service, task_of_slot,
+        first_slot, list_ptr, capacity, longest,
+    ) = static  # fmt: skip
+    (
+        jobs, length, arrival, start, finish, stage_of, option, cost, dirty, moved,
+        heap_t, heap_s, log, saved, top,
+    ) = state  # fmt: skip
+    delta = 0.0
+    size = 0
+    base = first_slot[k]
+    old = option[k]
+    n_log = _note(log, 0, _OPTION, k, old, 0)
+    n_log = _note(log, n_log, _COST, k, 0, 0)
+    saved[0] = cost[k]
+    n_saved = 1
+    option[k] = new
+    if old >= 0:
+        for slot in range(base, base + stage_ptr[old + 1] - stage_ptr[old]):
+            r = resource[stage_of[slot]]
+            lo = list_ptr[r]
+            if list_ptr[r + 1] > lo:
+                at = _remove(jobs, length, lo, r, arrival, stage_of, slot)
+                n_log = _note(log, n_log, _REMOVED, slot, 0, 0)
+                if at < lo + length[r] and arrival[jobs[at]] < finish[slot]:
+                    size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at], finish[slot])
+            n_log = _note(log, n_log, _STAGE, slot, stage_of[slot], 0)
+            n_log = _note(log, n_log, _TIMES, slot, start[slot], finish[slot])
+            n_log = _note(log, n_log, _ARRIVAL, slot, arrival[slot], 0)
+            stage_of[slot] = _ABSENT
+    if new < 0:
+        delta += drop_cost[k] - cost[k]
+        cost[k] = drop_cost[k]
+    else:
+        for i in range(stage_ptr[new + 1] - stage_ptr[new]):
+            slot = base + i
+            n_log = _note(log, n_log, _STAGE, slot, stage_of[slot], 0)
+            n_log = _note(log, n_log, _TIMES, slot, start[slot], finish[slot])
+            n_log = _note(log, n_log, _ARRIVAL, slot, arrival[slot], 0)
+            stage_of[slot] = stage_ptr[new] + i
+            finish[slot] = -1  # not in the system yet
+        arrival[base] = release[k]
+        r = resource[stage_of[base]]
+        if list_ptr[r + 1] > list_ptr[r]:
+            _insert(jobs, length, list_ptr[r], r, arrival, stage_of, base)
+            n_log = _note(log, n_log, _INSERTED, base, 0, 0)
+        moved[base] = 1
+        size = _mark(dirty, heap_t, heap_s, size, arrival, base, 0)
+    while size > 0:
+        slot = heap_s[0]
+        size = pop(heap_t, heap_s, size)
+        until = dirty[slot]
+        dirty[slot] = -1
+        s = stage_of[slot]
+        if s == _ABSENT or (finish[slot] < 0 and moved[slot] == 0):
+            continue
+        if n_log + 16 > len(log) or size + 8 > len(heap_t):
+            for i in range(size):
+                dirty[heap_s[i]] = -1
+                moved[heap_s[i]] = 0
+            return n_log, np.inf
+        r = resource[s]
+        a = arrival[slot]
+        begin = a
+        lo = list_ptr[r]
+        limited = list_ptr[r + 1] > lo
+        at = lo
+        if limited:
+            at = _find(jobs, lo, length[r], arrival, stage_of, a, s)
+            if capacity[r] > 1:
+                begin = _unit_free(jobs, lo, at, capacity[r], a, start, finish, longest[r], top)
+            elif at > lo:
+                begin = max(a, finish[jobs[at - 1]])
+        end = begin + service[s]
+        was = finish[slot]
+        shifted = moved[slot] == 1 or end != was
+        moved[slot] = 0
+        if end != was or begin != start[slot]:
+            n_log = _note(log, n_log, _TIMES, slot, start[slot], was)
+            start[slot] = begin
+            finish[slot] = end
+        if shifted:
+            until = max(until, max(was, end))
+        if limited and at + 1 < lo + length[r] and (shifted or capacity[r] > 1):
+            if arrival[jobs[at + 1]] < until:
+                size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at + 1], until)
+        if end == was:
+            continue
+        task = task_of_slot[slot]
+        o = option[task]
+        if s + 1 == stage_ptr[o + 1]:
+            if task != k:
+                n_log = _note(log, n_log, _COST, task, n_saved, 0)
+                saved[n_saved] = cost[task]
+                n_saved += 1
+            late = end - release[task] > deadline[task]
+            now = drop_cost[task] if late else weight[task] * (end - release[task]) + fixed[o]
+            delta += now - cost[task]
+            cost[task] = now
+            continue
+        nxt = slot + 1
+        r = resource[stage_of[nxt]]
+        lo = list_ptr[r]
+        limited = list_ptr[r + 1] > lo
+        if limited and finish[nxt] >= 0:  # leave the old place in the queue
+            at = _remove(jobs, length, lo, r, arrival, stage_of, nxt)
+            n_log = _note(log, n_log, _REMOVED, nxt, 0, 0)
+            if at < lo + length[r] and arrival[jobs[at]] < finish[nxt]:
+                size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at], finish[nxt])
+        n_log = _note(log, n_log, _ARRIVAL, nxt, arrival[nxt], 0)
+        arrival[nxt] = end
+        if limited:
+            _insert(jobs, length, lo, r, arrival, stage_of, nxt)
+            n_log = _note(log, n_log, _INSERTED, nxt, 0, 0)
+        moved[nxt] = 1
+        size = push(heap_t, heap_s, size, end, nxt)
+        dirty[nxt] = max(dirty[nxt], 0)
+    return n_log, delta
+
+
+@njit(cache=True)
+def undo(static, state, n_log):
+    """Take the last `change` back."""
+    resource, list_ptr = static[6], static[10]
+    (
+        jobs, length, arrival, start, finish, stage_of, option, cost, dirty, moved,
+        heap_t, heap_s, log, saved, top,
+    ) = state  # fmt: skip
+    for i in range(n_log - 1, -1, -1):
+        kind, a, b = log[i, 0], log[i, 1], log[i, 2]
+        if kind == _REMOVED:
+            r = resource[stage_of[a]]
+            _insert(jobs, length, list_ptr[r], r, arrival, stage_of, a)
+        elif kind == _INSERTED:
+            r = resource[stage_of[a]]
+            _remove(jobs, length, list_ptr[r], r, arrival, stage_of, a)
+        elif kind == _TIMES:
+            start[a] = b
+            finish[a] = log[i, 3]
+        elif kind == _ARRIVAL:
+            arrival[a] = b
+        elif kind == _COST:
+            cost[a] = saved[b]
+        elif kind == _STAGE:
+            stage_of[a] = b
+        else:
+            option[a] = b
+
+
+@njit(cache=True)
+def anneal(static, state, candidate_ptr, candidate, movable, hot, cold, moves, seed, best, total):
+    """Metropolis moves of one task at a time, temperature falling from `hot` to `cold` (ns).
+
+    `candidate[candidate_ptr[k]:candidate_ptr[k + 1]]` are the options of task k worth trying
+    (-1 drops it); `movable` lists tasks with more than one. `best` (K,) is overwritten with the
+    best option vector seen. Returns (best total, last total).
+    """
+    np.random.seed(seed)
+    option = state[6]
+    least = total
+    if len(movable) == 0:
+        return least, total
+    cooling = (cold / hot) ** (1.0 / max(moves, 1))
+    temperature = hot
+    for _ in range(moves):
+        temperature *= cooling
+        k = movable[int(np.random.random() * len(movable))]
+        lo = candidate_ptr[k]
+        new = candidate[lo + int(np.random.random() * (candidate_ptr[k + 1] - lo))]
+        if new == option[k]:
+            continue
+        n_log, delta = change(static, state, k, new)
+        if delta > 0 and np.random.random() >= np.exp(-delta / temperature):
+            undo(static, state, n_log)
+            continue
+        total += delta
+        if total < least - 0.5:
+            least = total
+            for i in movable:
+                best[i] = option[i]
+    return least, total
+
+
+class Search:
+    """A current choice, its exact cost, and moves on it."""
+
+    def __init__(self, instance: OffloadingInstance) -> None:
+        x, a = instance, instance.arrays
+        if not x.is_chain or len(x.down_ns):
+            raise ValueError("Search: only chains without down intervals; use descend")
+        self.instance = x
+        slots = int(a.slot_ptr[-1])
+        forbidden = x.drop_cost_ns >= INFINITE_NS
+        uses = np.bincount(x.stage_resource, minlength=x.n_resources)
+        uses[x.capacity == UNLIMITED] = 0
+        longest = np.zeros(x.n_resources, dtype=np.int64)
+        np.maximum.at(longest, x.stage_resource, x.service_ns)
+        self._drop = np.where(forbidden, PENALTY_NS, x.drop_cost_ns.astype(float))
+        self._static = (
+            x.release_ns, x.deadline_ns, self._drop, x.latency_weight,
+            x.fixed_cost_ns.astype(float), x.stage_ptr, x.stage_resource, x.service_ns,
+            np.repeat(np.arange(x.n_tasks), np.diff(a.slot_ptr)), a.slot_ptr,
+            np.concatenate([[0], np.cumsum(uses)]).astype(np.int64), x.capacity, longest,
+        )  # fmt: skip
+        widest = int(x.capacity[x.capacity != UNLIMITED].max(initial=1))
+        room = 16 * slots + 4096
+        self._state = (
+            np.empty(int(uses.sum()), dtype=np.int64),
+            np.zeros(x.n_resources, dtype=np.int64),
+            np.zeros(slots, dtype=np.int64),
+            np.zeros(slots, dtype=np.int64),
+            np.zeros(slots, dtype=np.int64),
+            np.full(slots, _ABSENT, dtype=np.int64),
+            np.full(x.n_tasks, -1, dtype=np.int64),
+            self._drop.copy(),
+            np.full(slots, -1, dtype=np.int64),
+            np.zeros(slots, dtype=np.uint8),
+            np.empty(room, dtype=np.int64),
+            np.empty(room, dtype=np.int64),
+            np.empty((room, 4), dtype=np.int64),
+            np.empty(room),
+            np.empty(widest, dtype=np.int64),
+        )
+        self.total = float(self._drop.sum())
+
+    def set(self, choice: NDArray[np.int64]) -> None:
+        """Make `choice` (local option indices, -1 dropped) current."""
+        x = self.instance
+        goal = np.where(choice >= 0, x.option_ptr[:-1] + choice, -1)
+        for k in np.flatnonzero(goal != self._state[6]):
+            _, delta = change(self._static, self._state, int(k), int(goal[k]))
+            self.total += delta
+        self.total = float(self._state[7].sum())
+
+    @property
+    def choice(self) -> NDArray[np.int64]:
+        """Current choice as local option indices."""
+        return self.local(self._state[6])
+
+    def local(self, option: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Local option indices of a vector of global ones."""
+        return np.where(option >= 0, option - self.instance.option_ptr[:-1], -1).astype(np.int64)
+
+    def anneal(
+        self,
+        candidates: Candidates,
+        *,
+        hot_ns: float,
+        cold_ns: float,
+        moves: int,
+        seed: int,
+    ) -> tuple[float, NDArray[np.int64]]:
+        """Run `anneal`; returns the best total (ns) and its choice; the state moves on."""
+        best = self._state[6].copy()
+        least, self.total = anneal(
+            self._static, self._state, candidates.ptr, candidates.option, candidates.movable,
+            hot_ns, cold_ns, moves, seed, best, self.total,
+        )  # fmt: skip
+        return least, self.local(best)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Options worth trying per task: ``option[ptr[k]:ptr[k + 1]]``, global, -1 for a drop."""
+
+    ptr: NDArray[np.int64]
+    option: NDArray[np.int64]
+    movable: NDArray[np.int64]
+
+
+def candidates(instance: OffloadingInstance, keep: NDArray[np.bool_] | None = None) -> Candidates:
+    """All options and the drop of every task, or the kept ones.
+
+    Parameters
+    ----------
+    keep : (O + K,) bool, optional
+        Options to keep, then one flag per task for its drop.
+    """
+    x, n = instance, instance.n_options
+    wanted = np.ones(n + x.n_tasks, dtype=bool) if keep is None else keep
+    task = np.concatenate([x.task_of_option, np.arange(x.n_tasks)])[wanted]
+    option = np.concatenate([np.arange(n), np.full(x.n_tasks, -1)])[wanted]
+    order = np.argsort(task, kind="stable")
+    count = np.bincount(task, minlength=x.n_tasks)
+    ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return Candidates(ptr, option[order].astype(np.int64), np.flatnonzero(count > 1))
+
+
+def descend(
+    instance: OffloadingInstance, choice: NDArray[np.int64], *, rounds: int, seed: int
+) -> NDArray[np.int64]:
+    """First-improvement search by full replays, for instances `Search` does not take."""
+    rng = np.random.default_rng(seed)
+    best = choice.copy()
+    least = replay(instance, best).objective
+    count = np.diff(instance.option_ptr)
+    for _ in range(rounds):
+        better = False
+        for k in rng.permutation(instance.n_tasks):
+            for c in range(-1, count[k]):
+                if c == best[k]:
+                    continue
+                trial = best.copy()
+                trial[k] = c
+                value = replay(instance, trial).objective
+                if value < least:
+                    best, least, better = trial, value, True
+        if not better:
+            break
+    return best
