@@ -152,7 +152,9 @@ def _whole(name: str, array: ArrayLike, dtype: Any) -> NDArray[Any]:
     return _frozen(given, dtype)
 
 
-_INT64 = "down_ns release_ns deadline_ns drop_cost_ns fixed_cost_ns service_ns believed_ns".split()
+_INT64 = (
+    "down_ns release_ns deadline_ns drop_cost_ns fixed_cost_ns service_ns believed_ns".split()
+)
 _INT32 = "capacity down_ptr owner option_ptr option_label stage_ptr stage_resource pred_ptr pred"
 
 
