@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mechanisms import bisection, double_dutch
 from mecopt import files
 from mecopt.market import Market
-from mechanisms import bisection, double_dutch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-import reference_clock  # noqa: E402
+import reference_clock
 
 STYLES = list(
     itertools.product(double_dutch.ALTERNATIONS, double_dutch.PRICINGS, ("buyer", "seller"))

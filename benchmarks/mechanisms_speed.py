@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mechanisms import clocks, double_dutch
 from mecopt import files
 from mecopt.market import HALF_UNITS, Market
-from mechanisms import clocks, double_dutch
 
 
 def cpu() -> str:

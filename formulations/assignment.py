@@ -11,10 +11,10 @@ server memory M_j. Variables: x_ij in {0, 1}, buyer i is served by j.
 
 Without (memory) the polytope is integral (Shapley, Shubik 1971), an LP solves it, and the duals are
 competitive prices ``cost_j + q_j``. They form a lattice (Demange, Gale 1985): the lowest vector is
-what buyers would pay under VCG (Leonard 1983), the highest suits the sellers. Both are computed here in
-whole numbers by relaxing ``q_l >= q_j + s_il - s_ij`` for i served by j; that they exist proves
-the assignment optimal, whatever the solver's tolerance was. With (memory) it is a MILP, its LP
-bound is reported apart, and there are no prices. One good without edges is solved by sorting.
+what buyers would pay under VCG (Leonard 1983), the highest suits the sellers. Both are computed
+here in whole numbers by relaxing ``q_l >= q_j + s_il - s_ij`` for i served by j; that they exist
+proves the assignment optimal, whatever the solver's tolerance was. With (memory) it is a MILP, its
+LP bound is reported apart, and there are no prices. One good without edges is solved by sorting.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def budget_verdict(outcome: Outcome) -> tuple[int, str]:
 
 
 def infeasibilities(market: Market, outcome: Outcome) -> list[str]:
-    """Everything about an allocation that cannot be carried out, or pays somebody who is not in it."""
+    """What of an allocation cannot be carried out, or pays somebody who does not trade."""
     found = []
     bought, sold = outcome.buyer_units, outcome.seller_units
     if (bought < 0).any() or (sold < 0).any():
@@ -145,7 +145,7 @@ def _graph_infeasibilities(market: Market, outcome: Outcome) -> list[str]:
 
 
 def log_infidelities(market: Market, outcome: Outcome) -> list[str]:
-    """Replay what was said aloud: stops must follow from the reports, the outcome from the stops."""
+    """Replay what was said aloud: stops follow from the reports, the outcome from the stops."""
     log = outcome.log
     if log is None:
         return []

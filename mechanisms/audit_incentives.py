@@ -9,8 +9,8 @@ The mechanism is a black box ``market -> outcome``. What makes a *finite* search
   midpoint); its prices are constant or monotone in a report in between. So every other report,
   each threshold, each one minor unit up and down, and the ends of the range contain a best
   response. (A percentage grid misses the threshold bid, and reports "truthful".)
-* In a large one-good market, reports away from the margin of trade only change the ranking of those who
-  trade anyway or not at all: the other reports within a few ranks of the margin are enough.
+* In a large one-good market, reports away from the margin of trade only change the ranking of those
+  who trade anyway or not at all: the other reports within a few ranks of the margin are enough.
 
 Elsewhere (graphs, several units) thresholds are sums and differences of reports: the largest gain
 found is a lower bound on the regret, unless all reports of a small lattice are enumerated.

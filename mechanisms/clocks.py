@@ -6,6 +6,7 @@ that stop at m or above and S(m) the sellers that stop at m or below, every fixe
 auction is decided by the two histograms of stops: no trader is sorted, nothing is simulated.
 """
 
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False
 from __future__ import annotations
 
 from typing import NamedTuple

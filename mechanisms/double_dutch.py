@@ -176,7 +176,7 @@ def clear(
     if pricing in SEALED:
         rounds = ticks + 1 if alternation == SYNCHRONOUS else 2 * (ticks + 1)
         return _clear_sealed(values, costs, grid, stops, pricing, rounds)
-    trades, b, s, rounds = ended or clocks.run_clocks(*stops, alternation, first)
+    trades, b, s, rounds = ended or clocks.run_clocks(stops[0], stops[1], alternation, first)
     last_b, last_s, buyers, sellers = _take(values, costs, grid, stops, trades)
     if pricing == "own-clock":
         return Cleared(trades, buyers, sellers, None, None, rounds)

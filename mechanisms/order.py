@@ -51,7 +51,7 @@ def clearing_prices(s: Sorted, price_range: tuple[int, int]) -> tuple[int, int]:
 
 
 def first(order: IntArray, count: int, traders: int | None = None) -> NDArray[np.int8]:
-    """Units of 0 or 1: one for each of the first `count` of an order (of all traders unless said)."""
+    """Units of 0 or 1: one for each of the first `count` of an order of (some) traders."""
     units = np.zeros(len(order) if traders is None else traders, dtype=np.int8)
     units[order[:count]] = 1
     return units

@@ -135,7 +135,7 @@ def require_unit_demand(market: Market, mechanism: str) -> None:
         raise ValueError(f"{mechanism}: is a rule for unit demand, the market has multi-unit bids")
     if market.is_graph:
         raise ValueError(
-            f"{mechanism}: is a rule for one good, the market has compatibility, link cost or memory"
+            f"{mechanism}: is a rule for one good, the market has compatibility or link cost"
         )
 
 

@@ -16,6 +16,7 @@ server with unsold seats, which would void the bound: those prices are put back 
 buyers who now envy them move again, at the fine step.
 """
 
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False
 from __future__ import annotations
 
 import time
@@ -143,9 +144,9 @@ def ascend(surplus, seats, order, step, price, server):
             for place_of in range(seat, first[j + 1]):
                 other = surplus[holder[place_of]]
                 elsewhere = np.int64(0)
-                for l in range(m):
-                    if l != j and other[l] >= join[l] and other[l] - join[l] > elsewhere:
-                        elsewhere = other[l] - join[l]
+                for k in range(m):
+                    if k != j and other[k] >= join[k] and other[k] - join[k] > elsewhere:
+                        elsewhere = other[k] - join[k]
                 if other[j] - elsewhere < least:
                     least = other[j] - elsewhere
                     found = place_of

@@ -102,10 +102,10 @@ GRAPH_TABLE: tuple[Row, ...] = (
 CORRECTIONS = (
     "mcafee and trade-reduction on the grid: regret is below s (proved), not just at most s",
     "unit, mid: the first mover's regret is at most s/2 (proved)",
-    "unit, clamped: the first mover's regret is at most s (proved); the second mover's is unbounded",
+    "unit, clamped: the first mover's regret is at most s (proved), the second mover's unbounded",
     "adaptive step with one price: the budget is strong, not weak",
-    "synchronous, mid and clamped: one outcome, a posted price at the middle of the grid; the printed"
-    " midpoint is then individually rational, and truth fails through rationing alone",
+    "synchronous, mid and clamped: one outcome, a posted price at the middle of the grid; the"
+    " printed midpoint is then individually rational, and truth fails through rationing alone",
     "flip and tick, mid: irrational by up to half a step, like unit, mid",
     "k-double, k = 0 and 1: efficient at sincere reports, like every other k",
 )

@@ -349,7 +349,10 @@ class Market:
         return market
 
 
-_ARRAYS = "values costs buyer_ptr seller_ptr compatible link_cost memory server_memory".split()
+_ARRAYS = (
+    *("values", "costs", "buyer_ptr", "seller_ptr"),
+    *("compatible", "link_cost", "memory", "server_memory"),
+)
 
 
 def _check(m: Market) -> None:

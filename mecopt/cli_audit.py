@@ -1,0 +1,119 @@
+"""``mecopt audit``: audit mechanisms on a market file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def audit(
+    market: Annotated[
+        Path,
+        typer.Option(help="CSV with side (buyer or seller), value, optional units; or JSON."),
+    ],
+    mechanism: Annotated[
+        str, typer.Option(help="A name, several separated by commas, or all.")
+    ] = "all",
+    json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for pictures.")] = None,
+    ticks: Annotated[int, typer.Option(help="Ticks of the clock auctions.")] = 100,
+    price_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Lowest and highest price anybody may report."),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(help="Traders examined for incentives (0 for none).")
+    ] = 30,
+    false_names: Annotated[int, typer.Option(help="Traders that also try an extra report.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of lotteries and of the sample.")] = 0,
+) -> None:
+    """Audit mechanisms on a market: welfare, rationality, budget, incentives, time.
+
+    Reports in the file are taken as true values and costs. Exits with 2 on malformed input.
+    """
+    from mechanisms import rules
+    from mechanisms.audit import AuditReport
+    from mechanisms.audit import audit as run_audit
+    from mecopt.market_sources import read_market
+
+    console = Console()
+    try:
+        traded = read_market(market, price_range=price_range)
+        names = rules.NAMES if mechanism == "all" else tuple(mechanism.split(","))
+        chosen = [name for name in names if mechanism != "all" or rules.fits(name, traded)]
+        if not chosen:
+            raise ValueError(f"mechanism: none fits {traded!r} (memory limits have no prices)")
+        rows = []
+        report = None
+        for name in track(chosen, "auditing", console=console, transient=True):
+            rule = rules.mechanism(name, **_options(name, ticks, seed))
+            report = run_audit(
+                traded,
+                {name: rule},
+                incentives=sample > 0,
+                sample=sample,
+                false_names=false_names,
+                seed=seed,
+            )
+            rows += report.rows
+        if report is None:
+            raise ValueError("mechanism: no name given")
+        report = AuditReport(report.market, report.market_hash, tuple(rows))
+        if json is not None:
+            report.save(json)
+        if pictures is not None:
+            _draw(pictures, traded, report, ticks)
+    except (ValueError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    console.print(_table(report, repr(traded)))
+
+
+def _options(name: str, ticks: int, seed: int) -> dict[str, Any]:
+    if name.startswith("dda") or name == "server-clocks":
+        return {"ticks": ticks}
+    return {"seed": seed} if name in ("sbba", "muda", "posted") else {}
+
+
+def _draw(folder: Path, market: Any, report: Any, ticks: int) -> None:
+    from mechanisms import audit_pictures, double_dutch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if market.unit_demand and not market.is_graph:
+        outcome = double_dutch.run(
+            market, alternation="unit", pricing="clamped", ticks=ticks, log=True
+        )
+        audit_pictures.supply_and_demand(market, outcome).savefig(folder / "clocks.png")
+    audit_pictures.welfare_and_regret(report).savefig(folder / "mechanisms.png")
+
+
+def _table(report: Any, title: str) -> Table:
+    table = Table(title=title)
+    columns = {
+        "mechanism": "mechanism",
+        "welfare_ratio": "W / W*",
+        "trades": "trades",
+        "budget": "budget",
+        "ir_violations": "IR viol.",
+        "buyer_regret_max": "buyer regret",
+        "seller_regret_max": "seller regret",
+        "false_name_gain_share": "false names",
+        "rounds": "rounds",
+    }
+    for heading in columns.values():
+        first = heading == "mechanism"
+        table.add_column(heading, justify="left" if first else "right", no_wrap=first)
+    for row in report.rows:
+        cells = [getattr(row, name) for name in columns]
+        table.add_row(*("" if c is None else f"{c:.4g}" if isinstance(c, float) else str(c) for c in cells))
+    if any(row.regret_exact is False for row in report.rows):
+        table.caption = "regrets of graph and multi-unit markets are lower bounds"
+    return table
