@@ -141,9 +141,12 @@ def _vickrey(
     unit = np.flatnonzero(eligible)
     unit = unit[np.argsort(-marginal[unit], kind="stable")]
     served = np.bincount(owner[unit[:count]], minlength=len(wish))
-    extra = np.zeros(len(wish), np.int64)
     losers = unit[count:]
-    for i in np.unique(owner[unit[:count]]):
+    most = int(served.max(initial=0))
+    owed = np.concatenate([[0], np.cumsum(marginal[losers[:most]] - price)])
+    extra = owed[np.minimum(served, len(owed) - 1)]
+    # Whoever also owns one of the first losing units displaces somebody further down instead.
+    for i in np.unique(owner[losers[:most]]):
         others = losers[owner[losers] != i][: served[i]]
         extra[i] = int((marginal[others] - price).sum())
     return served, extra
