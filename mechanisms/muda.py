@@ -17,6 +17,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from mechanisms.order import lot
 from mechanisms.outcome import Outcome
 from mecopt.market import Market
 
@@ -43,9 +44,11 @@ def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
         raise ValueError(f"ration = {ration!r} must be lottery or vickrey")
     if market.is_graph:
         raise ValueError("muda: is a rule for one good, the market has compatibility or link cost")
-    rng = np.random.default_rng(seed)
-    halves = rng.integers(0, 2, market.n_buyers), rng.integers(0, 2, market.n_sellers)
-    orders = rng.permutation(market.n_buyers), rng.permutation(market.n_sellers)
+    orders = lot(market.n_buyers, seed, 0), lot(market.n_sellers, seed, 1)
+    halves = [
+        np.random.default_rng([seed, 2, side]).integers(0, 2, count)
+        for side, count in enumerate((market.n_buyers, market.n_sellers))
+    ]
     in_half = [
         (np.repeat(halves[0] == h, market.wanted), np.repeat(halves[1] == h, market.seats))
         for h in (0, 1)

@@ -50,6 +50,11 @@ def clearing_prices(s: Sorted, price_range: tuple[int, int]) -> tuple[int, int]:
     return max(int(s.cost[k - 1]), next_value), min(int(s.value[k - 1]), next_cost)
 
 
+def lot(traders: int, seed: int, side: int) -> IntArray:
+    """Random order of a side's traders; one more trader does not reshuffle the others."""
+    return np.argsort(np.random.default_rng([seed, side]).random(traders), kind="stable")
+
+
 def first(order: IntArray, count: int, traders: int | None = None) -> NDArray[np.int8]:
     """Units of 0 or 1: one for each of the first `count` of an order of (some) traders."""
     units = np.zeros(len(order) if traders is None else traders, dtype=np.int8)

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from mechanisms.order import first, sort_market
+from mechanisms.order import first, lot, sort_market
 from mechanisms.outcome import Outcome, require_unit_demand
 from mecopt.market import HALF_UNITS, MINOR, Market
 
@@ -43,8 +43,7 @@ def posted_price(market: Market, *, threshold: float | None = None, seed: int = 
     start = time.perf_counter()
     require_unit_demand(market, "posted")
     price = threshold_of(market, threshold)
-    rng = np.random.default_rng(seed)
-    orders = rng.permutation(market.n_buyers), rng.permutation(market.n_sellers)
+    orders = lot(market.n_buyers, seed, 0), lot(market.n_sellers, seed, 1)
     willing = [orders[0][market.values[orders[0]] >= price]]
     willing.append(orders[1][market.costs[orders[1]] <= price])
     count = min(len(willing[0]), len(willing[1]))

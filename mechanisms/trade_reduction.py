@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-from mechanisms.order import first, sort_market
+from mechanisms.order import first, lot, sort_market
 from mechanisms.outcome import Outcome
 from mecopt.market import Market
 
@@ -67,7 +67,7 @@ def sbba(market: Market, *, seed: int = 0) -> Outcome:
     """One price for both sides: ``min(c_{k+1}, v_k)``.
 
     If it is c_{k+1}, all k pairs trade. If it is v_k, buyer k is left out, and so is one of the k
-    sellers by lot. The lot is a ranking of the sellers drawn from `seed` alone.
+    sellers by lot: the first of them in an order of the sellers drawn from `seed` alone.
     """
     start = time.perf_counter()
     s = sort_market(market, "sbba")
@@ -80,8 +80,8 @@ def sbba(market: Market, *, seed: int = 0) -> Outcome:
             price = int(s.cost[k])
         else:
             count = k - 1
-            lot = np.random.default_rng(seed).permutation(len(s.cost))
-            sellers = np.delete(sellers, np.argmin(lot[sellers]))
+            out = lot(len(s.cost), seed, 1)  # the first of the k in this order is left out
+            sellers = sellers[sellers != out[np.isin(out, sellers)][0]]
     return Outcome(
         mechanism="sbba",
         parameters={"seed": seed},
