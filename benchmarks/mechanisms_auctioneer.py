@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from learning import auctioneer
@@ -23,7 +24,8 @@ def main() -> None:
         for cost in (0.002, 0.01):
             settings = auctioneer.Settings(episodes=episodes, broadcast_cost=cost)
             start = time.perf_counter()
-            q, _ = auctioneer.train(lambda s: markets.generate(kind, s, n=n), settings=settings)
+            draw = partial(markets.generate, kind, n=n)
+            q, _ = auctioneer.train(draw, settings=settings)
             seconds = time.perf_counter() - start
             test = [markets.generate(kind, 1_000_000 + s, n=n) for s in range(300)]
             table = auctioneer.compare(q, test).reset_index()

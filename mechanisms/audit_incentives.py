@@ -60,10 +60,10 @@ def own_utility(truth: Market, outcome: Outcome, side: Side, trader: int) -> flo
     if truth.unit_demand and outcome.server is None:
         if side == "buyer":
             units = int(outcome.buyer_units[trader])
-            paid = _amount(outcome.pays, units, trader)
+            paid = _paid(outcome, "buyer", units, trader)
             return (outcome.scale * units * int(truth.values[trader]) - paid) / outcome.scale
         units = int(outcome.seller_units[trader])
-        paid = _amount(outcome.gets, units, trader)
+        paid = _paid(outcome, "seller", units, trader)
         return (paid - outcome.scale * units * int(truth.costs[trader])) / outcome.scale
     worth, spent = unit_gains(truth, outcome)
     if side == "buyer":
@@ -71,8 +71,12 @@ def own_utility(truth: Market, outcome: Outcome, side: Side, trader: int) -> flo
     return int(outcome.receipt[trader]) / outcome.scale - int(spent[trader])
 
 
-def _amount(amount: IntArray | int, units: int, trader: int) -> int:
-    return amount * units if isinstance(amount, int) else int(amount[trader])
+def _paid(outcome: Outcome, side: Side, units: int, trader: int) -> int:
+    """Payment of a buyer or receipt of a seller, without writing out everybody's."""
+    price = outcome.pays if side == "buyer" else outcome.gets
+    if isinstance(price, int):
+        return price * units
+    return int((outcome.payment if side == "buyer" else outcome.receipt)[trader])
 
 
 def is_exact(market: Market, outcome: Outcome) -> bool:
@@ -202,18 +206,18 @@ def false_name_gain(
             bought, sold, paid = 0, 0, 0
             if side == "buyer":
                 bought = int(outcome.buyer_units[trader])
-                paid = _amount(outcome.pays, bought, trader)
+                paid = _paid(outcome, "buyer", bought, trader)
             else:
                 sold = int(outcome.seller_units[trader])
-                paid = -_amount(outcome.gets, sold, trader)
+                paid = -_paid(outcome, "seller", sold, trader)
             if extra_side == "buyer":
                 more = int(outcome.buyer_units[-1])
                 bought += more
-                paid += _amount(outcome.pays, more, -1)
+                paid += _paid(outcome, "buyer", more, -1)
             else:
                 more = int(outcome.seller_units[-1])
                 sold += more
-                paid -= _amount(outcome.gets, more, -1)
+                paid -= _paid(outcome, "seller", more, -1)
             if sold > (side == "seller"):
                 continue
             units = min(bought, 1) if side == "buyer" else sold

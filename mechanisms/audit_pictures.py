@@ -73,9 +73,7 @@ def welfare_by_step(result: StepAblation, title: str) -> Figure:
     table = result.table
     loss = 1 - table["mean"]
     spread = np.abs(np.array([loss - (1 - table["high"]), (1 - table["low"]) - loss]))
-    axes.errorbar(
-        table["ticks"], loss, yerr=spread, fmt="o-", capsize=3, color=BUYER, label="mean"
-    )
+    axes.errorbar(table["ticks"], loss, yerr=spread, fmt="o-", capsize=3, color=BUYER, label="mean")
     axes.plot(table["ticks"], 1 - table["minimum"], "s--", color=SELLER, label="worst instance")
     axes.set_xscale("log")
     axes.set_yscale("log")

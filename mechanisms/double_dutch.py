@@ -33,6 +33,7 @@ ticks or step : the grid (ToN uses fixed and learned steps; see `mechanisms.adap
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ from numpy.typing import NDArray
 
 from mechanisms import clocks, events
 from mechanisms.clocks import BUYER, FLIP, SELLER, SYNCHRONOUS, TICK, UNIT, Grid
-from mechanisms.outcome import Outcome, as_units, require_unit_demand
+from mechanisms.outcome import Amounts, Outcome, as_units, require_unit_demand
 from mecopt.market import Market
 
 ALTERNATIONS = {"synchronous": SYNCHRONOUS, "unit": UNIT, "flip": FLIP, "tick": TICK}
@@ -107,8 +108,8 @@ def run(
     buyers, sellers = cleared.buyers, cleared.sellers
     if orders is not None:
         buyers, sellers = _back(buyers, orders[0]), _back(sellers, orders[1])
-        pays = pays if isinstance(pays, int) else _back(pays, orders[0])
-        gets = gets if isinstance(gets, int) else _back(gets, orders[1])
+        pays = _back(pays(), orders[0]) if callable(pays) else pays
+        gets = _back(gets(), orders[1]) if callable(gets) else gets
         if said is not None:
             agent = [orders[side][i] for side, i in zip(said.side, said.agent, strict=True)]
             said = said._replace(agent=np.array(agent, dtype=np.int64))
@@ -234,22 +235,34 @@ def _take(
     return last_b, last_s, taken_b, taken_s
 
 
+def _own_stops(prices: IntArray, low: int, step: int, winners: Mask) -> IntArray:
+    """Winners' own stops: rounded down with a positive step (buyers), up with a negative one."""
+    return np.where(winners, low + (prices - low) // step * step, 0)
+
+
+def _critical(price: int, step: int, pivot: int, winners: Mask) -> IntArray:
+    """One price for winners ahead of the excluded trader, one step off it behind."""
+    amounts = np.where(winners, price, 0)
+    amounts[pivot:] += step * winners[pivot:]
+    return amounts
+
+
 def _amounts(
     cleared: Cleared, values: IntArray, costs: IntArray, grid: Grid
-) -> tuple[IntArray | int, IntArray | int]:
-    """What buyers pay and sellers get: one price, or an amount for each."""
+) -> tuple[Amounts, Amounts]:
+    """What buyers pay and sellers get: one price, or amounts worked out when asked for."""
     low, step, _ = grid
     if cleared.buyer_price is None or cleared.seller_price is None:
-        pays = low + (values - low) // step * step
-        gets = low - (low - costs) // step * step
-        return np.where(cleared.buyers, pays, 0), np.where(cleared.sellers, gets, 0)
+        return (
+            partial(_own_stops, values, low, step, cleared.buyers),
+            partial(_own_stops, costs, low, -step, cleared.sellers),
+        )
     if cleared.buyer_pivot is None or cleared.seller_pivot is None:
         return int(cleared.buyer_price), int(cleared.seller_price)
-    pays = np.where(cleared.buyers, cleared.buyer_price, 0)
-    gets = np.where(cleared.sellers, cleared.seller_price, 0)
-    pays[cleared.buyer_pivot :] += step * cleared.buyers[cleared.buyer_pivot :]
-    gets[cleared.seller_pivot :] -= step * cleared.sellers[cleared.seller_pivot :]
-    return pays, gets
+    return (
+        partial(_critical, cleared.buyer_price, step, cleared.buyer_pivot, cleared.buyers),
+        partial(_critical, cleared.seller_price, -step, cleared.seller_pivot, cleared.sellers),
+    )
 
 
 def _back(array: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mecopt.market import HALF_UNITS, Market
 
 IntArray = NDArray[np.int64]
+Amounts = IntArray | int | Callable[[], IntArray]
 
 
 class ClockLog(NamedTuple):
@@ -57,9 +58,10 @@ class Outcome:
         Every option the rule was run with.
     buyer_units, seller_units : (B,), (J,) integer
         Units each trader gets or delivers.
-    pays, gets : (B,), (J,) int64, or int
+    pays, gets : (B,), (J,) int64, or int, or function
         What each buyer pays and each seller is paid in all, in half minor units / scale; a single
-        number is the price of every unit (see `payment` and `receipt`).
+        number is the price of every unit, a function is called for the amounts when they are asked
+        for (read `payment` and `receipt`).
     scale : int
     server : (B,) int64, optional
         In a graph market, the seller that serves each buyer, -1 for none.
@@ -76,8 +78,8 @@ class Outcome:
     parameters: Mapping[str, Any]
     buyer_units: NDArray[np.integer]
     seller_units: NDArray[np.integer]
-    pays: IntArray | int
-    gets: IntArray | int
+    pays: Amounts
+    gets: Amounts
     scale: int = 1
     server: IntArray | None = None
     server_price: IntArray | None = None
@@ -139,10 +141,10 @@ def require_unit_demand(market: Market, mechanism: str) -> None:
         )
 
 
-def _in_all(amount: IntArray | int, units: NDArray[np.integer]) -> IntArray:
+def _in_all(amount: Amounts, units: NDArray[np.integer]) -> IntArray:
     if isinstance(amount, int):
         return units.astype(np.int64) * amount
-    return amount
+    return amount() if callable(amount) else amount
 
 
 def as_units(winners: NDArray[np.bool_]) -> NDArray[np.int8]:

@@ -29,9 +29,7 @@ def audit(
         tuple[float, float] | None,
         typer.Option(help="Lowest and highest price anybody may report."),
     ] = None,
-    sample: Annotated[
-        int, typer.Option(help="Traders examined for incentives (0 for none).")
-    ] = 30,
+    sample: Annotated[int, typer.Option(help="Traders examined for incentives (0 for none).")] = 30,
     false_names: Annotated[int, typer.Option(help="Traders that also try an extra report.")] = 10,
     seed: Annotated[int, typer.Option(help="Of lotteries and of the sample.")] = 0,
 ) -> None:
@@ -51,7 +49,7 @@ def audit(
         chosen = [name for name in names if mechanism != "all" or rules.fits(name, traded)]
         if not chosen:
             raise ValueError(f"mechanism: none fits {traded!r} (memory limits have no prices)")
-        rows = []
+        rows: list[Any] = []
         report = None
         for name in track(chosen, "auditing", console=console, transient=True):
             rule = rules.mechanism(name, **_options(name, ticks, seed))
@@ -112,8 +110,13 @@ def _table(report: Any, title: str) -> Table:
         first = heading == "mechanism"
         table.add_column(heading, justify="left" if first else "right", no_wrap=first)
     for row in report.rows:
-        cells = [getattr(row, name) for name in columns]
-        table.add_row(*("" if c is None else f"{c:.4g}" if isinstance(c, float) else str(c) for c in cells))
+        table.add_row(*(_cell(getattr(row, name)) for name in columns))
     if any(row.regret_exact is False for row in report.rows):
         table.caption = "regrets of graph and multi-unit markets are lower bounds"
     return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from mechanisms import audit_pictures, rules
+from mechanisms import audit_pictures, report_section, rules
 from mechanisms.audit import SCHEMA, audit
 from mecopt.cli_audit import app
 from mecopt.market import Market
@@ -25,7 +25,9 @@ def test_all_mechanisms_on_a_csv_market(tmp_path):
     body = json.loads((tmp_path / "o.json").read_text())
     jsonschema.validate(body, SCHEMA)
     assert [row["mechanism"] for row in body["mechanisms"]] == list(rules.NAMES)
-    assert all((tmp_path / "pictures" / f"{n}.png").stat().st_size for n in ("clocks", "mechanisms"))
+    assert all(
+        (tmp_path / "pictures" / f"{n}.png").stat().st_size for n in ("clocks", "mechanisms")
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,12 @@ def test_pictures_show_every_mechanism():
     report = audit(market, {n: rules.mechanism(n) for n in ("mcafee", "vcg")}, false_names=0)
     labels = audit_pictures.welfare_and_regret(report).axes[0].get_yticklabels()
     assert [label.get_text() for label in labels] == ["mcafee", "vcg"]
+
+
+def test_the_report_section_is_self_contained_html():
+    """Every mechanism is named, pictures are inlined, nothing is fetched."""
+    market = Market.of([9, 7], [2, 5], price_range=(0, 10))
+    report = audit(market, {n: rules.mechanism(n) for n in ("mcafee", "vcg")}, false_names=0)
+    page = report_section.section(report)
+    assert "mcafee" in page and "deficit" in page and "yes / yes" in page
+    assert "data:image/png;base64," in page and "http" not in page
