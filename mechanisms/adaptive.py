@@ -20,7 +20,7 @@ import numpy as np
 
 from mechanisms.clocks import make_grid
 from mechanisms.outcome import Outcome, as_units, require_unit_demand
-from mecopt.market import HALF_UNITS, Market
+from mecopt.market import Market
 
 
 class State(NamedTuple):
@@ -124,7 +124,6 @@ def run(
             "step": grid.step,
             "ticks": grid.ticks,
             "schedule": tuple(schedule),
-            "price_range": [p / HALF_UNITS for p in market.price_range],
         },
         buyer_units=as_units(buyers),
         seller_units=as_units(sellers),

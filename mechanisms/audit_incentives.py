@@ -96,7 +96,7 @@ def candidate_reports(market: Market, outcome: Outcome, side: Side, trader: int)
         prices = np.clip(told["low"] + level * told["step"], low, high)
         return np.unique(prices).tolist()
     if market.is_graph:
-        reports = np.concatenate([market.values, market.costs, _link_differences(market)])
+        reports = _graph_reports(market, outcome)
     elif market.n_buyers + market.n_sellers <= SMALL:
         values = np.delete(market.values, _units_of(market, "buyer", trader, side))
         costs = np.delete(market.costs, _units_of(market, "seller", trader, side))
@@ -118,12 +118,21 @@ def _units_of(market: Market, which: Side, trader: int, side: Side) -> list[int]
     return [trader] if ptr is None else list(range(int(ptr[trader]), int(ptr[trader + 1])))
 
 
-def _link_differences(market: Market) -> IntArray:
-    """Values less link costs plus costs: where a buyer in a graph changes its mind."""
-    if market.link_cost is None or market.n_buyers * market.n_sellers > 64:
-        return np.empty(0, dtype=np.int64)
-    reach = market.values[:, None] - market.link_cost
-    return np.concatenate([reach.ravel(), (market.link_cost + market.reserve).ravel()])
+def _graph_reports(market: Market, outcome: Outcome) -> IntArray:
+    """Reports worth trying where thresholds are sums and differences of reports and link costs.
+
+    Small graphs: values, costs, and where a buyer would change its mind. Large ones: twenty prices
+    over the range and every server's price.
+    """
+    if market.n_buyers * market.n_sellers > 64:
+        prices = np.linspace(*market.price_range, 21).astype(np.int64) // MINOR * MINOR
+        extra = outcome.server_price if outcome.server_price is not None else market.reserve
+        return np.concatenate([prices, extra // MINOR * MINOR])
+    reports = [market.values, market.costs]
+    if market.link_cost is not None:
+        reports.append((market.values[:, None] - market.link_cost).ravel())
+        reports.append((market.link_cost + market.reserve).ravel())
+    return np.concatenate(reports)
 
 
 def _near_margin(market: Market, outcome: Outcome) -> IntArray:
@@ -146,8 +155,8 @@ def choose_traders(
     everybody += [("seller", j) for j in range(m)]
     if sample is None or sample >= n + m:
         return everybody
-    first_b = market.values if market.buyer_ptr is None else market.values[market.buyer_ptr[:-1]]
-    first_s = market.reserve if market.seller_ptr is not None else market.costs
+    first_b = _first_prices(market.values, market.buyer_ptr, market.price_range[0])
+    first_s = _first_prices(market.costs, market.seller_ptr, market.price_range[1])
     near_b = np.argsort(np.abs(first_b - margin), kind="stable")[:5]
     near_s = np.argsort(np.abs(first_s - margin), kind="stable")[:5]
     nearest = [everybody[int(i)] for i in near_b] + [everybody[n + int(j)] for j in near_s]
@@ -157,6 +166,13 @@ def choose_traders(
             break
         chosen[everybody[int(i)]] = None
     return list(chosen)
+
+
+def _first_prices(prices: IntArray, ptr: IntArray | None, absent: int) -> IntArray:
+    """Each trader's price for its first unit; `absent` for a trader without units."""
+    if ptr is None:
+        return prices
+    return np.where(np.diff(ptr) > 0, np.append(prices, absent)[ptr[:-1]], absent)
 
 
 def best_response(

@@ -91,7 +91,7 @@ def fits(name: str, market: Market) -> bool:
         return name in ("vcg", "server-clocks")
     if not market.unit_demand:
         return name == "muda"
-    return name != "server-clocks" or market.n_buyers * market.n_sellers <= 1_000_000
+    return name != "server-clocks" or market.n_buyers * market.n_sellers <= 10_000
 
 
 def run(name: str, market: Market, **options: Any) -> Outcome:

@@ -5,7 +5,7 @@ the stops on the grid, W* = most welfare. Every cell is a claim that `gather` ca
 
 * ``ir``: ``yes``, or the largest violation in steps;
 * ``buyers``, ``sellers``: ``yes`` (no report ever pays), ``no``, or the most another report can pay
-  in steps, ``< 1`` or ``<= 0.5``;
+  in steps, ``< 1`` or ``<= 0.5``; ``measured`` makes no claim;
 * ``budget``: ``strong``, ``weak`` or ``deficit``;
 * ``efficient``: ``yes``, ``no``, ``sincere`` (at truthful reports, which are no equilibrium), or
   ``limit`` (at truthful reports, as s -> 0);
@@ -22,8 +22,9 @@ u_v(g) + s. Sellers alike. The bound is attained in the limit by a tie at the ma
 pay the lowest level that wins, so a report can only trade at a level above the value.
 *First mover under* ``unit``, ``mid``: with the buyer clock first and levels counted in steps the
 price is max(a_T - 1/2, b_{T+1} + 1/2), whatever the winners report. A loser at level l can win only
-at l + 1/2 or more, and a winner above its value loses at most half a step: regret <= s/2. Clamping
-adds at most the half step by which the last matched buyer can lower its own clamp: regret <= s.
+at l + 1/2 or more, and a winner above its value loses at most half a step: regret <= s/2. Clamped, a
+winner can lower the price only by its own clamp, at most half a step, and a loser at level l pays
+l or more: regret < s. The second mover sets the price: unbounded.
 *Synchronous clocks* cross at the middle of the grid whatever is reported, so ``mid`` and
 ``clamped`` are a posted price with rationing by stop order: rational for everybody, but whoever is
 rationed can stop earlier at no cost.
@@ -71,8 +72,8 @@ TABLE: tuple[Row, ...] = (
     Row("dda-flip-clamped", "yes", "no", "no", "strong", "no", "none"),
     Row("dda-flip-own-clock", "yes", "no", "no", "weak", "no", "none"),
     Row("dda-unit-mid", "<= 0.5", "<= 0.5", "no", "strong", "limit", _UNIT_BOUND, "buyer first"),
-    Row("dda-unit-clamped", "yes", "<= 1", "no", "strong", "limit", _UNIT_BOUND, "buyer first"),
-    Row("dda-bisection", "yes", "<= 1", "no", "strong", "limit", _UNIT_BOUND, "buyer first"),
+    Row("dda-unit-clamped", "yes", "< 1", "no", "strong", "limit", _UNIT_BOUND, "buyer first"),
+    Row("dda-bisection", "yes", "< 1", "no", "strong", "limit", _UNIT_BOUND, "buyer first"),
     Row("dda-unit-own-clock", "yes", "no", "no", "weak", "limit", _UNIT_BOUND, "first price"),
     Row("dda-synchronous-mcafee", "yes", "< 1", "< 1", "weak", "no", _SEALED_BOUND, "t-DDA"),
     Row("dda-unit-mcafee", "yes", "< 1", "< 1", "weak", "no", _SEALED_BOUND),
@@ -102,7 +103,7 @@ GRAPH_TABLE: tuple[Row, ...] = (
 CORRECTIONS = (
     "mcafee and trade-reduction on the grid: regret is below s (proved), not just at most s",
     "unit, mid: the first mover's regret is at most s/2 (proved)",
-    "unit, clamped: the first mover's regret is at most s (proved), the second mover's unbounded",
+    "unit, clamped: the first mover's regret is below s (proved), the second mover's unbounded",
     "adaptive step with one price: the budget is strong, not weak",
     "synchronous, mid and clamped: one outcome, a posted price at the middle of the grid; the"
     " printed midpoint is then individually rational, and truth fails through rationing alone",

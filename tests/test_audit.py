@@ -147,10 +147,30 @@ def test_false_names_pay_in_mcafee_and_not_in_vcg():
     assert mcafee.false_name_gain_share > 0 and vcg.false_name_gain_share == 0
 
 
+def test_vcg_is_not_false_name_proof():
+    """Value 5, costs 1 and 2: the seller with cost 1 gets 2, and 5 with a false buyer at 10.
+
+    The false buyer takes the second unit for 2, so the gain is 5 - 2 - 2 = 1.
+    """
+    market = Market.of([5], [1, 2], price_range=(0, 10))
+    rule = rules.mechanism("vcg")
+    found = audit_incentives.false_name_gain(rule, market, rule(market), "seller", 0)
+    assert found >= 1 * HALF_UNITS
+
+
 def test_adaptive_schedules_are_flagged():
     """With one report changed, others see another schedule."""
     rows = audit(THREE, {n: rules.mechanism(n) for n in ("dda-adaptive", "dda-unit-mid")}).rows
     assert [r.schedule_depends_on_reports for r in rows] == [True, False]
+
+
+def test_several_units_and_empty_servers_can_be_sampled():
+    """Rising costs, a seller without units: a lower bound on regret, none with MUDA's halves."""
+    values = [[9, 7], [6, 5], [4], [8, 1]] * 3
+    market = Market.of(values, [[1, 2, 6], [2, 3], [4, 4], []] * 2, price_range=(0, 10))
+    row = audit(market, {"muda": rules.mechanism("muda")}, sample=12).rows[0]
+    assert (row.examined, row.buyer_regret_max, row.seller_regret_max) == (12, 0, 0)
+    assert row.regret_exact is False and row.feasible
 
 
 def test_the_sample_holds_the_traders_nearest_the_margin():
