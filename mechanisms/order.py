@@ -29,11 +29,25 @@ class Sorted(NamedTuple):
 def sort_market(market: Market, mechanism: str) -> Sorted:
     """Sort a market with unit demand (raises ValueError naming the mechanism otherwise)."""
     require_unit_demand(market, mechanism)
-    buyers = np.argsort(-market.values, kind="stable")
-    sellers = np.argsort(market.costs, kind="stable")
+    buyers = rising(market.price_range[1] - market.values)
+    sellers = rising(market.costs)
     value, cost = market.values[buyers], market.costs[sellers]
     n = min(len(value), len(cost))
     return Sorted(buyers, sellers, value, cost, int(np.count_nonzero(value[:n] >= cost[:n])))
+
+
+def rising(prices: IntArray) -> IntArray:
+    """Stable order of prices >= 0, as ``np.argsort(prices, kind="stable")``.
+
+    Price and position are sorted as one number where both fit into it: several times faster.
+    """
+    n = len(prices)
+    bits = max(n - 1, 1).bit_length()
+    if n == 0 or int(prices.min()) < 0 or int(prices.max()) >= 2 ** (62 - bits):
+        return np.argsort(prices, kind="stable")
+    keys = (prices << bits) | np.arange(n)
+    keys.sort()
+    return keys & ((1 << bits) - 1)
 
 
 def clearing_prices(s: Sorted, price_range: tuple[int, int]) -> tuple[int, int]:

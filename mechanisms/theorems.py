@@ -22,9 +22,9 @@ u_v(g) + s. Sellers alike. The bound is attained in the limit by a tie at the ma
 pay the lowest level that wins, so a report can only trade at a level above the value.
 *First mover under* ``unit``, ``mid``: with the buyer clock first and levels counted in steps the
 price is max(a_T - 1/2, b_{T+1} + 1/2), whatever the winners report. A loser at level l can win only
-at l + 1/2 or more, and a winner above its value loses at most half a step: regret <= s/2. Clamped, a
-winner can lower the price only by its own clamp, at most half a step, and a loser at level l pays
-l or more: regret < s. The second mover sets the price: unbounded.
+at l + 1/2 or more, and a winner above its value loses at most half a step: regret <= s/2. Clamped,
+a winner can lower the price only by its own clamp, at most half a step, and a loser at level l
+pays l or more: regret < s. The second mover sets the price: unbounded.
 *Synchronous clocks* cross at the middle of the grid whatever is reported, so ``mid`` and
 ``clamped`` are a posted price with rationing by stop order: rational for everybody, but whoever is
 rationed can stop earlier at no cost.

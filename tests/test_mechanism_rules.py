@@ -5,6 +5,7 @@ import pytest
 
 from formulations import assignment
 from mechanisms import muda, rules
+from mechanisms.order import rising
 from mecopt.market import HALF_UNITS, Market
 from mecopt.scenarios import markets
 
@@ -164,6 +165,14 @@ def test_double_english_clears_like_trade_reduction():
         one, two = (rules.run(name, market) for name in ("double-english", "trade-reduction"))
         assert np.array_equal(one.payment, two.payment)
         assert np.array_equal(one.receipt, two.receipt)
+
+
+def test_fast_order_is_the_stable_order():
+    """Ties keep the order of the list, for small and for very large prices."""
+    rng = np.random.default_rng(0)
+    for n, top in ((1, 5), (2, 1), (500, 40), (500, 2**40), (70_000, 2**61)):
+        prices = rng.integers(0, top, n)
+        assert np.array_equal(rising(prices), np.argsort(prices, kind="stable"))
 
 
 def test_vcg_runs_a_deficit():
