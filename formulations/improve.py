@@ -82,7 +82,8 @@ class Improver:
         assert search is not None
         search.set(self.choice)
         before = search.total
-        hot = heat * before / self.instance.n_tasks
+        mean = float(np.minimum(np.abs(replay(self.instance, self.choice).cost_s), 1e6).mean())
+        hot = max(heat * mean * 1e9, 1.0)
         seed = int(self._rng.integers(2**31))
         least, choice = search.anneal(
             where, hot_ns=hot, cold_ns=hot / 300, moves=moves, seed=seed

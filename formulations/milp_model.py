@@ -21,6 +21,7 @@ def build_model(layout: milp.Layout) -> pyo.ConcreteModel:
     for block in (_choices, _times, _fifo, _no_idling, _costs, _down):
         for label, rows in block(m, layout).items():
             setattr(m, label, _constraint(rows))
+    m.exclude = pyo.ConstraintList()
     x = layout.instance
     cost = np.where(x.drop_cost_ns < INFINITE_NS, x.drop_cost_ns / layout.unit_ns, np.inf)
     m.cost = pyo.Objective(

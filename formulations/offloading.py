@@ -20,7 +20,7 @@ m_q           parallel servers of a station
 [U_q, E_q)    window of a station
 lmin_o        length of the longest path through option o without waiting
 delta         least difference of two times (0 where that is below a solver's tolerance)
-M             big constants, each from earliest and latest times (`milp.find_windows`)
+M             big constants, each from earliest and latest times (`milp_windows.find_windows`)
 
 Variables
 ---------
@@ -98,6 +98,11 @@ E_q; until then it holds its server, and what queues behind it is lost in turn:
 (loss)            f_i >= E_q + delta - M (2 - z_iq - lost_i)     q up
 (loss_here)       lost_i <= sum of z_iq with E_q finite
 
+Times that differ by less than a solver's tolerance may be ordered either way by the model. When a
+replay then costs more than the model claims, that decision is excluded and the solve goes on:
+
+(exclude)         sum over what was chosen of (1 - x_o), (1 - d_k) >= 1
+
 DAG options together with down intervals need cancellation of queued siblings, which this model
 does not have; use ``method="plans"``.
 """
@@ -154,7 +159,7 @@ def solve_milp(
     Result
         Method ``"milp"``. The schedule is the core's replay of the solver's choices. The bound is
         the solver's own word (`BoundKind.SOLVER_CLAIMED`). `details` holds the solver's version,
-        its objective and bound in s, and the size of the model.
+        its objective and bound in s, the size of the model, nodes, and decisions excluded.
 
     Raises
     ------
@@ -181,15 +186,19 @@ def solve_milp(
     solver.set_instance(model)
     if known:
         _start_from(solver, model)
-    if time_limit is not None:
-        solver.config.time_limit = max(0.0, time_limit - (time.perf_counter() - begin))
-    found = solver.solve(model, tee=verbose)
-    if found.incumbent_objective is not None:
-        found.solution_loader.load_vars()
-        known.append(replay(instance, _choice(model, layout)))
-    return _result(
-        layout, model, found, known, begin, {"time_limit": time_limit, "gap": gap, "seed": seed}
-    )
+    parameters = {"time_limit": time_limit, "gap": gap, "seed": seed}
+    while True:
+        if time_limit is not None:
+            solver.config.time_limit = max(0.0, time_limit - (time.perf_counter() - begin))
+        found = solver.solve(model, tee=verbose)
+        if found.incumbent_objective is not None:
+            found.solution_loader.load_vars()
+            known.append(replay(instance, _choice(model, layout)))
+        result = _result(layout, model, found, known, begin, parameters)
+        if result.termination is not Termination.STALLED:
+            return result
+        chosen = [v for v in (*model.x.values(), *model.d.values()) if v.value > 0.5]
+        model.exclude.add(sum(1 - v for v in chosen) >= 1)
 
 
 def _check_arguments(
@@ -270,12 +279,14 @@ def _result(
         "infeasibleOrUnbounded",
     ):
         raise RuntimeError(f"HiGHS stopped with {reason}")
+    infeasible = reason in ("provenInfeasible", "infeasibleOrUnbounded")
+    if infeasible and schedule is not None and len(model.exclude) == 0:
+        raise RuntimeError("HiGHS claims infeasibility of an instance with a schedule")
     claimed = -np.inf if found.objective_bound is None else found.objective_bound * second
+    claimed = np.inf if infeasible else claimed
     bound = min(max(claimed, _lonely_bound(layout)), objective)
     seconds = time.perf_counter() - begin
-    if reason in ("provenInfeasible", "infeasibleOrUnbounded"):
-        if schedule is not None:
-            raise RuntimeError("HiGHS claims infeasibility of an instance with a schedule")
+    if infeasible and schedule is None:
         termination, bound = Termination.INFEASIBLE, np.inf
     elif objective - bound <= parameters["gap"] * max(abs(bound), 1e-9) + 1e-12:
         termination = Termination.OPTIMAL
@@ -303,5 +314,6 @@ def _result(
             "variables": model.nvariables(),
             "constraints": model.nconstraints(),
             "nodes": int(found.extra_info.mip_node_count),
+            "excluded": len(model.exclude),
         },
     )

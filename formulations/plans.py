@@ -100,6 +100,8 @@ class _Solve:
     @property
     def open(self) -> bool:
         """Whether gap and time ask for more work."""
+        if self.bound_ns == np.inf:  # proven infeasible
+            return False
         late = time.perf_counter() >= self.deadline
         return not late and relative_gap(self.improver.objective, self.bound_ns * 1e-9) > self.gap
 

@@ -27,6 +27,10 @@ from mecopt.offloading import OffloadingInstance
 from mecopt.simulate import replay
 
 
+#: A node with at most this many decisions is enumerated by replay.
+_ENUMERATE = 128
+
+
 class BranchOracle:
     """The dual oracle of one branch."""
 
@@ -127,8 +131,8 @@ class Tree:
         bound, at = item.bound, item.prices
         for _ in range(8):
             count = allowed.count(x)
-            if (count == 1).all():
-                self._complete(allowed, node)
+            if np.prod(np.minimum(count, 1000.0)) <= _ENUMERATE:
+                self._enumerate(allowed, node, 0)
                 return
             branch = self.tightener.branch(allowed)
             view = BranchOracle(oracle, branch)
@@ -170,16 +174,18 @@ class Tree:
         x = self.instance
         self.improver.offer(np.where(priced.choice >= 0, priced.choice - x.option_ptr[:-1], -1))
 
-    def _complete(self, allowed: Allowed, node: Node) -> None:
-        """Every task is fixed: the replay is the node's value."""
+    def _enumerate(self, allowed: Allowed, node: Node, task: int) -> None:
+        """Split every open task from `task` on; replays are the values of the leaves."""
         x = self.instance
-        choice = np.array(
-            [
-                o - x.option_ptr[k] if o >= 0 else -1
-                for k in range(x.n_tasks)
-                for o in allowed.alternatives(x, k)
-            ]
-        )
+        while task < x.n_tasks and len(allowed.alternatives(x, task)) == 1:
+            task += 1
+        if task < x.n_tasks:
+            options = allowed.alternatives(x, task)
+            for o, child in zip(options, node.split(task, [[o] for o in options]), strict=True):
+                self._enumerate(allowed.only(x, task, o), child, task + 1)
+            return
+        fixed = [allowed.alternatives(x, k)[0] for k in range(x.n_tasks)]
+        choice = np.array([o - x.option_ptr[k] if o >= 0 else -1 for k, o in enumerate(fixed)])
         self.improver.offer(choice)
         self._close(replay(x, choice).objective * 1e9 * (1 - 1e-15) - 1e-3, node, -1)
 

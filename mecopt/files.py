@@ -29,6 +29,9 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         If the folder cannot be written (the old file is untouched).
     """
     target = Path(path)
+    if target.exists() and not target.is_file():  # a device or a pipe is written, not replaced
+        target.write_bytes(data)
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

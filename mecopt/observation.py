@@ -106,11 +106,7 @@ class Observation:
         x = self.instance
         wait = np.empty(x.n_resources)
         scratch = np.empty(int(np.diff(x.arrays.free_ptr).max(initial=1)), dtype=np.int64)
-        for r in range(x.n_resources):
-            when = projection.wait_free(
-                x.arrays, x.believed_ns, r, kernel.NEVER - 1, self.free_ns, self.entries, scratch
-            )
-            wait[r] = 0.0 if when == kernel.NEVER - 1 else max(0, when - self.now_ns) * 1e-9
+        projection.backlogs(x.arrays, self.now_ns, self.free_ns, self.entries, scratch, wait)
         return wait
 
 

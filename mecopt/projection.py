@@ -146,10 +146,10 @@ def project(arrays, believed, choice, free, heap_t, heap_s, size, waiting, ready
 
 
 @njit(cache=True)
-def wait_free(arrays, believed, r, t, free, entries, scratch):
+def wait_free(free_ptr, r, t, free, entries, scratch):
     """When the resource is free for a stage that arrives at time t (FIFO)."""
     head, _, link, at, done = entries
-    lo, hi = arrays.free_ptr[r], arrays.free_ptr[r + 1]
+    lo, hi = free_ptr[r], free_ptr[r + 1]
     if hi == lo:
         return t
     e = head[r]
@@ -194,7 +194,7 @@ def estimate(arrays, believed, option, now, free, entries, up, scratch, ends):
             r = arrays.resource[s]
             if not up[r]:
                 return NEVER
-            begin = max(t, wait_free(arrays, believed, r, t, free, entries, scratch))
+            begin = max(t, wait_free(arrays.free_ptr, r, t, free, entries, scratch))
             if arrays.free_ptr[r + 1] - arrays.free_ptr[r] == 1:
                 for p in range(first, last):
                     if ends[p - first] > begin and arrays.resource[p] == r:
@@ -212,6 +212,17 @@ def estimate_all(arrays, believed, task, now, free, entries, up, scratch, ends, 
         out[o - arrays.option_ptr[task]] = estimate(
             arrays, believed, o, now, free, entries, up, scratch, ends
         )
+
+
+@njit(cache=True)
+def backlogs(arrays, now, free, entries, scratch, out):
+    """Wait at the back of every queue in s, all committed work included, written to `out`."""
+    free_ptr = arrays.free_ptr
+    for r in range(len(out)):
+        when = now
+        if free_ptr[r + 1] > free_ptr[r]:
+            when = wait_free(free_ptr, r, NEVER, free, entries, scratch)
+        out[r] = max(0, when - now) * 1e-9
 
 
 @njit(cache=True)

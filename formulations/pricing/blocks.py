@@ -105,17 +105,23 @@ def choose_shift(instance: OffloadingInstance, buckets: int = 1200) -> int:
     return int(max(np.ceil(np.log2(span / buckets)), np.floor(np.log2(max(typical / 10, 1))), 0))
 
 
+def first_rows(instance: OffloadingInstance, private: Private, stride: int) -> NDArray[np.int64]:
+    """(R,) first price row of each shared resource, -1 for private, unlimited and unused ones."""
+    shared = (instance.capacity != UNLIMITED) & (private.owner < 0)
+    used = np.zeros(instance.n_resources, dtype=bool)
+    used[instance.stage_resource] = True
+    row = np.full(instance.n_resources, -1, dtype=np.int64)
+    row[shared & used] = np.arange((shared & used).sum()) * stride
+    return row
+
+
 def compile_blocks(instance: OffloadingInstance, shift: int) -> Blocks:
     """Derive the pricing arrays; buckets last ``2**shift`` ns."""
     private = private_resources(instance)
     horizon = horizon_ns(instance)
     stride = (horizon >> shift) + 2
-    limited = (instance.capacity != UNLIMITED) & (private.owner < 0)
-    used = np.zeros(instance.n_resources, dtype=bool)
-    used[instance.stage_resource] = True
-    shared = limited & used
-    row = np.full(instance.n_resources, -1, dtype=np.int64)
-    row[shared] = np.arange(shared.sum()) * stride
+    row = first_rows(instance, private, stride)
+    shared = row >= 0
     options = _chains(instance, private, row) if instance.is_chain else None
     if options is None:
         options = _graphs(instance, private, row)

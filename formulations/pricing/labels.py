@@ -277,6 +277,7 @@ def price_block(blocks, u, price, horizon, branch, choice, scratch):
                 last = release[k] + deadline[k] - span
             reach = max(release[k] + base_lag[o], earliest[o])
             feasible = reach <= last
+            extra[m] = 0.0
             for i in range(loose_ptr[o], loose_ptr[o + 1]):
                 s0 = release[k] + loose_head[i]
                 s1 = horizon

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.pricing.blocks import Blocks, choose_shift, compile_blocks, horizon_ns
+from formulations.pricing.blocks import (
+    Blocks,
+    choose_shift,
+    compile_blocks,
+    first_rows,
+    horizon_ns,
+    private_resources,
+)
 from formulations.pricing.labels import Branch, price_all, scratch_for
 from mecopt.offloading import INFINITE_NS, OffloadingInstance
+from mecopt.result import Prices
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +46,15 @@ class Oracle:
         self.horizon = horizon_ns(instance)
         self.capacity = self.blocks.capacity
         self.n_blocks = len(self.blocks.n_dims)
+        self.rows = first_rows(instance, private_resources(instance), self.blocks.stride)
         self._scratch = scratch_for(self.blocks)
         self._hint = np.full(instance.n_tasks, -1, dtype=np.int64)
+
+    def named_prices(self, prices: NDArray[np.float64]) -> Prices:
+        """Prices as users read them."""
+        count = np.where(self.rows >= 0, self.blocks.stride, 0)
+        row_ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+        return Prices(self.instance.resource_names, 1 << self.shift, row_ptr, prices.copy())
 
     @property
     def n_rows(self) -> int:
@@ -73,6 +88,8 @@ class Oracle:
 
     def safe(self, prices: NDArray[np.float64], value: float, priced: Priced) -> float:
         """`value` less a margin that covers the rounding of its floating-point evaluation."""
+        if not np.isfinite(value):
+            return value  # no plan at all: the branch is infeasible
         size = np.abs(priced.value).sum() + prices @ self.capacity
         return value - (1e-12 * float(size) + 1e-3)
 
