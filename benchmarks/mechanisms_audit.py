@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from formulations import assignment
-from mechanisms import audit_checks, audit_statistics, rules, server_clocks
+from mechanisms import audit_checks, audit_statistics, rules, server_clocks, theorems
 from mechanisms.audit import audit
 from mecopt import files
 from mecopt.scenarios import markets
@@ -92,7 +92,7 @@ def alternations() -> list[dict]:
     """Welfare ratio at 1000 x 1000 traders and 100 ticks."""
     rows = []
     for kind in ("balanced", "low-values", "five-to-one"):
-        made = [markets.generate(kind, seed, n=1000) for seed in range(50)]
+        made = [markets.generate(kind, seed, n=1000) for seed in range(200)]
         for name in ("unit", "synchronous", "flip", "tick"):
             ratio = audit_statistics.ratios(f"dda-{name}-clamped", made)
             low, high = audit_statistics.interval(ratio)
@@ -118,10 +118,21 @@ def false_names() -> list[dict]:
     return rows
 
 
+def graph_regret() -> dict:
+    """Largest gains of buyers and sellers under DDA-G, in steps, small graphs, 20 ticks."""
+    made = [markets.generate("graph", seed, n=4, servers=2) for seed in range(200)]
+    found = theorems.gather(theorems.GRAPH_TABLE[0], made, ticks=20)
+    row = {"buyer_steps": found.buyer_steps, "seller_steps": found.seller_steps}
+    row |= {"instances": found.instances, "contradictions": found.contradictions}
+    print(row, flush=True)
+    return row
+
+
 def main() -> None:
     body = {
         "alternations": alternations(),
         "server_clocks": server_clock_quality(),
+        "graph_regret": graph_regret(),
         "audit_times": audit_times(),
         "false_names": false_names(),
     }

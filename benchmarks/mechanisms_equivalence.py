@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mechanisms import bisection, double_dutch
+from mechanisms.audit_checks import log_infidelities
 from mecopt import files
 from mecopt.market import Market
 
@@ -69,6 +70,8 @@ def mismatch(seed: int) -> str | None:
             return f"{where}: payments"
         if {j: outcome.receipt[j] for j in np.flatnonzero(outcome.seller_units)} != get:
             return f"{where}: receipts"
+        if outcome.log is not None and (wrong := log_infidelities(market, outcome)):
+            return f"{where}: {wrong[0]}"
         if engine != "bisection" and outcome.rounds != rounds:
             return f"{where}: rounds {outcome.rounds} against {rounds}"
         if engine == "bisection" and outcome.rounds > int(np.log2(ticks + 1)) + 1:

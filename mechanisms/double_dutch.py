@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 
 from mechanisms import clocks, events
 from mechanisms.clocks import BUYER, FLIP, SELLER, SYNCHRONOUS, TICK, UNIT, Grid
+from mechanisms.order import lot
 from mechanisms.outcome import Amounts, Outcome, as_units, require_unit_demand
 from mecopt.market import Market
 
@@ -95,8 +96,7 @@ def run(
     values, costs = market.values, market.costs
     orders = None
     if ties == "random":
-        rng = np.random.default_rng(seed)
-        orders = rng.permutation(len(values)), rng.permutation(len(costs))
+        orders = lot(len(values), seed, BUYER), lot(len(costs), seed, SELLER)
         values, costs = values[orders[0]], costs[orders[1]]
     mover = BUYER if first_mover == "buyer" else SELLER
     said, ended = None, None
