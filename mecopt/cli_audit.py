@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 app = typer.Typer(add_completion=False)
 
@@ -42,7 +41,7 @@ def audit(
     from mechanisms.audit import audit as run_audit
     from mecopt.market_sources import read_market
 
-    console = Console()
+    console = Console(stderr=True)
     try:
         traded = read_market(market, price_range=price_range)
         names = rules.NAMES if mechanism == "all" else tuple(mechanism.split(","))
@@ -72,7 +71,7 @@ def audit(
     except (ValueError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
-    console.print(_table(report, repr(traded)))
+    typer.echo(_table(report))
 
 
 def _options(name: str, ticks: int, seed: int) -> dict[str, Any]:
@@ -93,30 +92,32 @@ def _draw(folder: Path, market: Any, report: Any, ticks: int) -> None:
     audit_pictures.welfare_and_regret(report).savefig(folder / "mechanisms.png")
 
 
-def _table(report: Any, title: str) -> Table:
-    table = Table(title=title)
+def _table(report: Any) -> str:
+    """One line per mechanism, as wide as it needs to be (pipes and narrow terminals included)."""
     columns = {
         "mechanism": "mechanism",
-        "welfare_ratio": "W / W*",
+        "welfare_ratio": "W/W*",
         "trades": "trades",
         "budget": "budget",
-        "ir_violations": "IR viol.",
+        "ir_violations": "irrational",
         "buyer_regret_max": "buyer regret",
         "seller_regret_max": "seller regret",
         "false_name_gain_share": "false names",
         "rounds": "rounds",
     }
-    for heading in columns.values():
-        first = heading == "mechanism"
-        table.add_column(heading, justify="left" if first else "right", no_wrap=first)
-    for row in report.rows:
-        table.add_row(*(_cell(getattr(row, name)) for name in columns))
+    lines = [list(columns.values())]
+    lines += [[_cell(getattr(row, name)) for name in columns] for row in report.rows]
+    width = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+    text = [
+        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(row))
+        for row in (zip(line, width, strict=True) for line in lines)
+    ]
     if any(row.regret_exact is False for row in report.rows):
-        table.caption = "regrets of graph and multi-unit markets are lower bounds"
-    return table
+        text.append("(regrets in graph and multi-unit markets are lower bounds)")
+    return "\n".join([report.market, "", *text])
 
 
 def _cell(value: Any) -> str:
     if value is None:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
