@@ -10,14 +10,16 @@ that price trades all of them; the longer side is rationed
 * by ``vickrey``: the best marginals win, and each winner also pays what it displaces (a surplus).
 """
 
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False
 from __future__ import annotations
 
 import time
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from mechanisms.order import lot
+from mechanisms.order import lot, rising
 from mechanisms.outcome import Outcome
 from mecopt.market import Market
 
@@ -92,21 +94,25 @@ def trade_at_price(
     -------
     units bought, units sold, payments, receipts
     """
-    owner_b = np.repeat(np.arange(market.n_buyers), market.wanted)
-    owner_s = np.repeat(np.arange(market.n_sellers), market.seats)
-    buying = among[0] & (market.values >= price)
-    selling = among[1] & (market.costs <= price)
-    want = np.bincount(owner_b[buying], minlength=market.n_buyers)
-    offer = np.bincount(owner_s[selling], minlength=market.n_sellers)
-    count = int(min(want.sum(), offer.sum()))
-    if ration == "lottery":
-        got = _in_turn(want, orders[0], count), _in_turn(offer, orders[1], count)
-        return *got, got[0] * price, got[1] * price
-    # On the shorter side nobody is displaced and the extra is zero. A seller's cost is a negative
-    # value: the same auction serves both sides.
-    bought, extra_b = _vickrey(market.values, owner_b, buying, want, count, price)
-    sold, extra_s = _vickrey(-market.costs, owner_s, selling, offer, count, -price)
-    return bought, sold, bought * price + extra_b, sold * price - extra_s
+    sides = []
+    for side, marginal, limit in ((0, market.values, price), (1, -market.costs, -price)):
+        units = market.wanted if side == 0 else market.seats
+        wish, owner, unit = _willing(marginal, units, among[side], limit)
+        sides.append((marginal, limit, wish, owner, unit))
+    count = int(min(len(side[4]) for side in sides))
+    served, amount = [], []
+    for side, (marginal, limit, wish, owner, unit) in enumerate(sides):
+        if ration == "lottery":
+            got = _in_turn(wish, orders[side], count)
+            amount.append(got * price)
+        else:
+            # A seller's cost is a negative value: one auction serves both sides. On the shorter
+            # side nobody is displaced and nothing is owed.
+            best_first = unit[rising(marginal.max() - marginal[unit])]
+            got, owed = _vickrey(marginal, owner, best_first, len(wish), count, limit)
+            amount.append(got * price + (owed if side == 0 else -owed))
+        served.append(got)
+    return served[0], served[1], amount[0], amount[1]
 
 
 def competitive_price(values: IntArray, costs: IntArray, price_range: tuple[int, int]) -> int:
@@ -114,42 +120,65 @@ def competitive_price(values: IntArray, costs: IntArray, price_range: tuple[int,
 
     A missing end is the end of the price range.
     """
-    value, cost = np.sort(values)[::-1], np.sort(costs)
-    n = min(len(value), len(cost))
-    k = int(np.count_nonzero(value[:n] >= cost[:n]))
-    low = int(value[k]) if k < len(value) else price_range[0]
-    high = int(cost[k]) if k < len(cost) else price_range[1]
-    if k:
-        low, high = max(low, int(cost[k - 1])), min(high, int(value[k - 1]))
+    return int(_middle(np.sort(values), np.sort(costs), price_range[0], price_range[1]))
+
+
+@njit(cache=True)
+def _middle(rising_values, cost, bottom, top):
+    value = rising_values[::-1]
+    k = 0
+    while k < min(len(value), len(cost)) and value[k] >= cost[k]:
+        k += 1
+    low = value[k] if k < len(value) else bottom
+    high = cost[k] if k < len(cost) else top
+    if k > 0:
+        low, high = max(low, cost[k - 1]), min(high, value[k - 1])
     return (low + high) // 2  # both are even: exact
 
 
-def _in_turn(wish: IntArray, order: IntArray, count: int) -> IntArray:
+@njit(cache=True)
+def _willing(marginal, units, among, limit):
+    """Units that take part at a price: how many per trader, whose, and which."""
+    wish = np.zeros(len(units), dtype=np.int64)
+    owner = np.empty(len(marginal), dtype=np.int64)
+    unit = np.empty(len(marginal), dtype=np.int64)
+    count = 0
+    u = 0
+    for i in range(len(units)):
+        for _ in range(units[i]):
+            owner[u] = i
+            if among[u] and marginal[u] >= limit:
+                wish[i] += 1
+                unit[count] = u
+                count += 1
+            u += 1
+    return wish, owner, unit[:count]
+
+
+@njit(cache=True)
+def _in_turn(wish, order, count):
     """Serve wishes in order until `count` units are gone."""
-    before = np.cumsum(wish[order]) - wish[order]
-    served = np.empty_like(wish)
-    served[order] = np.clip(count - before, 0, wish[order])
+    served = np.zeros(len(wish), dtype=np.int64)
+    for i in order:
+        served[i] = min(wish[i], count)
+        count -= served[i]
     return served
 
 
-def _vickrey(
-    marginal: IntArray,
-    owner: IntArray,
-    eligible: NDArray[np.bool_],
-    wish: IntArray,
-    count: int,
-    price: int,
-) -> tuple[IntArray, IntArray]:
-    """The `count` best eligible marginals win; winners owe the surplus of whom they displace."""
-    unit = np.flatnonzero(eligible)
-    unit = unit[np.argsort(-marginal[unit], kind="stable")]
-    served = np.bincount(owner[unit[:count]], minlength=len(wish))
-    losers = unit[count:]
-    most = int(served.max(initial=0))
-    owed = np.concatenate([[0], np.cumsum(marginal[losers[:most]] - price)])
-    extra = owed[np.minimum(served, len(owed) - 1)]
-    # Whoever also owns one of the first losing units displaces somebody further down instead.
-    for i in np.unique(owner[losers[:most]]):
-        others = losers[owner[losers] != i][: served[i]]
-        extra[i] = int((marginal[others] - price).sum())
-    return served, extra
+@njit(cache=True)
+def _vickrey(marginal, owner, ranked, traders, count, limit):
+    """The `count` best marginals win; each winner owes the surplus of the units it displaces."""
+    served = np.zeros(traders, dtype=np.int64)
+    for u in ranked[:count]:
+        served[owner[u]] += 1
+    owed = np.zeros(traders, dtype=np.int64)
+    for i in range(traders):
+        displaced = 0
+        place = count
+        while displaced < served[i] and place < len(ranked):
+            u = ranked[place]
+            if owner[u] != i:
+                owed[i] += marginal[u] - limit
+                displaced += 1
+            place += 1
+    return served, owed
