@@ -66,7 +66,7 @@ def clearing_prices(s: Sorted, price_range: tuple[int, int]) -> tuple[int, int]:
 
 def lot(traders: int, seed: int, side: int) -> IntArray:
     """Random order of a side's traders; one more trader does not reshuffle the others."""
-    return np.argsort(np.random.default_rng([seed, side]).random(traders), kind="stable")
+    return rising(np.random.default_rng([seed, side]).integers(0, 2**40, traders))
 
 
 def first(order: IntArray, count: int, traders: int | None = None) -> NDArray[np.int8]:
