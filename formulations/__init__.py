@@ -43,10 +43,12 @@ def solve(
     if method not in METHODS:
         raise ValueError(f"method: unknown {method!r}, one of {', '.join(METHODS)}")
     if method == "milp":
-        from formulations.offloading import solve_milp as solver
-    else:
-        from formulations.plans import solve_plans as solver
-    return solver(instance, time_limit=time_limit, gap=gap, seed=seed, verbose=verbose)
+        from formulations.offloading import solve_milp
+
+        return solve_milp(instance, time_limit=time_limit, gap=gap, seed=seed, verbose=verbose)
+    from formulations.plans import solve_plans
+
+    return solve_plans(instance, time_limit=time_limit, gap=gap, seed=seed, verbose=verbose)
 
 
 def warm_up() -> None:

@@ -9,8 +9,9 @@ is a lower bound on every schedule for every price >= 0. L is concave and piecew
 subgradient is the excess usage - capacity. Plain subgradient steps zigzag, because rows differ in
 how often their sign flips. `ascend` keeps, per row, running means of the excess and of its square
 (momentum and a diagonal metric, the update of Adam, Kingma and Ba 2015), with steps that decay as
-1 / (1 + t / patience), and remembers the best prices. `mecopt`'s benchmark compares it with plain
-Polyak steps; `formulations.master` polishes its prices by stabilised column generation.
+1 / (1 + t / patience), and remembers the best prices. `formulations.master` polishes them to the
+optimum of the relaxation by stabilised column generation; ``benchmarks/ascent.py`` compares both
+with plain Polyak steps.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numba import njit
@@ -38,14 +39,17 @@ class Evaluation(Protocol):
     def usage(self) -> NDArray[np.float64]: ...
 
 
-class DualOracle(Protocol):
+E = TypeVar("E", bound=Evaluation)
+
+
+class DualOracle(Protocol[E]):
     """A family's blocks, seen through prices. Units are the family's own."""
 
     capacity: NDArray[np.float64]
 
-    def price(self, prices: NDArray[np.float64]) -> Evaluation: ...
+    def price(self, prices: NDArray[np.float64]) -> E: ...
 
-    def dual_value(self, prices: NDArray[np.float64], priced: Evaluation) -> float: ...
+    def dual_value(self, prices: NDArray[np.float64], priced: E) -> float: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,14 +73,14 @@ def _step(prices, excess, mean, square, first, second, bias1, bias2, step):
 
 
 def ascend(
-    oracle: DualOracle,
+    oracle: DualOracle[E],
     start: NDArray[np.float64],
     *,
     iterations: int,
     step: float = 0.2,
     patience: float = 60.0,
     deadline: float = np.inf,
-    watch: Callable[[int, float, Evaluation], bool] | None = None,
+    watch: Callable[[int, float, E], bool] | None = None,
 ) -> Ascent:
     """Raise the dual value from `start`.
 

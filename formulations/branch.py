@@ -34,7 +34,7 @@ class Allowed:
     def count(self, instance: OffloadingInstance) -> NDArray[np.int64]:
         """(K,) number of alternatives of each task."""
         per_task = np.add.reduceat(self.option.astype(np.int64), instance.option_ptr[:-1])
-        return per_task + self.drop
+        return np.asarray(per_task + self.drop, dtype=np.int64)
 
     def only(self, instance: OffloadingInstance, task: int, option: int) -> Allowed:
         """Fix a task to one alternative (global option, or -1 for the drop)."""
@@ -103,9 +103,7 @@ class Tightener:
         """Kernel form of a set of alternatives, with what follows from fixed tasks."""
         x = self.instance
         n_run = np.add.reduceat(allowed.option.astype(np.int64), x.option_ptr[:-1])
-        may_fail = np.logical_or.reduceat(
-            self._may_fail & (allowed.option > 0), x.option_ptr[:-1]
-        )
+        may_fail = np.logical_or.reduceat(self._may_fail & (allowed.option > 0), x.option_ptr[:-1])
         droplike = np.where(may_fail, np.where(n_run == 1, 2, 1), 0)
         droplike = np.where(allowed.drop > 0, 1, droplike)
         droplike = np.where(self._forbidden, 0, droplike).astype(np.uint8)

@@ -85,8 +85,6 @@ class Improver:
         mean = float(np.minimum(np.abs(replay(self.instance, self.choice).cost_s), 1e6).mean())
         hot = max(heat * mean * 1e9, 1.0)
         seed = int(self._rng.integers(2**31))
-        least, choice = search.anneal(
-            where, hot_ns=hot, cold_ns=hot / 300, moves=moves, seed=seed
-        )
+        least, choice = search.anneal(where, hot_ns=hot, cold_ns=hot / 300, moves=moves, seed=seed)
         if least < before - 0.5:
             self.offer(choice)

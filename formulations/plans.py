@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from formulations.ascent import ascend, on_grid
 from formulations.improve import Improver
+from formulations.master import polish
 from formulations.pricing.blocks import choose_shift
 from formulations.pricing.oracle import Oracle, Priced, root_branch
 from formulations.proof import Node, Proof
@@ -42,6 +43,10 @@ from mecopt.result import BoundKind, Result, Termination, relative_gap
 from mecopt.schedule import Schedule
 from mecopt.simulate import replay, rollout
 
+#: Up to this many tasks the prices are polished by column generation.
+_POLISH_TASKS = 2000
+#: With fewer decisions than this (logarithm) the tree is worked at once.
+_TINY = np.log(1e4)
 #: Up to this many tasks the tree is worked; beyond, time goes to schedules and finer buckets.
 _TREE_TASKS = 100
 
@@ -124,7 +129,11 @@ class _Solve:
             view, start, iterations=iterations, step=step, deadline=self.deadline, watch=watch
         )
         self.iterations += rise.iterations
-        prices = on_grid(rise.prices)
+        best = rise.prices
+        if self.open and self.x.n_tasks <= _POLISH_TASKS and np.isfinite(rise.value):
+            until = min(self.deadline, time.perf_counter() + max(0.2, self.x.n_tasks / 200))
+            best = polish(view, best, deadline=until).prices
+        prices = on_grid(best)
         priced = view.price(prices)
         value = oracle.safe(prices, view.dual_value(prices, priced), priced)
         if value > self.bound_ns or self.oracle is None:
@@ -166,6 +175,9 @@ class _Solve:
             self.ascend(base, 250, 0.1)
         if self.open:
             self.improver.settle()
+        count = np.diff(self.x.option_ptr) + 1.0
+        if self.open and np.log(count).sum() < _TINY:
+            self.branch(np.inf)
         finer = [base - 2, base - 4] if base > 4 else []
         seconds = max(0.1, n / 200)
         while self.open:

@@ -198,9 +198,9 @@ def change(static, state, k, new):
             finish[slot] = end
         if shifted:
             until = max(until, max(was, end))
-        if limited and at + 1 < lo + length[r] and (shifted or capacity[r] > 1):
-            if arrival[jobs[at + 1]] < until:
-                size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at + 1], until)
+        onward = limited and at + 1 < lo + length[r] and (shifted or capacity[r] > 1)
+        if onward and arrival[jobs[at + 1]] < until:
+            size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at + 1], until)
         if end == was:
             continue
         task = task_of_slot[slot]
@@ -272,7 +272,7 @@ def anneal(static, state, candidate_ptr, candidate, movable, hot, cold, moves, s
     (-1 drops it); `movable` lists tasks with more than one. `best` (K,) is overwritten with the
     best option vector seen. Returns (best total, last total).
     """
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (compiled code has its own generator, seeded here)
     option = state[6]
     least = total
     if len(movable) == 0:
@@ -281,13 +281,13 @@ def anneal(static, state, candidate_ptr, candidate, movable, hot, cold, moves, s
     temperature = hot
     for _ in range(moves):
         temperature *= cooling
-        k = movable[int(np.random.random() * len(movable))]
+        k = movable[int(np.random.random() * len(movable))]  # noqa: NPY002
         lo = candidate_ptr[k]
-        new = candidate[lo + int(np.random.random() * (candidate_ptr[k + 1] - lo))]
+        new = candidate[lo + int(np.random.random() * (candidate_ptr[k + 1] - lo))]  # noqa: NPY002
         if new == option[k]:
             continue
         n_log, delta = change(static, state, k, new)
-        if delta > 0 and np.random.random() >= np.exp(-delta / temperature):
+        if delta > 0 and np.random.random() >= np.exp(-delta / temperature):  # noqa: NPY002
             undo(static, state, n_log)
             continue
         total += delta

@@ -26,24 +26,29 @@ from formulations.proof import Node
 from mecopt.offloading import OffloadingInstance
 from mecopt.simulate import replay
 
-
 #: A node with at most this many decisions is enumerated by replay.
 _ENUMERATE = 128
 
 
 class BranchOracle:
-    """The dual oracle of one branch."""
+    """The dual oracle of one branch: costs in ns, usage in ns per bucket."""
+
+    cost_unit = 1e9
 
     def __init__(self, oracle: Oracle, branch: Branch) -> None:
         self.oracle = oracle
         self.branch = branch
         self.capacity = oracle.capacity
+        self.row_unit = float(1 << oracle.shift)
 
     def price(self, prices: NDArray[np.float64]) -> Priced:
         return self.oracle.price(prices, self.branch)
 
     def dual_value(self, prices: NDArray[np.float64], priced: Priced) -> float:
         return self.oracle.dual_value(prices, priced)
+
+    def plan_usage(self, priced: Priced) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        return self.oracle.plan_usage(priced)
 
 
 @dataclass(order=True)
@@ -136,9 +141,7 @@ class Tree:
                 return
             branch = self.tightener.branch(allowed)
             view = BranchOracle(oracle, branch)
-            rise = ascend(
-                view, start, iterations=40, step=0.05, patience=20.0, deadline=deadline
-            )
+            rise = ascend(view, start, iterations=40, step=0.05, patience=20.0, deadline=deadline)
             prices = on_grid(rise.prices)
             priced = view.price(prices)
             value = oracle.safe(prices, view.dual_value(prices, priced), priced)
@@ -151,11 +154,12 @@ class Tree:
                 return
             if time.perf_counter() > deadline:
                 break
-            score, fixed, node, allowed = self._probe(
+            score, fixed, node, narrowed = self._probe(
                 allowed, branch, self.prices[at], at, node, gap, deadline
             )
-            if allowed is None:
+            if narrowed is None:
                 return
+            allowed = narrowed
             if not fixed:
                 break
         else:

@@ -169,7 +169,7 @@ def _check_schedule(instance: OffloadingInstance, choice: list[int], claimed: fl
     if total is None:
         return ["the schedule drops a task that must not be dropped"]
     exact = Fraction(total, _NS)
-    slack = Fraction(1, 10**9) * max(1, abs(exact))  # a claim is a rounded float
+    slack = Fraction(1, 10**9) * max(Fraction(1), abs(exact))  # a claim is a rounded float
     if abs(exact - Fraction(claimed)) > slack:
         return [f"the replay costs {float(exact)!r} s, claimed is {claimed!r} s"]
     return []
@@ -183,7 +183,7 @@ def _check_tree(
     bound: float,
     progress: Callable[[int, int], None] | None,
 ) -> int:
-    """Check that the leaves cover the root and that each reaches the bound; returns their number."""
+    """Check that leaves cover the root and each reaches the bound; returns their number."""
     structure = structure_of(instance)
     needed = Fraction(bound) * _NS
     pricers: dict[int, ExactPricer] = {}

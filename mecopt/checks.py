@@ -32,7 +32,7 @@ def no_duplicates(name: str, values: Sequence[str]) -> None:
         seen.add(value)
 
 
-def integers(name: str, values: Sequence[Any]) -> NDArray[np.int64]:
+def integers(name: str, values: Sequence[Any]) -> NDArray[Any]:
     """Array of whole numbers; floats that are not whole and other types are refused."""
     for i, value in enumerate(values):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):

@@ -146,9 +146,9 @@ def occupy(free, lo, hi, finish):
 
 @njit(cache=True, inline="always")
 def serve(free_ptr, down_ptr, down_ns, free, epoch, t, r, service):
-    """A stage with `service` ns arrives at resource r at time t. Returns (start, finish, lost_at); lost_at is NEVER if it succeeds.
+    """A stage with `service` ns arrives at resource r at time t: (start, finish, lost_at).
 
-    A stage lost before it starts has start = NEVER.
+    `lost_at` is NEVER if it succeeds; a stage lost before it starts has start = NEVER.
     """
     lo, hi = free_ptr[r], free_ptr[r + 1]
     down = NEVER
@@ -209,28 +209,35 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
     size = 0
     k = 0
     while k < n_tasks or size > 0:
-        if k < n_tasks and (size == 0 or release[k] <= heap_t[0]):
+        # An arrival due at the instant of a release comes first: its task has a smaller index.
+        if k < n_tasks and (
+            size == 0
+            or release[k] < heap_t[0]
+            or (release[k] == heap_t[0] and task_of_stage[heap_s[0]] > k)
+        ):
             t = release[k]
-            # An arrival already due at this instant comes first: its task has a smaller index.
-            if size == 0 or heap_t[0] > t or task_of_stage[heap_s[0]] > k:
-                c = choice[k]
-                if c < 0:
-                    status[k] = DROPPED
-                    completion[k] = NEVER
-                else:
-                    status[k] = ON_TIME
-                    completion[k] = 0
-                    o = option_ptr[k] + c
-                    base = slot_ptr[k] - stage_ptr[o]
-                    for s in range(stage_ptr[o], stage_ptr[o + 1]):
-                        waiting[base + s] = n_pred[s]
-                        if n_pred[s] == 0:
-                            size = push(heap_t, heap_s, size, t, s)
-                k += 1
+            c = choice[k]
+            k += 1
+            if c < 0:
+                status[k - 1] = DROPPED
+                completion[k - 1] = NEVER
                 continue
-        t = heap_t[0]
-        s = heap_s[0]
-        size = pop(heap_t, heap_s, size)
+            status[k - 1] = ON_TIME
+            completion[k - 1] = 0
+            o = option_ptr[k - 1] + c
+            base = slot_ptr[k - 1] - stage_ptr[o]
+            s = -1  # the first source is next; only the others have to wait in the heap
+            for i in range(stage_ptr[o], stage_ptr[o + 1]):
+                waiting[base + i] = n_pred[i]
+                if n_pred[i] == 0:
+                    if s < 0:
+                        s = i
+                    else:
+                        size = push(heap_t, heap_s, size, t, i)
+        else:
+            t = heap_t[0]
+            s = heap_s[0]
+            size = pop(heap_t, heap_s, size)
         task = task_of_stage[s]
         o = option_ptr[task] + choice[task]
         base = slot_ptr[task] - stage_ptr[o]
@@ -323,10 +330,10 @@ def replay_events(arrays, service, choice, until, arrival, start, finish, comple
             head[item] = -1
             for slot in range(n_slots):
                 s = stage_at[slot]
-                if s >= 0 and arrays.resource[s] == item:
-                    if state[slot] == _QUEUED or state[slot] == _SERVICE:
-                        state[slot] = _GONE
-                        _fail(arrays, arrays.task_of_stage[s], status, state)
+                here = s >= 0 and arrays.resource[s] == item
+                if here and (state[slot] == _QUEUED or state[slot] == _SERVICE):
+                    state[slot] = _GONE
+                    _fail(arrays, arrays.task_of_stage[s], status, state)
         else:
             task = arrays.task_of_stage[item]
             o = arrays.option_ptr[task] + choice[task]

@@ -153,9 +153,25 @@ def _whole(name: str, array: ArrayLike, dtype: Any) -> NDArray[Any]:
 
 
 _INT64 = (
-    "down_ns release_ns deadline_ns drop_cost_ns fixed_cost_ns service_ns believed_ns".split()
+    "down_ns",
+    "release_ns",
+    "deadline_ns",
+    "drop_cost_ns",
+    "fixed_cost_ns",
+    "service_ns",
+    "believed_ns",
 )
-_INT32 = "capacity down_ptr owner option_ptr option_label stage_ptr stage_resource pred_ptr pred"
+_INT32 = (
+    "capacity",
+    "down_ptr",
+    "owner",
+    "option_ptr",
+    "option_label",
+    "stage_ptr",
+    "stage_resource",
+    "pred_ptr",
+    "pred",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +248,7 @@ class OffloadingInstance:
     def __post_init__(self) -> None:
         for name in _INT64:
             object.__setattr__(self, name, _whole(name, getattr(self, name), np.int64))
-        for name in _INT32.split():
+        for name in _INT32:
             object.__setattr__(self, name, _whole(name, getattr(self, name), np.int32))
         object.__setattr__(self, "down_ns", _frozen(self.down_ns.reshape(-1, 2), np.int64))
         weight = np.asarray(self.latency_weight, dtype=np.float64)
@@ -292,7 +308,7 @@ class OffloadingInstance:
         """SHA-256 (hex) of everything that can change a replay; names and meta left out."""
         digest = hashlib.sha256(b"mecopt.offloading/1")
         for f in fields(self):
-            if f.name in _INT64 or f.name in _INT32.split() or f.name == "latency_weight":
+            if f.name in _INT64 or f.name in _INT32 or f.name == "latency_weight":
                 if f.name == "option_label":
                     continue
                 array = getattr(self, f.name)
@@ -339,7 +355,12 @@ class OffloadingInstance:
         owners: dict[str, int] = {}
         labels: dict[str, int] = {}
         option_ptr, stage_ptr, pred_ptr = [0], [0], [0]
-        option_label, fixed, stage_resource, service, believed, pred = [], [], [], [], [], []
+        option_label: list[int] = []
+        stage_resource: list[int] = []
+        pred: list[int] = []
+        fixed: list[float] = []
+        service: list[float] = []
+        believed: list[float] = []
         for k, task in enumerate(tasks):
             owners.setdefault(task.owner, len(owners))
             checks.no_duplicates(f"tasks[{k}].options", [o.name for o in task.options])

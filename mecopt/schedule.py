@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mecopt.kernel import FAILED, LATE, NEVER, ON_TIME
 from mecopt.kernel import DROPPED as STATUS_DROPPED
+from mecopt.kernel import FAILED, LATE, NEVER, ON_TIME
 
 if TYPE_CHECKING:
     from mecopt.offloading import OffloadingInstance
@@ -76,7 +76,7 @@ class Schedule:
                 "task": [x.task_names[k] for k in bad],
                 "owner": [x.owner_names[x.owner[k]] for k in bad],
                 "status": [STATUS_NAMES[self.status[k]] for k in bad],
-                "option": [x.option_name(k, int(self.choice[k])) for k in bad],
+                "option": [x.option_name(int(k), int(self.choice[k])) for k in bad],
                 "lateness_s": late,
             }
         )

@@ -127,9 +127,7 @@ def compile_blocks(instance: OffloadingInstance, shift: int) -> Blocks:
         options = _graphs(instance, private, row)
     order = np.argsort(instance.owner, kind="stable")
     counts = np.bincount(instance.owner, minlength=len(instance.owner_names))
-    dims = np.bincount(
-        private.owner[private.owner >= 0], minlength=len(instance.owner_names)
-    )
+    dims = np.bincount(private.owner[private.owner >= 0], minlength=len(instance.owner_names))
     forbidden = instance.drop_cost_ns >= INFINITE_NS
     return Blocks(
         block_ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
@@ -215,13 +213,11 @@ def _graphs(
     instance: OffloadingInstance, private: Private, row: NDArray[np.int64]
 ) -> dict[str, NDArray[np.int64]]:
     """Option arrays for DAG options, one option at a time."""
-    columns: dict[str, list[int]] = {
-        name: []
-        for name in (
-            "base_lag source_dim source_service source_lag chain_row chain_service "
-            "chain_gap loose_row loose_service loose_head loose_tail"
-        ).split()
-    }
+    names = (
+        "base_lag source_dim source_service source_lag chain_row chain_service chain_gap "
+        "loose_row loose_service loose_head loose_tail"
+    )
+    columns: dict[str, list[int]] = {name: [] for name in names.split()}
     source_ptr, chain_ptr, loose_ptr = [0], [0], [0]
     for o in range(instance.n_options):
         _graph(instance, private, row, o, columns)

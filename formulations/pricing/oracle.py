@@ -15,7 +15,8 @@ from formulations.pricing.blocks import (
     horizon_ns,
     private_resources,
 )
-from formulations.pricing.labels import Branch, price_all, scratch_for
+from formulations.pricing.labels import Branch, scratch_for
+from formulations.pricing.sweep import plan_rows, price_all
 from mecopt.offloading import INFINITE_NS, OffloadingInstance
 from mecopt.result import Prices
 
@@ -82,6 +83,21 @@ class Oracle:
             self._scratch = self._scratch._replace(table=bigger)
         return Priced(out, usage, self._hint.copy())
 
+    def plan_usage(self, priced: Priced) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Rows and time used (ns) by the plan of each block; call right after `price`."""
+        owner = self.instance.owner
+        row, amount, task = plan_rows(
+            self.blocks, priced.choice, self._scratch.start, self._scratch.loose_start
+        )
+        out: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+        block = owner[task]
+        for u in range(self.n_blocks):
+            mine = block == u
+            rows, where = np.unique(row[mine], return_inverse=True)
+            used = np.bincount(where, weights=amount[mine], minlength=len(rows))
+            out.append((rows, used.astype(np.float64)))
+        return out
+
     def dual_value(self, prices: NDArray[np.float64], priced: Priced) -> float:
         """Lagrangian value in ns: a lower bound on the cost of every schedule of the branch."""
         return float(priced.value.sum() - prices @ self.capacity)
@@ -92,5 +108,3 @@ class Oracle:
             return value  # no plan at all: the branch is infeasible
         size = np.abs(priced.value).sum() + prices @ self.capacity
         return value - (1e-12 * float(size) + 1e-3)
-
-

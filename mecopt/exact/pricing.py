@@ -93,9 +93,7 @@ class ChainCost:
             return
         step = self._stage.service + self._stage.gap
         self._tariff = tariffs[self._stage.resource]
-        self._rest = ChainCost(
-            chain[1:], tariffs, reached + step, latest + step, weight, offset
-        )
+        self._rest = ChainCost(chain[1:], tariffs, reached + step, latest + step, weight, offset)
         changes = self._tariff.changes
         near = changes[bisect_left(changes, reached) : bisect_right(changes, latest + step)]
         moments = {t - back for t in near for back in (0, self._stage.service)}

@@ -140,9 +140,7 @@ def _shape(x: OffloadingInstance, o: int, private: frozenset[int]) -> Shape:
         s = max(sorted(before[s]), key=lambda p: head[p] + service[p])
         path.append(s)
     path.reverse()
-    shared = [
-        s for s in stages if where[s] not in private and x.capacity[where[s]] != UNLIMITED
-    ]
+    shared = [s for s in stages if where[s] not in private and x.capacity[where[s]] != UNLIMITED]
     chain = [s for s in path if s in shared]
     first = chain[0] if chain else None
     priced = []

@@ -1,0 +1,87 @@
+"""Online decision rules that need no learning, by name.
+
+>>> make("priced", preset="busy").name
+'priced'
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from mecopt.policies.lookahead import Lookahead, generated_futures
+from mecopt.policies.priced import Priced
+from mecopt.policies.protocol import Policy
+from mecopt.policies.simple import (
+    LeastLoaded,
+    Local,
+    Nearest,
+    OneStepOracle,
+    OneStepOracleDrop,
+    Random,
+    RoundRobin,
+)
+from mecopt.policies.tuned import dual_numbers, lookahead_numbers, priced_numbers
+
+_SIMPLE: dict[str, Callable[[], Policy]] = {
+    "local": Local,
+    "nearest": Nearest,
+    "least-loaded": LeastLoaded,
+    "round-robin": RoundRobin,
+}
+
+#: Every name that `make` knows.
+NAMES = (
+    "one-step-oracle",
+    "one-step-oracle-drop",
+    "priced",
+    "priced-duals",
+    "lookahead",
+    "random",
+    *_SIMPLE,
+)
+
+
+def make(
+    name: str,
+    *,
+    preset: str | None = None,
+    seed: int = 0,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Policy:
+    """A policy by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`.
+    preset : str, optional
+        COMLLM preset or trace whose tuned numbers the priced rules and `lookahead` use; a name without
+        tuned numbers gets `mecopt.policies.tuned.DEFAULT`. Without it the instance's own preset
+        or trace decides at `reset`.
+    seed : int
+        Seed of `random` and of the futures that `lookahead` samples.
+    data_dir : path, optional
+        Data folder from which `lookahead` samples requests of a trace.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    """
+    if name == "one-step-oracle":
+        return OneStepOracle()
+    if name == "one-step-oracle-drop":
+        return OneStepOracleDrop()
+    if name in ("priced", "priced-duals"):
+        source = priced_numbers if name == "priced" else dual_numbers
+        price, threshold_s = (None, float("inf")) if preset is None else source(preset)
+        return Priced(price, threshold_s, source, name)
+    if name == "lookahead":
+        samples, horizon_s = (None, None) if preset is None else lookahead_numbers(preset)
+        return Lookahead(samples, horizon_s, futures=generated_futures(seed, data_dir))
+    if name == "random":
+        return Random(seed)
+    if name in _SIMPLE:
+        return _SIMPLE[name]()
+    raise ValueError(f"policy: unknown name {name!r}, one of {', '.join(NAMES)}")

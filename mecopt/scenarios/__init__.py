@@ -1,0 +1,1 @@
+"""Seeded generators of instances; every constant carries its tag."""

@@ -114,7 +114,7 @@ def generate(
     gcycles = p.density_gcycles_per_mbit * mbit
 
     # Resources: uplinks, device CPUs, servers. Options: local, then one per server.
-    resource = np.empty((n, 1 + 2 * j), dtype=np.int64)
+    resource = np.empty((n, 1 + 2 * j), dtype=np.int32)
     service = np.empty((n, 1 + 2 * j))
     resource[:, 0], service[:, 0] = p.users + user, gcycles / p.device_ghz
     resource[:, 1::2], service[:, 1::2] = user[:, None], mbit[:, None] / mbps
@@ -134,12 +134,12 @@ def generate(
         down_ptr=np.zeros(2 * p.users + j + 1, dtype=np.int32),
         down_ns=np.empty((0, 2), dtype=np.int64),
         owner_names=tuple(f"user {u}" for u in range(p.users)),
-        owner=user,
+        owner=user.astype(np.int32),
         release_ns=to_ns(slot * p.slot_s, "release_s"),
         deadline_ns=np.full(n, to_ns(p.deadline_slots * p.slot_s)),
         drop_cost_ns=np.full(n, to_ns(p.drop_cost_slots * p.slot_s)),
         latency_weight=np.ones(n),
-        option_ptr=np.arange(n + 1) * (1 + j),
+        option_ptr=np.arange(n + 1, dtype=np.int32) * (1 + j),
         labels=("local", *(f"server {s}" for s in range(j))),
         option_label=np.tile(np.arange(1 + j), n),
         fixed_cost_ns=np.zeros(n * (1 + j), dtype=np.int64),
@@ -148,7 +148,7 @@ def generate(
         service_ns=ns,
         believed_ns=ns,
         pred_ptr=np.concatenate([[0], np.cumsum(second)]),
-        pred=np.flatnonzero(second) - 1,
+        pred=np.flatnonzero(second).astype(np.int32) - 1,
         meta={
             "scenario": "comllm",
             "preset": preset,

@@ -1,0 +1,7 @@
+"""The command line: ``mecopt solve | verify | bench | report | data``.
+
+Heavy imports happen inside the commands, so that help is quick.
+"""
+
+from mecopt.cli.app import app as app
+from mecopt.cli.app import main as main

@@ -1,0 +1,60 @@
+"""The commands put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mecopt.cli import bench, data, solve
+from mecopt.cli.shell import OneLineErrors
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    name="mecopt",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+    rich_markup_mode="markdown",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"mecopt {version('mecopt')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """How far is an edge-offloading decision rule from the best possible one, provably?
+
+    Start here:
+
+        mecopt bench comllm --preset paper --seeds 100:102 --policies one-step-oracle,random
+
+    solves two episodes with a proven bound, plays two rules on them, prints the scorecard and
+    leaves a report. Every command has --help with an example.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+app.command("solve")(solve.solve)
+app.command("verify")(solve.verify)
+app.add_typer(bench.app, name="bench")
+app.command("report")(bench.report)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Entry point of the ``mecopt`` script."""
+    app(prog_name="mecopt")

@@ -1,0 +1,107 @@
+"""What the commands share: errors in one line, JSON output, warm-up."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+#: Exit statuses: a certificate was rejected; the user must change something; Ctrl-C.
+REJECTED, USER_ERROR, INTERRUPTED = 1, 2, 130
+
+# What typer raises for unknown options, missing arguments and the like; it has no public name.
+_UsageError: Any = typer.BadParameter.__base__
+
+
+def say_error(message: object) -> None:
+    """One line on stderr."""
+    text = " ".join(str(message).split())
+    typer.echo(f"mecopt: {text}", err=True)
+
+
+def _os_error(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}" if error.strerror else str(error)
+
+
+class OneLineErrors(TyperGroup):
+    """A command group whose user errors are one line on stderr and status 2, no traceback.
+
+    User errors are usage errors, `ValueError` (the package raises it with the argument and the
+    value) and `OSError` (missing files, full disks). Anything else is a bug and keeps its
+    traceback.
+    """
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            say_error(_os_error(error))
+        except ValueError as error:
+            say_error(error)
+        except KeyboardInterrupt:
+            say_error("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(USER_ERROR)
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except _UsageError as error:
+            say_error(error.format_message())
+            code = USER_ERROR
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def plain(value: Any) -> Any:
+    """The value with numbers that JSON does not know (infinite, NaN) as None."""
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON, whole or not at all."""
+    from mecopt.files import write_bytes
+
+    text = json.dumps(plain(value), indent=1, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that is wide enough for the tables when the output is not a terminal."""
+    probe = Console(stderr=stderr)
+    return probe if probe.is_terminal else Console(stderr=stderr, width=120)
+
+
+def warm_up() -> None:
+    """Compile the kernels (the first time takes a minute), outside every clock."""
+    import formulations
+
+    with status("compiling kernels (only the first time)"):
+        formulations.warm_up()
+
+
+def status(text: str) -> AbstractContextManager[object]:
+    """A spinner on a terminal, nothing elsewhere."""
+    return Console(stderr=True).status(text)
+
+
+def default_data_dir(data_dir: Path | None) -> str | None:
+    """The folder as text; None leaves it to ``MECOPT_DATA`` and the default."""
+    return None if data_dir is None else os.fspath(data_dir)

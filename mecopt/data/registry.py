@@ -1,0 +1,379 @@
+"""Which data files mecopt reads: columns, licences, sources at cited commits, content hashes.
+
+No data file is part of the package. They live in a folder of their own (`resolve_data_dir`);
+`docs/data.md` is the page for people.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+#: Environment variable that names the data folder.
+DATA_DIR_VARIABLE = "MECOPT_DATA"
+#: The data folder when nothing else is said, relative to the current directory.
+DEFAULT_DATA_DIR = Path("..") / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that mecopt reads.
+
+    Parameters
+    ----------
+    name : str
+    kind : str
+        ``"text"``, ``"int"`` or ``"float"``.
+    meaning : str
+        Unit or meaning.
+    low, high : float
+        Smallest and largest value allowed.
+    optional : bool
+        True when cells may be empty (read as NaN; text as an empty string).
+    rising : bool
+        True when values never fall from one row to the next.
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    low: float = float("-inf")
+    high: float = float("inf")
+    optional: bool = False
+    rising: bool = False
+
+
+@dataclass(frozen=True)
+class Original:
+    """A file in a public repository, and the name of its conversion (`mecopt.data.convert`)."""
+
+    repository: str
+    commit: str
+    path: str
+    conversion: str
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A data file: what is in it, where it comes from, who needs it.
+
+    Parameters
+    ----------
+    name : str
+        Short name, for `fetch` and for error messages.
+    path : str
+        Path inside the data folder; ``.gz`` is compressed CSV.
+    columns : tuple of Column
+        Columns that are read; others may be there and are ignored.
+    purpose, licence, source : str
+    rows : int
+        Data rows of the known content.
+    sha256 : str
+        SHA-256 (hex) of the known content, uncompressed.
+    scenarios : tuple of str
+        Scenarios that read the file.
+    original : Original, optional
+        None for a table compiled from several sources.
+    section : str
+        Section of the data folder's README that describes the file.
+    """
+
+    name: str
+    path: str
+    columns: tuple[Column, ...]
+    purpose: str
+    licence: str
+    source: str
+    rows: int = 0
+    sha256: str = ""
+    scenarios: tuple[str, ...] = ("traces",)
+    original: Original | None = None
+    section: str = ""
+
+    @property
+    def origin(self) -> str:
+        """One sentence for error messages: where the file comes from and how to get it."""
+        if not self.section:
+            return f"{self.path} is {self.source}"
+        if self.original is None:
+            how = f"it is described in {self.section} of the data folder's README.md"
+        else:
+            how = f"get it with `mecopt data fetch {self.name}`"
+        return (
+            f"{self.path} comes from {self.source} ({self.licence}); {how}, "
+            f"or point {DATA_DIR_VARIABLE} or --data-dir to a folder that has it"
+        )
+
+
+def request_columns(arrival: str, prompt: str, generated: str, unit: str) -> tuple[Column, ...]:
+    """Columns of a request trace: rising arrivals, prompt and generated tokens."""
+    return (
+        Column(arrival, "float", unit, low=0.0, high=1e8, rising=True),
+        Column(prompt, "int", "prompt tokens", low=0, high=1e8),
+        Column(generated, "int", "generated tokens", low=0, high=1e8),
+    )
+
+
+AZURE_COLUMNS = request_columns("arrival_s", "context_tokens", "generated_tokens", "s")
+_PLACE = (
+    Column("latitude_deg", "float", "WGS84 degrees", low=-90, high=90),
+    Column("longitude_deg", "float", "WGS84 degrees", low=-180, high=180),
+)
+_AZURE_COMMIT = "b469a113cedca53ddc3bdea71a143dc4b7d8700c"
+_MOONCAKE_COMMIT = "3b5a594133958449a1feaf1c9e0fc1b553e34a28"
+_EUA_COMMIT = "61238e00a6f01019c8a6ba1619675337a879a3d4"
+
+
+def _azure(kind: str, rows: int, sha256: str) -> DataFile:
+    path = f"data/AzureLLMInferenceTrace_{kind}.csv"
+    return DataFile(
+        name=f"azure-{kind}",
+        path=f"traces/azure_llm_2023_{kind}.csv.gz",
+        columns=AZURE_COLUMNS,
+        purpose=f"arrivals and token counts of LLM requests ({kind}), 16 November 2023",
+        licence="CC-BY-4.0",
+        source=f"Azure/AzurePublicDataset@{_AZURE_COMMIT[:8]} {path}",
+        rows=rows,
+        sha256=sha256,
+        original=Original("Azure/AzurePublicDataset", _AZURE_COMMIT, path, "azure"),
+        section="section 1",
+    )
+
+
+def _eua(name: str, path: str, original: str, **rest: object) -> DataFile:
+    return DataFile(
+        name=name,
+        path=path,
+        licence="MIT",
+        source=f"swinedge/eua-dataset@{_EUA_COMMIT[:8]} {original}",
+        original=Original("swinedge/eua-dataset", _EUA_COMMIT, original, name),
+        section="section 2",
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+FILES: tuple[DataFile, ...] = (
+    _azure("conv", 19366, "719966053e3caba544b709f6a7833880597ee0fd2a6638c330fdd95490fb86d6"),
+    _azure("code", 8819, "ddb7d3f4afb1ed8220af7d498f435e92a111c0a0eefb8e89b2f608daa7372ec6"),
+    DataFile(
+        name="mooncake-conversation",
+        path="traces/mooncake_fast25_conversation.csv.gz",
+        columns=request_columns("arrival_ms", "input_tokens", "output_tokens", "ms"),
+        purpose="arrivals and token counts of LLM requests with long prompts",
+        licence="Apache-2.0",
+        source=f"kvcache-ai/Mooncake@{_MOONCAKE_COMMIT[:8]} "
+        "FAST25-release/traces/conversation_trace.jsonl",
+        rows=12031,
+        sha256="1907cb1e764a081fc6854aa8ff35a6ef5e8b6a5106435171d31298ad77f6ae32",
+        original=Original(
+            "kvcache-ai/Mooncake",
+            _MOONCAKE_COMMIT,
+            "FAST25-release/traces/conversation_trace.jsonl",
+            "mooncake",
+        ),
+        section="section 1",
+    ),
+    _eua(
+        "eua-sites",
+        "topology/eua_melbcbd_edge_servers.csv.gz",
+        "edge-servers/site-optus-melbCBD.csv",
+        columns=(Column("site_id", "text", "identifier"), *_PLACE),
+        purpose="125 base stations in Melbourne CBD",
+        rows=125,
+        sha256="3b7a2c7ab14ee23b14ab18d88197f94b30ecb774dac11cebbbe1ec953bcb03a6",
+    ),
+    _eua(
+        "eua-users",
+        "topology/eua_melbcbd_users_generated.csv.gz",
+        "users/users-melbcbd-generated.csv",
+        columns=_PLACE,
+        purpose="816 user positions, generated uniformly by the source",
+        rows=816,
+        sha256="1603d16a79776943aa90fd2fe0ed5a0e2e9cfdbd108a4d3436addfb5c93fdbea",
+    ),
+    DataFile(
+        name="model-architectures",
+        path="models/model_architectures.csv",
+        columns=(
+            Column("model", "text", "name"),
+            Column("params_b", "float", "1e9 parameters, all", low=0),
+            Column("active_params_b", "float", "1e9 parameters, per token", low=0),
+            Column("n_layers", "int", "layers", low=1),
+            Column("n_heads", "int", "query heads", low=1),
+            Column("head_dim", "int", "width of a head", low=1),
+            Column("max_context_tokens", "int", "tokens", low=1),
+            Column("kv_bytes_per_token_fp16", "float", "bytes", low=0),
+            Column("weights_gb_fp16", "float", "1e9 bytes", low=0),
+            Column("gflop_per_token_forward", "float", "GFLOP, without attention scores", low=0),
+        ),
+        purpose="size, FLOPs and cache of a language model",
+        licence="Apache-2.0",
+        source="Lightning-AI/litgpt@26857050 litgpt/config.py, computed",
+        rows=36,
+        sha256="6764094a04c3d97fa18fddebf133632305509d083a88eb3e58ca8048b79f140c",
+        section="section 3",
+    ),
+    DataFile(
+        name="model-accuracy",
+        path="models/model_accuracy.csv",
+        columns=(
+            *(Column(n, "text", "") for n in ("model", "variant", "precision", "benchmark")),
+            Column("arch_model", "text", "key into model_architectures.csv", optional=True),
+            Column("score_percent", "float", "percent", low=0, high=100),
+            Column("source", "text", "publication"),
+        ),
+        purpose="published benchmark scores of a language model",
+        licence="facts with citation",
+        source="vendors' published tables, cited per row",
+        rows=124,
+        sha256="f09435599161f7f8ee9723eaa1c565736a53995cf6ccf31485edc3f7f7354947",
+        section="section 3",
+    ),
+    DataFile(
+        name="device-specs",
+        path="hardware/device_specs.csv",
+        columns=(
+            Column("device", "text", "name"),
+            Column("memory_gb", "float", "1e9 bytes", low=0),
+            Column("mem_bandwidth_gb_s", "float", "1e9 bytes/s", low=0),
+            Column("fp16_tflops_dense", "float", "1e12 FLOP/s", low=0, optional=True),
+        ),
+        purpose="memory, bandwidth and compute of a device",
+        licence="public facts",
+        source="vendors' specifications, cited per row",
+        rows=22,
+        sha256="bf6e3c80ccfcc2141b8251b0b77a499b6a6daeae9be13e7d30b06caff7023351",
+        section="section 4",
+    ),
+    DataFile(
+        name="measured-llm-speed",
+        path="hardware/measured_llm_speed.csv",
+        columns=(
+            *(Column(n, "text", "") for n in ("device", "model")),
+            Column("precision", "text", "", optional=True),
+            Column("batch", "int", "sequences", low=1),
+            Column("prompt_tokens", "float", "tokens", low=1, optional=True),
+            Column("prefill_tok_s", "float", "tokens/s", low=0, optional=True),
+            Column("decode_tok_s", "float", "tokens/s, summed over the batch", low=0),
+            Column("note", "text", "how the row was taken", optional=True),
+        ),
+        purpose="measured prefill and decode speeds that calibrate the roofline",
+        licence="Apache-2.0, MIT, BSD-3-Clause",
+        source="TensorRT Edge-LLM, Jetson AI Lab and ExecuTorch documentation, cited per row",
+        rows=215,
+        sha256="e1859fc2305a8a95ee19db35bffe0b5980c24f55fe205f9dab7da1f7a8f4600d",
+        section="section 4",
+    ),
+    DataFile(
+        name="channel-constants",
+        path="network/channel_constants.csv",
+        columns=(Column("parameter", "text", "name"), Column("value", "text", "number or formula")),
+        purpose="3GPP UMi path loss and thermal noise",
+        licence="public facts",
+        source="3GPP TR 38.901, re-tabulated",
+        rows=6,
+        sha256="52abeae67e2510171d65770aac41258635f93cf474262a29c9da4130bbf18d22",
+        section="section 5",
+    ),
+    DataFile(
+        name="nr-cqi",
+        path="network/nr_cqi_table1.csv",
+        columns=(
+            Column("cqi", "int", "index", low=1, high=15, rising=True),
+            Column("spectral_efficiency_bps_per_hz", "float", "bit/s/Hz", low=0, rising=True),
+            Column("snr_threshold_db_10pct_bler_approx", "float", "dB", rising=True),
+        ),
+        purpose="spectral efficiency at a signal-to-noise ratio",
+        licence="public facts",
+        source="3GPP TS 38.214 Table 5.2.2.1-2, re-tabulated",
+        rows=15,
+        sha256="91cd2307934ceb8652bd34d18968322528859d5d68783a31d95daa8a7d414a3e",
+        section="section 5",
+    ),
+    DataFile(
+        name="nr-bandwidth",
+        path="network/nr_bandwidth_rb.csv",
+        columns=(
+            Column("scs_khz", "int", "kHz", low=1),
+            Column("bandwidth_mhz", "int", "MHz", low=1),
+            Column("n_rb", "int", "resource blocks", low=1),
+            Column("ul_overhead", "float", "fraction", low=0, high=1),
+        ),
+        purpose="resource blocks and overhead of a carrier",
+        licence="public facts",
+        source="3GPP TS 38.101 and TS 38.306, re-tabulated",
+        rows=24,
+        sha256="51c4024b00f61e1edd8e09d60bf236df156fc02d27ab13c6de202b65e38df8b2",
+        section="section 5",
+    ),
+)
+
+
+def find(name: str, files: Iterable[DataFile] = FILES) -> DataFile:
+    """The file with a short name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message lists the names.
+    """
+    known = {f.name: f for f in files}
+    if name not in known:
+        raise ValueError(f"data file: unknown {name!r}, one of {', '.join(known)}")
+    return known[name]
+
+
+def resolve_data_dir(data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """The data folder: the argument, else ``MECOPT_DATA``, else ``../shared/data``."""
+    if data_dir is not None:
+        return Path(data_dir)
+    return Path(os.environ.get(DATA_DIR_VARIABLE) or DEFAULT_DATA_DIR)
+
+
+def describe(data_dir: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """One row per scenario and file: present or not, rows, licence, source, what for."""
+    folder = resolve_data_dir(data_dir)
+    rows = [
+        {
+            "scenario": scenario,
+            "name": f.name,
+            "file": f.path,
+            "present": (folder / f.path).is_file(),
+            "rows": f.rows,
+            "fetchable": f.original is not None,
+            "licence": f.licence,
+            "source": f.source,
+            "what_for": f.purpose,
+        }
+        for f in FILES
+        for scenario in f.scenarios
+    ]
+    return pd.DataFrame(rows)
+
+
+def verify(data_dir: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """One row per file: ``"ok"``, ``"missing"``, ``"differs"`` or the error that reading it gave.
+
+    A file that differs from the known content but is well formed may still be used; instances
+    carry the hashes of what was read.
+    """
+    from mecopt.data import tables
+
+    folder = resolve_data_dir(data_dir)
+    rows = []
+    for f in FILES:
+        found = ""
+        try:
+            table = tables.read(f, folder)
+            found = table.sha256
+            status = "ok" if found == f.sha256 else "differs"
+        except FileNotFoundError:
+            status = "missing"
+        except ValueError as error:
+            status = str(error)
+        rows.append((f.name, f.path, status, found))
+    return pd.DataFrame(rows, columns=["name", "file", "status", "sha256"])

@@ -1,0 +1,191 @@
+"""A benchmark suite: which instances, which policies, which solver settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from mecopt.offloading import OffloadingInstance
+from mecopt.scenarios import comllm
+
+#: Slot of scenarios that have none of their own (traces), s; the ``*_slots`` figures use it.
+DEFAULT_SLOT_S = 0.1
+
+SCENARIOS = ("comllm", "traces")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of work: one instance.
+
+    Parameters
+    ----------
+    preset : str
+        COMLLM preset, or the name of the trace.
+    seed : int
+    """
+
+    preset: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Name of the unit, also of its file in the run folder."""
+        return re.sub(r"[^A-Za-z0-9._-]", "_", f"{self.preset}-{self.seed}")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Everything that determines the figures of a run (and nothing that does not).
+
+    Parameters
+    ----------
+    scenario : str
+        ``"comllm"`` or ``"traces"``.
+    presets : tuple of str
+        COMLLM presets, or one trace name.
+    seeds : (first, end)
+        Seeds first, first + 1, ..., end - 1.
+    policies : tuple of str
+        Names for `mecopt.policies.make`.
+    method : str
+        Solver route, ``"plans"`` or ``"milp"``.
+    time_limit_s : float
+        Solver time per instance, s, compilation not counted.
+    gap : float
+        Relative gap at which the solver may stop.
+    window_s : (start, end) or None
+        Part of the trace, s; traces only.
+    data_dir : str or None
+        Folder of the data files; traces only.
+
+    Raises
+    ------
+    ValueError
+        Names the argument and the value that cannot be used.
+    """
+
+    scenario: str
+    presets: tuple[str, ...]
+    seeds: tuple[int, int]
+    policies: tuple[str, ...]
+    method: str = "plans"
+    time_limit_s: float = 10.0
+    gap: float = 1e-4
+    window_s: tuple[float, float] | None = None
+    data_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        from mecopt.policies import NAMES
+
+        for name in ("presets", "seeds", "policies", "window_s"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else tuple(value))
+        _one_of("scenario", self.scenario, SCENARIOS)
+        _one_of("method", self.method, ("plans", "milp"))
+        for name, values in (("presets", self.presets), ("policies", self.policies)):
+            if not values:
+                raise ValueError(f"{name}: is empty")
+            for value in values:
+                if values.count(value) > 1:
+                    raise ValueError(f"{name}: {value!r} is given twice")
+        for policy in self.policies:
+            _one_of("policies", policy, tuple(NAMES))
+        first, end = self.seeds
+        if not 0 <= first < end:
+            raise ValueError(f"seeds: {first}:{end} is empty or negative, need 0 <= A < B")
+        if not self.time_limit_s > 0:
+            raise ValueError(f"time_limit_s = {self.time_limit_s} must be > 0")
+        if not self.gap >= 0:
+            raise ValueError(f"gap = {self.gap} must be >= 0")
+        if self.scenario == "comllm":
+            for preset in self.presets:
+                comllm.parameters(preset)
+        elif len(self.presets) != 1 or self.window_s is None:
+            raise ValueError(f"presets: traces take one trace and a window, got {self.presets}")
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """Every unit of work, in order."""
+        return tuple(Unit(p, s) for p in self.presets for s in range(*self.seeds))
+
+    def instance(self, unit: Unit) -> OffloadingInstance:
+        """Make the instance of a unit.
+
+        Raises
+        ------
+        ValueError, OSError
+            From the scenario: unknown traces, missing or malformed data files.
+        """
+        if self.scenario == "comllm":
+            return comllm.generate(unit.preset, unit.seed)
+        from mecopt.scenarios import traces
+
+        assert self.window_s is not None
+        return traces.generate(
+            unit.preset, window=self.window_s, seed=unit.seed, data_dir=self.data_dir
+        )
+
+    def to_document(self) -> dict[str, Any]:
+        """JSON-able fields; the data folder is left out, it does not change the figures."""
+        body = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        del body["data_dir"]
+        return body
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any], where: str) -> Suite:
+        """Inverse of `to_document`; raises ValueError naming `where`."""
+        wanted = {f.name for f in fields(cls)} - {"data_dir"}
+        if not wanted <= set(body):
+            raise ValueError(f"{where}: field {sorted(wanted - set(body))[0]!r} is missing")
+        try:
+            return cls(**{name: body[name] for name in wanted})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{where}: {error}") from None
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: unknown {value!r}, one of {', '.join(known)}")
+
+
+def parse_range(text: str, name: str = "seeds") -> tuple[int, int]:
+    """Read ``"A:B"`` as the whole numbers A, A + 1, ..., B - 1.
+
+    Raises
+    ------
+    ValueError
+        If it is malformed, negative or empty.
+    """
+    left, colon, right = text.partition(":")
+    if not (colon and left.strip().isdecimal() and right.strip().isdecimal()):
+        raise ValueError(f"{name}: {text!r} is not A:B with whole numbers, for example 100:104")
+    first, end = int(left), int(right)
+    if first >= end:
+        raise ValueError(f"{name}: {text!r} is empty, A must be below B (B itself is left out)")
+    return first, end
+
+
+def parse_window(text: str) -> tuple[float, float]:
+    """Read ``"S:E"`` as seconds from the start of a trace.
+
+    Raises
+    ------
+    ValueError
+        If it is malformed or empty.
+    """
+    left, _, right = text.partition(":")
+    try:
+        start, end = float(left), float(right)
+    except ValueError:
+        raise ValueError(f"window: {text!r} is not S:E in seconds, for example 0:600") from None
+    if not 0 <= start < end < float("inf"):
+        raise ValueError(f"window: {text!r} must satisfy 0 <= S < E")
+    return start, end
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Split a comma-separated list, blanks around names dropped."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
