@@ -4,13 +4,24 @@ import json
 
 import jsonschema
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from mechanisms import audit_pictures, report_section, rules
 from mechanisms.audit import SCHEMA, audit
-from mecopt.cli_audit import app
+from mecopt.cli import audit as command
+from mecopt.cli.shell import OneLineErrors
 from mecopt.market import Market
 from mecopt.scenarios import markets
+
+app = typer.Typer(cls=OneLineErrors)
+app.command("audit")(command.audit)
+
+
+@app.callback()
+def root():
+    """A group, as in the real command line."""
+
 
 CSV = "side,value\nbuyer,9\nbuyer,7\nbuyer,4\nseller,2\nseller,5\nseller,8\n"
 
@@ -18,7 +29,15 @@ CSV = "side,value\nbuyer,9\nbuyer,7\nbuyer,4\nseller,2\nseller,5\nseller,8\n"
 def test_all_mechanisms_on_a_csv_market(tmp_path):
     """Every fitting rule once, JSON valid against the schema, pictures written."""
     (tmp_path / "m.csv").write_text(CSV)
-    options = ["--market", tmp_path / "m.csv", "--mechanism", "all", "--json", tmp_path / "o.json"]
+    options = [
+        "audit",
+        "--market",
+        tmp_path / "m.csv",
+        "--mechanism",
+        "all",
+        "--json",
+        tmp_path / "o.json",
+    ]
     options += ["--pictures", tmp_path / "pictures", "--sample", "4", "--false-names", "1"]
     result = CliRunner().invoke(app, [str(o) for o in options])
     assert result.exit_code == 0, result.output
@@ -40,7 +59,15 @@ def test_all_mechanisms_on_a_csv_market(tmp_path):
 def test_all_leaves_out_what_a_rule_cannot_express(tmp_path, market, expected):
     """Graphs go to the per-server rules, several units to MUDA."""
     market.save(tmp_path / "m.json")
-    options = ["--market", tmp_path / "m.json", "--json", tmp_path / "o.json", "--sample", "3"]
+    options = [
+        "audit",
+        "--market",
+        tmp_path / "m.json",
+        "--json",
+        tmp_path / "o.json",
+        "--sample",
+        "3",
+    ]
     assert CliRunner().invoke(app, [str(o) for o in options]).exit_code == 0
     body = json.loads((tmp_path / "o.json").read_text())
     assert {row["mechanism"] for row in body["mechanisms"]} == expected
@@ -58,7 +85,7 @@ def test_all_leaves_out_what_a_rule_cannot_express(tmp_path, market, expected):
 def test_malformed_input_is_exit_code_2_with_a_message(tmp_path, text, options, message):
     """No traceback: what is wrong, in one line."""
     (tmp_path / "m.csv").write_text(text)
-    result = CliRunner().invoke(app, ["--market", str(tmp_path / "m.csv"), *options])
+    result = CliRunner().invoke(app, ["audit", "--market", str(tmp_path / "m.csv"), *options])
     assert result.exit_code == 2
     assert message in result.output
 

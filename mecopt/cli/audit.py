@@ -9,10 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
 def audit(
     market: Annotated[
         Path,
@@ -34,43 +31,38 @@ def audit(
 ) -> None:
     """Audit mechanisms on a market: welfare, rationality, budget, incentives, time.
 
-    Reports in the file are taken as true values and costs. Exits with 2 on malformed input.
+    Reports in the file are taken as true values and costs.
+
+    Example:
+
+        mecopt audit --market market.csv --mechanism all --json audit.json
     """
     from mechanisms import rules
     from mechanisms.audit import AuditReport
     from mechanisms.audit import audit as run_audit
     from mecopt.market_sources import read_market
 
-    console = Console(stderr=True)
-    try:
-        traded = read_market(market, price_range=price_range)
-        names = rules.NAMES if mechanism == "all" else tuple(mechanism.split(","))
-        chosen = [name for name in names if mechanism != "all" or rules.fits(name, traded)]
-        if not chosen:
-            raise ValueError(f"mechanism: none fits {traded!r} (memory limits have no prices)")
-        rows: list[Any] = []
-        report = None
-        for name in track(chosen, "auditing", console=console, transient=True):
-            rule = rules.mechanism(name, **_options(name, ticks, seed))
-            report = run_audit(
-                traded,
-                {name: rule},
-                incentives=sample > 0,
-                sample=sample,
-                false_names=false_names,
-                seed=seed,
-            )
-            rows += report.rows
-        if report is None:
-            raise ValueError("mechanism: no name given")
-        report = AuditReport(report.market, report.market_hash, tuple(rows))
-        if json is not None:
-            report.save(json)
-        if pictures is not None:
-            _draw(pictures, traded, report, ticks)
-    except (ValueError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+    traded = read_market(market, price_range=price_range)
+    names = rules.NAMES if mechanism == "all" else tuple(mechanism.split(","))
+    chosen = [name for name in names if mechanism != "all" or rules.fits(name, traded)]
+    if not chosen:
+        raise ValueError(f"mechanism: none fits {traded!r} (memory limits have no prices)")
+    rows: list[Any] = []
+    for name in track(chosen, "auditing", console=Console(stderr=True), transient=True):
+        found = run_audit(
+            traded,
+            {name: rules.mechanism(name, **_options(name, ticks, seed))},
+            incentives=sample > 0,
+            sample=sample,
+            false_names=false_names,
+            seed=seed,
+        )
+        rows += found.rows
+    report = AuditReport(repr(traded), traded.content_hash, tuple(rows))
+    if json is not None:
+        report.save(json)
+    if pictures is not None:
+        _draw(pictures, traded, report, ticks)
     typer.echo(_table(report))
 
 
