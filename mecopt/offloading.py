@@ -386,7 +386,7 @@ class OffloadingInstance:
                 fixed.append(option.fixed_cost_s)
                 stage_ptr.append(len(service))
             option_ptr.append(len(fixed))
-        down_ptr = np.concatenate([[0], np.cumsum([len(r.down_s) for r in resources])])
+        down_ptr = np.cumsum([0, *(len(r.down_s) for r in resources)])
         down = [interval for r in resources for interval in r.down_s]
         named = [t.name if t.name is not None else f"task {k}" for k, t in enumerate(tasks)]
         checks.no_duplicates("tasks", named)

@@ -7,8 +7,8 @@ Ito's colour-blind safe set; things are labelled where they are, not in a distan
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -189,4 +189,36 @@ def size_picture(instances: pd.DataFrame) -> Figure:
         title(panel, label)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    return figure
+
+
+def growth_picture(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Seconds to a proven 1 % and final gap against the number of tasks, on logarithmic axes.
+
+    `rows` are those of ``benchmarks/results/growth.json``: tasks, seconds_to_1_percent (may be
+    None), gap_percent.
+    """
+    figure = new_figure(9.0, 3.2)
+    panels: Sequence[Axes] = figure.subplots(1, 2)
+    reached = [r for r in rows if r["seconds_to_1_percent"] is not None]
+    tasks = np.array([r["tasks"] for r in reached], dtype=float)
+    seconds = np.array([r["seconds_to_1_percent"] for r in reached], dtype=float)
+    panels[0].loglog(tasks, seconds, "o-", color=BLUE)
+    if len(tasks):
+        middle = np.exp(np.mean(np.log(seconds / tasks)))
+        panels[0].loglog(tasks, middle * tasks, "--", color="#999999", linewidth=1)
+        panels[0].annotate(
+            "linear", (tasks[-1], middle * tasks[-1]), xytext=(-4, -14),
+            textcoords="offset points", ha="right", fontsize=9, color=MUTED,
+        )  # fmt: skip
+    title(panels[0], "seconds to a proven gap of 1 %")
+    panels[1].semilogx(
+        [r["tasks"] for r in rows], [r["gap_percent"] for r in rows], "o-", color=ORANGE
+    )
+    panels[1].set_ylim(bottom=0)
+    title(panels[1], "final proven gap, %")
+    for panel in panels:
+        panel.set_xlabel("tasks in the instance", fontsize=9, color=MUTED)
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
+        clean(panel, "both")
     return figure

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -30,7 +32,11 @@ ALT_TEXT = {
     "gap": "Gap to the lower bound of each policy, one panel per preset",
     "convergence": "Lower bound and best schedule against solver time",
     "size": "Proven gap and solver time against the number of tasks",
+    "growth": "Seconds to a proven gap of 1 %, and final gap, from 200 to 50,000 tasks",
 }
+
+#: A growth measurement (``benchmarks/growth.py``) put into a run folder appears on its page.
+GROWTH = "growth.json"
 
 
 def build(folder: RunFolder) -> str:
@@ -50,11 +56,32 @@ def build(folder: RunFolder) -> str:
     """
     manifest, tables = folder.read()
     pictures = draw(tables)
+    growth = folder.path / GROWTH
+    if growth.exists():
+        pictures["growth"] = plot.png(plot.growth_picture(read_growth(growth)))
     for name, data in pictures.items():
         files.write_bytes(folder.path / "pictures" / f"{name}.png", data)
     path = folder.path / "report.html"
     files.write_bytes(path, page(manifest, tables, pictures).encode())
     return str(path)
+
+
+def read_growth(path: Path) -> list[dict[str, Any]]:
+    """Rows of a growth measurement.
+
+    Raises
+    ------
+    ValueError
+        If the file is not one; names the file.
+    """
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        return [{key: row[key] for key in _GROWTH_KEYS} for row in rows]
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a growth measurement ({error})") from None
+
+
+_GROWTH_KEYS = ("tasks", "seconds_to_1_percent", "gap_percent")
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
@@ -118,6 +145,7 @@ def page(
         convergence=_picture(pictures, "convergence", ALT_TEXT["convergence"])
         or "<p>The solver reported no progress.</p>",
         size=_picture(pictures, "size", ALT_TEXT["size"]),
+        growth=_growth_section(pictures),
         solver=_solver_html(instances),
         bounds=_bounds_note(instances),
         published=_published_section(suite, card),
@@ -148,6 +176,17 @@ def _picture(pictures: Mapping[str, bytes], name: str, alt: str) -> str:
         return ""
     source = f"data:image/png;base64,{base64.b64encode(pictures[name]).decode()}"
     return f'<div class="scroll"><img alt="{html.escape(alt)}" src="{source}"></div>'
+
+
+def _growth_section(pictures: Mapping[str, bytes]) -> str:
+    picture = _picture(pictures, "growth", ALT_TEXT["growth"])
+    if not picture:
+        return ""
+    return (
+        "<h2>Growth</h2>" + picture + '<p class="note">Plan decomposition on larger and larger '
+        "networks of the paper preset, one core, measured by <code>benchmarks/growth.py</code> "
+        "apart from this run.</p>"
+    )
 
 
 def _lead(suite: Mapping[str, Any], instances: pd.DataFrame) -> str:

@@ -177,17 +177,27 @@ def bench_traces(
 
 def report(
     folder: Annotated[Path, typer.Argument(help="Run folder of a benchmark.", metavar="FOLDER")],
+    growth: Annotated[
+        Path | None,
+        typer.Option(help="Growth measurement to show (benchmarks/growth.py).", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Draw the pictures and write the page of a finished run again; nothing is recomputed.
 
     Example:
 
-        mecopt report runs/demo
+        mecopt report runs/demo --growth benchmarks/results/growth.json
     """
+    from mecopt import files
     from mecopt import report as page
     from mecopt.runfolder import RunFolder
 
-    path = page.build(RunFolder(folder))
+    run = RunFolder(folder)
+    if growth is not None:
+        run.read()  # refuse an unfinished run before anything is written
+        page.read_growth(growth)
+        files.write_bytes(run.path / page.GROWTH, growth.read_bytes())
+    path = page.build(run)
     typer.echo(f"report: {path}")
 
 
