@@ -78,7 +78,7 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
     schedules: dict[str, Schedule] = {}
     measured: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys([*suite.policies, REFERENCE]):
-        policy = policies.make(name, preset=preset, seed=unit.seed)
+        policy = policies.make(name, preset=preset, seed=unit.seed, data_dir=suite.data_dir)
         schedules[name], measured[name] = run_policy(instance, policy)
     best_name, best = _best_schedule(result, schedules)
     _check_bound(unit, result, best)

@@ -37,6 +37,8 @@ ALT_TEXT = {
 
 #: A growth measurement (``benchmarks/growth.py``) put into a run folder appears on its page.
 GROWTH = "growth.json"
+#: An HTML fragment put there by ``mecopt audit --report`` appears on the page as it is.
+AUDIT = "audit.html"
 
 
 def build(folder: RunFolder) -> str:
@@ -61,8 +63,10 @@ def build(folder: RunFolder) -> str:
         pictures["growth"] = plot.png(plot.growth_picture(read_growth(growth)))
     for name, data in pictures.items():
         files.write_bytes(folder.path / "pictures" / f"{name}.png", data)
+    audit = folder.path / AUDIT
+    extra = audit.read_text(encoding="utf-8") if audit.exists() else ""
     path = folder.path / "report.html"
-    files.write_bytes(path, page(manifest, tables, pictures).encode())
+    files.write_bytes(path, page(manifest, tables, pictures, extra).encode())
     return str(path)
 
 
@@ -115,9 +119,12 @@ def _named(timeline: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.Dat
 
 # -------------------------------------------------------------------- the page
 def page(
-    manifest: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], pictures: Mapping[str, bytes]
+    manifest: Mapping[str, Any],
+    tables: Mapping[str, pd.DataFrame],
+    pictures: Mapping[str, bytes],
+    mechanisms: str = "",
 ) -> str:
-    """The whole page as HTML text."""
+    """The whole page as HTML text; `mechanisms` is a section on auctions, already HTML."""
     suite = manifest["suite"]
     card, instances = scorecard(tables["results"]), tables["instances"]
     has_slots = suite["scenario"] == "comllm"
@@ -146,6 +153,7 @@ def page(
         or "<p>The solver reported no progress.</p>",
         size=_picture(pictures, "size", ALT_TEXT["size"]),
         growth=_growth_section(pictures),
+        mechanisms=mechanisms,
         solver=_solver_html(instances),
         bounds=_bounds_note(instances),
         published=_published_section(suite, card),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mecopt.cli import bench, data, solve
+from mecopt.cli import audit, bench, data, solve
 from mecopt.cli.shell import OneLineErrors
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ app.command("verify")(solve.verify)
 app.add_typer(bench.app, name="bench")
 app.command("report")(bench.report)
 app.add_typer(data.app, name="data")
+app.command("audit")(audit.audit)
 
 
 def main() -> None:

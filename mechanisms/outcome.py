@@ -1,0 +1,152 @@
+"""What every mechanism returns: who trades, who pays what, and what it took to find out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mecopt.market import HALF_UNITS, Market
+
+IntArray = NDArray[np.int64]
+Amounts = IntArray | int | Callable[[], IntArray]
+
+
+class ClockLog(NamedTuple):
+    """Everything that was said aloud during a clock auction, in order.
+
+    `side` (0 buyer, 1 seller), `level` and `agent` have one entry per acceptance. Level m is the
+    price ``low + m * step`` (half minor units). `final` holds the levels at which the buyer clock
+    and the seller clock stood at the end.
+    """
+
+    low: int
+    step: int
+    ticks: int
+    side: NDArray[np.int8]
+    level: IntArray
+    agent: IntArray
+    final: tuple[int, int]
+
+    def table(self) -> pd.DataFrame:
+        """One row per acceptance: side, agent, price."""
+        return pd.DataFrame(
+            {
+                "side": np.where(self.side == 0, "buyer", "seller"),
+                "agent": self.agent,
+                "price": (self.low + self.level * self.step) / HALF_UNITS,
+            }
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Allocation and payments of one run of a mechanism.
+
+    Amounts of money are integers in half minor units divided by `scale`, so that a price with
+    any rational weight is exact.
+
+    Parameters
+    ----------
+    mechanism : str
+    parameters : mapping
+        Every option the rule was run with.
+    buyer_units, seller_units : (B,), (J,) integer
+        Units each trader gets or delivers.
+    pays, gets : (B,), (J,) int64, or int, or function
+        What each buyer pays and each seller is paid in all, in half minor units / scale; a single
+        number is the price of every unit, a function is called for the amounts when they are asked
+        for (read `payment` and `receipt`).
+    scale : int
+    server : (B,) int64, optional
+        In a graph market, the seller that serves each buyer, -1 for none.
+    server_price : (J,) int64, optional
+        Price of a seat at each server, half minor units, in a graph market.
+    rounds : int, optional
+        Broadcasts by the auctioneer; None for a sealed rule.
+    log : ClockLog, optional
+    seconds : float
+        Wall time of the rule.
+    """
+
+    mechanism: str
+    parameters: Mapping[str, Any]
+    buyer_units: NDArray[np.integer]
+    seller_units: NDArray[np.integer]
+    pays: Amounts
+    gets: Amounts
+    scale: int = 1
+    server: IntArray | None = None
+    server_price: IntArray | None = None
+    rounds: int | None = None
+    log: ClockLog | None = None
+    seconds: float = 0.0
+
+    @property
+    def trades(self) -> int:
+        """Units traded."""
+        return int(self.buyer_units.sum(dtype=np.int64))
+
+    @cached_property
+    def payment(self) -> IntArray:
+        """(B,) what each buyer pays, half minor units / scale."""
+        return _in_all(self.pays, self.buyer_units)
+
+    @cached_property
+    def receipt(self) -> IntArray:
+        """(J,) what each seller is paid, half minor units / scale."""
+        return _in_all(self.gets, self.seller_units)
+
+    @property
+    def prices(self) -> tuple[float, float] | None:
+        """(price of a unit to buyers, to sellers) in money where all units have one price."""
+        if isinstance(self.pays, int) and isinstance(self.gets, int) and self.trades:
+            unit = self.scale * HALF_UNITS
+            return self.pays / unit, self.gets / unit
+        return None
+
+    def table(self, market: Market) -> pd.DataFrame:
+        """One row per trader: side, name, units, amount paid (buyers) or received (sellers)."""
+        buyers = market.buyer_names or tuple(f"buyer {i}" for i in range(market.n_buyers))
+        sellers = market.seller_names or tuple(f"seller {j}" for j in range(market.n_sellers))
+        unit = self.scale * HALF_UNITS
+        return pd.DataFrame(
+            {
+                "side": ["buyer"] * len(buyers) + ["seller"] * len(sellers),
+                "name": [*buyers, *sellers],
+                "units": np.concatenate([self.buyer_units, self.seller_units]),
+                "amount": np.concatenate([self.payment, self.receipt]) / unit,
+            }
+        )
+
+
+def require_unit_demand(market: Market, mechanism: str) -> None:
+    """Raise unless every trader has one unit and everybody can trade with everybody.
+
+    Raises
+    ------
+    ValueError
+        Names the mechanism and what it cannot express.
+    """
+    if not market.unit_demand:
+        raise ValueError(f"{mechanism}: is a rule for unit demand, the market has multi-unit bids")
+    if market.is_graph:
+        raise ValueError(
+            f"{mechanism}: is a rule for one good, the market has compatibility or link cost"
+        )
+
+
+def _in_all(amount: Amounts, units: NDArray[np.integer]) -> IntArray:
+    if isinstance(amount, int):
+        return units.astype(np.int64) * amount
+    return amount() if callable(amount) else amount
+
+
+def as_units(winners: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """A mask of winners as units of 0 or 1, without a copy."""
+    return winners.view(np.int8)

@@ -1,0 +1,99 @@
+"""Every mechanism by name: ``mechanism(name)`` is a function from a market to an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mechanisms import (
+    adaptive,
+    bisection,
+    buyer_vcg,
+    double_auction,
+    double_dutch,
+    muda,
+    posted_price,
+    server_clocks,
+    trade_reduction,
+)
+from mechanisms.outcome import Outcome
+from mecopt.market import Market
+
+
+def _vcg(market: Market) -> Outcome:
+    return buyer_vcg.run(market) if market.is_graph else double_auction.vcg(market)
+
+
+_PLAIN: dict[str, Callable[..., Outcome]] = {
+    "trade-reduction": trade_reduction.trade_reduction,
+    "mcafee": trade_reduction.mcafee,
+    "sbba": trade_reduction.sbba,
+    "vcg": _vcg,
+    "muda": muda.muda,
+    "tpd": posted_price.tpd,
+    "posted": posted_price.posted_price,
+    "double-english": trade_reduction.double_english,
+    "dda-bisection": bisection.run,
+    "dda-adaptive": adaptive.run,
+    "server-clocks": server_clocks.run,
+}
+
+#: What ``--mechanism all`` runs. With sealed stops the alternation changes only the number of
+#: broadcasts, so each sealed pricing is listed once, and the printed t-DDA beside it.
+NAMES = (
+    *(
+        f"dda-{alternation}-{pricing}"
+        for alternation in double_dutch.ALTERNATIONS
+        for pricing in ("mid", "clamped", "own-clock")
+    ),
+    "dda-synchronous-mcafee",
+    *(f"dda-unit-{pricing}" for pricing in double_dutch.SEALED),
+    *("dda-bisection", "dda-adaptive", "trade-reduction", "mcafee", "sbba", "vcg"),
+    *("k-double-0", "k-double-0.5", "k-double-1", "muda", "tpd", "posted", "double-english"),
+    "server-clocks",
+)
+
+
+def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
+    """The rule of a name, with options fixed.
+
+    Parameters
+    ----------
+    name : str
+        ``dda-<alternation>-<pricing>``, ``k-double-<k>``, or a key of the table above.
+    **options
+        Options of the rule (``ticks=50`` for the clock auctions, ``seed=1`` for lotteries, ...).
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    """
+    if name in _PLAIN:
+        rule = _PLAIN[name]
+        return lambda market: rule(market, **options)
+    if name.startswith("k-double-"):
+        weight = name.removeprefix("k-double-")
+        return lambda market: double_auction.k_double(market, k=weight, **options)
+    for alternation in double_dutch.ALTERNATIONS:
+        for pricing in double_dutch.PRICINGS:
+            if name == f"dda-{alternation}-{pricing}":
+                fixed = {"alternation": alternation, "pricing": pricing, **options}
+                return lambda market: double_dutch.run(market, **fixed)
+    raise ValueError(f"mechanism: unknown {name!r}, one of {', '.join(NAMES)}")
+
+
+def fits(name: str, market: Market) -> bool:
+    """Whether a rule of `NAMES` can express a market."""
+    if market.memory is not None:
+        return False
+    if market.is_graph:
+        return name in ("vcg", "server-clocks")
+    if not market.unit_demand:
+        return name == "muda"
+    return name != "server-clocks" or market.n_buyers * market.n_sellers <= 10_000
+
+
+def run(name: str, market: Market, **options: Any) -> Outcome:
+    """Run one mechanism on a market."""
+    return mechanism(name, **options)(market)
