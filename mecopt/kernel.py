@@ -144,7 +144,7 @@ def occupy(free, lo, hi, finish):
     free[lo + i] = finish
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def serve(free_ptr, down_ptr, down_ns, free, epoch, t, r, service):
     """A stage with `service` ns arrives at resource r at time t: (start, finish, lost_at).
 
@@ -228,8 +228,9 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
             base = slot_ptr[k - 1] - stage_ptr[o]
             s = -1  # the first source is next; only the others have to wait in the heap
             for i in range(stage_ptr[o], stage_ptr[o + 1]):
-                waiting[base + i] = n_pred[i]
-                if n_pred[i] == 0:
+                if n_pred[i] > 1:
+                    waiting[base + i] = n_pred[i]
+                elif n_pred[i] == 0:
                     if s < 0:
                         s = i
                     else:
@@ -241,9 +242,14 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
         task = task_of_stage[s]
         o = option_ptr[task] + choice[task]
         base = slot_ptr[task] - stage_ptr[o]
-        begin, end, lost_at = serve(
-            free_ptr, down_ptr, down_ns, free, epoch, t, resource[s], service[s]
-        )
+        r = resource[s]
+        lost_at = NEVER
+        if free_ptr[r + 1] - free_ptr[r] == 1 and down_ptr[r] == down_ptr[r + 1]:
+            begin = max(t, free[free_ptr[r]])  # the common case: one server that never fails
+            end = begin + service[s]
+            free[free_ptr[r]] = end
+        else:
+            begin, end, lost_at = serve(free_ptr, down_ptr, down_ns, free, epoch, t, r, service[s])
         arrival[base + s] = t
         start[base + s] = begin
         finish[base + s] = end
@@ -255,13 +261,14 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
             completion[task] = end
         for i in range(succ_ptr[s], succ_ptr[s + 1]):
             nxt = succ[i]
-            waiting[base + nxt] -= 1
-            if waiting[base + nxt] == 0:
-                ready = end
-                if n_pred[nxt] > 1:
-                    for j in range(pred_ptr[nxt], pred_ptr[nxt + 1]):
-                        ready = max(ready, finish[base + pred[j]])
-                size = push(heap_t, heap_s, size, ready, nxt)
+            ready = end
+            if n_pred[nxt] > 1:
+                waiting[base + nxt] -= 1
+                if waiting[base + nxt] > 0:
+                    continue
+                for j in range(pred_ptr[nxt], pred_ptr[nxt + 1]):
+                    ready = max(ready, finish[base + pred[j]])
+            size = push(heap_t, heap_s, size, ready, nxt)
 
 
 # ------------------------------------------------------------------------------ event form

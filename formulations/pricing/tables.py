@@ -15,7 +15,7 @@ from numba import njit
 INF = np.inf
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def price_between(price, cum, row, stride, shift, a, b):
     """Price paid for a stage on [a, b) of the resource whose rows start at `row`."""
     i = min(a >> shift, stride - 1)
@@ -36,7 +36,7 @@ def cumulate(price, stride, shift, cum):
             cum[row + b] = cum[row + b - 1] + price[row + b - 1] * width
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def next_kink(t, shift, ptr, lo, offsets, first, end):
     """Table position of the first kink at or after time t."""
     b = t >> shift
@@ -47,7 +47,7 @@ def next_kink(t, shift, ptr, lo, offsets, first, end):
     return ptr + (b - lo) * (end - first) + (j - first)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def complete(
     i, hi, t, row, service, gap, stride, shift, price, cum,
     table, table_ptr, table_lo, offsets, offset_ptr, weight, release, fixed,
@@ -139,7 +139,7 @@ def build_tables(
     return used, n_off
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def cheapest_moment(price, cum, row, stride, shift, service, first, last):
     """Start in [first, last] with the least price for a stage, and that price."""
     width = 1 << shift
