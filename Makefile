@@ -62,6 +62,7 @@ demo: $(VENV)/.base $(VENV)/.warm
 	@rm -rf runs/demo runs/demo-trace
 	$(BIN)/mecopt bench comllm --preset paper,busy --seeds 100:104 \
 	  --policies $(DEMO_POLICIES) --out runs/demo
+	@$(BIN)/mecopt report runs/demo --growth benchmarks/results/growth.json >/dev/null
 	@if [ -f '$(DATA)/traces/azure_llm_2023_conv.csv.gz' ]; then \
 	  echo; echo 'Real requests: two minutes of the Azure conversation trace over Melbourne sites'; \
 	  $(BIN)/mecopt bench traces --trace azure-conv --window 0:120 --time-limit 10 \

@@ -17,6 +17,10 @@ from mecopt.offloading import OffloadingInstance
 from mecopt.simulate import replay
 
 
+#: Annealing looks at the clock after this many moves.
+_MOVES_AT_A_TIME = 100_000
+
+
 class Improver:
     """An incumbent choice and the ways to make it better.
 
@@ -57,20 +61,19 @@ class Improver:
         """Search only among the kept options, (O + K,) flags as in `search.candidates`."""
         self._candidates = candidates(self.instance, keep)
 
-    def settle(self, moves_per_task: int = 600) -> None:
-        """A cool pass over all tasks from the incumbent."""
+    def settle(self, moves_per_task: int, until: float) -> None:
+        """A cool pass over all tasks from the incumbent, or as much as `until` leaves time for."""
         if self._search is None:
-            seed = int(self._rng.integers(2**31))
-            self.offer(descend(self.instance, self.choice, rounds=20, seed=seed))
+            if time.perf_counter() < until:
+                seed = int(self._rng.integers(2**31))
+                self.offer(descend(self.instance, self.choice, rounds=20, seed=seed))
             return
-        moves = moves_per_task * self.instance.n_tasks
-        self._anneal(self._candidates, 0.01, moves)
+        self._anneal(self._candidates, 0.01, moves_per_task * self.instance.n_tasks, until)
 
     def windows(self, until: float, target: float = -np.inf) -> None:
         """Reheat windows until `time.perf_counter()` passes `until` or the objective `target`."""
         if self._search is None:
-            if time.perf_counter() < until:
-                self.settle()
+            self.settle(0, until)
             return
         movable = self._candidates.movable
         while time.perf_counter() < until and self.objective > target and len(movable):
@@ -81,15 +84,27 @@ class Improver:
             )
             self._anneal(window, float(self._rng.choice([0.1, 0.3])), 200 * size)
 
-    def _anneal(self, where: Candidates, heat: float, moves: int) -> None:
+    def _anneal(self, where: Candidates, heat: float, moves: int, until: float = np.inf) -> None:
         """Anneal from the incumbent; `heat` is the first temperature per mean task cost."""
         search = self._search
         assert search is not None
         search.set(self.choice)
-        before = search.total
         mean = float(np.minimum(np.abs(replay(self.instance, self.choice).cost_s), 1e6).mean())
         hot = max(heat * mean * 1e9, 1.0)
-        seed = int(self._rng.integers(2**31))
-        least, choice = search.anneal(where, hot_ns=hot, cold_ns=hot / 300, moves=moves, seed=seed)
-        if least < before - 0.5:
-            self.offer(choice)
+        parts = -(-moves // _MOVES_AT_A_TIME)
+        cooling = (1 / 300) ** (1 / parts)
+        least, best = search.total, None
+        for i in range(parts):
+            if time.perf_counter() > until:
+                break
+            found, choice = search.anneal(
+                where,
+                hot_ns=hot * cooling**i,
+                cold_ns=hot * cooling ** (i + 1),
+                moves=moves // parts,
+                seed=int(self._rng.integers(2**31)),
+            )
+            if found < least - 0.5:
+                least, best = found, choice
+        if best is not None:
+            self.offer(best)

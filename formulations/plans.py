@@ -172,11 +172,11 @@ class _Solve:
         base = choose_shift(self.x)
         self.ascend(base + 2, 120, 0.2)
         if self.open:
-            self.improver.settle(100)
+            self.improver.settle(100, self.deadline)
         if self.open:
             self.ascend(base, 250, 0.1)
         if self.open:
-            self.improver.settle()
+            self.improver.settle(600, self.deadline)
         count = np.diff(self.x.option_ptr) + 1.0
         if self.open and np.log(count).sum() < _TINY:
             self.branch(np.inf)
