@@ -1,6 +1,6 @@
 """Price updates compared: plain Polyak subgradient, the diagonal ascent, and column generation.
 
-    python benchmarks/ascent.py
+    python -m benchmarks.ascent
 
 Same oracle, same start, paired by instance; the best dual value after equal time.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from common import write
 
+from benchmarks.common import write
 from formulations.ascent import ascend
 from formulations.master import polish
 from formulations.pricing.blocks import choose_shift

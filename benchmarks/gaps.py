@@ -1,6 +1,6 @@
 """Certified gaps of the plan decomposition, and the time `verify` needs for its certificates.
 
-    python benchmarks/gaps.py [--quick]
+    python -m benchmarks.gaps [--quick]
 
 Three suites: paper, busy, large, uneven-links (10 s an episode), slow and very slow servers (60 s),
 and small instances (3 users, 3 servers, up to 20 and up to 40 tasks, gap 1e-6, 60 s). One core; the
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import interval, write
 
 import formulations
+from benchmarks.common import interval, write
 from mecopt import certificate
 from mecopt.offloading import OffloadingInstance
 from mecopt.scenarios import comllm

@@ -1,6 +1,6 @@
 """Replay speed: the compiled kernel against a SimPy model of the same system, checked equal.
 
-    python benchmarks/replay.py
+    python -m benchmarks.replay
 
 Arrays in, arrays out, a paper-preset episode of about 180 tasks; both in one process.
 """
@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 import simpy
-from common import write
 
+from benchmarks.common import write
 from mecopt import kernel
 from mecopt.offloading import OffloadingInstance
 from mecopt.policies.simple import OneStepOracle

@@ -1,8 +1,8 @@
 """One hour of the Azure conversation trace over Melbourne's sites, end to end.
 
-    python benchmarks/trace_hour.py [--data-dir DIR]
+    python -m benchmarks.trace_hour [--data-dir DIR]
 
-Runs what a user would: ``mecopt bench traces`` on all 19,366 requests (bound, every policy, report),
+Runs what a user would: ``mecopt bench traces`` on all 19,366 requests (bound, policies, report),
 then ``mecopt solve --certificate`` and ``mecopt verify``. Wall seconds include imports.
 """
 
@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import write
+from benchmarks.common import write
 
 POLICIES = "one-step-oracle,one-step-oracle-drop,priced,lookahead,least-loaded,nearest,random,local"
 

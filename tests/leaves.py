@@ -1,4 +1,4 @@
-"""Tiny instances and leaves of proof trees that strain the relaxation, with brute force.
+"""Tiny instances and leaves of proof trees that strain the relaxation; a certificate by hand.
 
 A leaf restricts every task to some of its alternatives. Its Lagrangian value must never exceed the
 least replay over the decisions inside it. The instances here have what could break that: unlimited
@@ -9,6 +9,7 @@ must run, late tasks that hold up a rival, stages cancelled by a loss elsewhere 
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,8 @@ def _option(rng: np.random.Generator, name: str, owner: int, has_dag: bool) -> O
     stages = []
     for i in range(int(rng.integers(2, 5))):
         after = tuple(p for p in range(i) if rng.random() < 0.4)
-        places = ["link", "edge", "delay", "radio", "broken"] + ([] if after else ["cpu"] * 3)
+        private = [] if after else ["cpu"] * 3
+        places: list[str] = ["link", "edge", "delay", "radio", "broken", *private]
         stages.append(stage(str(rng.choice(places)), after))
     return Option(name, stages, fixed_cost_s=fixed)
 
@@ -165,3 +167,39 @@ def table_of(oracle: Oracle, prices: NDArray[np.float64]) -> dict[int, dict[int,
             row = prices[first : first + stride] * PRICE_SCALE
             out[r] = {int(b): int(row[b]) for b in np.flatnonzero(row)}
     return {r: buckets for r, buckets in out.items() if buckets}
+
+
+def server_instance() -> OffloadingInstance:
+    """Two owners' tasks of 1 s on a server, after a private uplink and a delay of 0 s.
+
+    The optimum queues: 1 + 2 = 3 s. Drops cost 9 s.
+    """
+    options = [
+        Option("offload", [Stage(f"uplink {u}", 0), Stage("delay", 0), Stage("server", 1)])
+        for u in "ab"
+    ]
+    resources = [Resource("server"), Resource("uplink a"), Resource("uplink b")]
+    return OffloadingInstance.from_tasks(
+        [*resources, Resource("delay", UNLIMITED)],
+        [Task(0.0, [o], owner=u, drop_cost_s=9.0) for o, u in zip(options, "ab", strict=True)],
+    )
+
+
+def by_hand(**changes: Any) -> dict[str, Any]:
+    """A certificate that another tool could write: price 1 of the server in the first second.
+
+    Buckets last 2^27 ns = 0.134217728 s. Seven of them end at 0.939524096 s. Each task pays at
+    most: starting at 0 costs 1 + 0.939524096, waiting never pays more than it saves; capacity
+    costs 0.939524096: 2 x 1.939524096 - 0.939524096 = 2.939524096 >= 2.93.
+    """
+    body: dict[str, Any] = {
+        "instance": server_instance().to_document(),
+        "choice": [0, 0],
+        "objective": 3.0,
+        "bound": 2.93,
+        "bucket_shift": 27,
+        "price_scale": PRICE_SCALE,
+        "prices": [{"0": [[b, PRICE_SCALE] for b in range(7)]}],
+        "tree": [{"prices": 0}],
+    }
+    return {**body, **changes}

@@ -15,48 +15,13 @@ from formulations.plans import solve_plans
 from mecopt import certificate, files
 from mecopt.certificate import verify
 from mecopt.exact.pricing import PRICE_SCALE
-from mecopt.offloading import UNLIMITED, OffloadingInstance, Option, Resource, Stage, Task
+from mecopt.offloading import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.result import Termination
 from mecopt.scenarios import comllm
+from tests.leaves import by_hand, server_instance
 from tests.tiny import tiny_instance
 
 Body = dict[str, Any]
-
-
-def server_instance() -> OffloadingInstance:
-    """Two owners' tasks of 1 s on a server, after a private uplink and a delay of 0 s.
-
-    The optimum queues: 1 + 2 = 3 s. Drops cost 9 s.
-    """
-    options = [
-        Option("offload", [Stage(f"uplink {u}", 0), Stage("delay", 0), Stage("server", 1)])
-        for u in "ab"
-    ]
-    resources = [Resource("server"), Resource("uplink a"), Resource("uplink b")]
-    return OffloadingInstance.from_tasks(
-        [*resources, Resource("delay", UNLIMITED)],
-        [Task(0.0, [o], owner=u, drop_cost_s=9.0) for o, u in zip(options, "ab", strict=True)],
-    )
-
-
-def by_hand(**changes: Any) -> Body:
-    """A certificate that another tool could write: price 1 of the server in the first second.
-
-    Buckets last 2^27 ns = 0.134217728 s. Seven of them end at 0.939524096 s. Each task pays at
-    most: starting at 0 costs 1 + 0.939524096, waiting never pays more than it saves; capacity
-    costs 0.939524096: 2 x 1.939524096 - 0.939524096 = 2.939524096 >= 2.93.
-    """
-    body: Body = {
-        "instance": server_instance().to_document(),
-        "choice": [0, 0],
-        "objective": 3.0,
-        "bound": 2.93,
-        "bucket_shift": 27,
-        "price_scale": PRICE_SCALE,
-        "prices": [{"0": [[b, PRICE_SCALE] for b in range(7)]}],
-        "tree": [{"prices": 0}],
-    }
-    return {**body, **changes}
 
 
 @pytest.fixture

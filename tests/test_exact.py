@@ -58,7 +58,7 @@ def test_two_replays_agree_on_an_episode() -> None:
 
 
 def test_ties_go_to_the_lower_task() -> None:
-    """Two stages that end a nanosecond-equal moment apart queue by task, at any upstream length.
+    """Stages that reach a server at the same moment queue by task, whatever came before.
 
     Task 0 reaches the server at 1 through a zero stage, task 1 at 1 straight: 0 is served first,
     so the costs are 1 + 2 = 3 and 1 + 2 + 4 = 7.

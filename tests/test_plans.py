@@ -203,10 +203,10 @@ def test_column_generation_never_loses(episode: OffloadingInstance) -> None:
 
 
 def test_column_generation_solves_the_relaxation() -> None:
-    """Three owners, one server, buckets of 2^30 ns, services of one bucket, drop cost 1.5.
+    """Three owners, one server, buckets of 2^30 ns, services of one bucket, drops cost 2.5 buckets.
 
-    Starting in bucket i + f uses 1 - f of bucket i and f of bucket i + 1, so whole starts are all
-    that matter: costs 1, 2, 3 buckets and the drop, solved as a transport LP below.
+    Starting at i + f uses 1 - f of bucket i and f of bucket i + 1, so whole starts are all that
+    matter: costs 1 or 2 buckets, or the drop (starting at 2 costs 3), solved as an LP below.
     """
     width = 2**30 * 1e-9
     run = [Option("run", [Stage("server", width)])]

@@ -50,7 +50,9 @@ FAMILIES: dict[str, Callable[[int], OffloadingInstance]] = {
     "capacity 2": lambda s: random_chains(s, 2, (("up", "a"), ("up", "b"), ("cpu",))),
     "capacity 3": lambda s: random_chains(s, 3, (("up", "a"), ("a",), ("up", "delay", "a"))),
     "unlimited": lambda s: random_chains(s, 1, (("delay", "a"), ("up", "delay"), ("delay",))),
-    "two shared stages": lambda s: random_chains(s, 1, (("a", "b"), ("a", "c"), ("a", "b", "c"))),
+    "two shared stages": lambda s: random_chains(s, 1, (("a", "b"), ("b", "a"), ("a", "c", "b"))),
+    "same resource twice": lambda s: random_chains(s, 1, (("a", "a"), ("a", "b", "a"), ("b",))),
+    "twice, capacity 2": lambda s: random_chains(s, 2, (("a", "b", "a"), ("b", "b"), ("a",))),
     "COMLLM": lambda s: comllm.generate("slow-servers", s, users=3, servers=2, slots=15),
 }
 
