@@ -16,7 +16,6 @@ from formulations.search import Candidates, Search, candidates, descend
 from mecopt.offloading import OffloadingInstance
 from mecopt.simulate import replay
 
-
 #: Annealing looks at the clock after this many moves.
 _MOVES_AT_A_TIME = 100_000
 

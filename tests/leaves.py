@@ -88,7 +88,7 @@ def _down(rng: np.random.Generator, share: float) -> list[tuple[float, float]]:
     """Now and then a down interval, often a long one from the beginning."""
     if rng.random() >= share:
         return []
-    start = int(rng.choice([0, rng.integers(0, 15)]))
+    start = int(rng.choice([0, int(rng.integers(0, 15))]))
     return [(_GRID_S * start, _GRID_S * (start + int(rng.integers(1, 40))))]
 
 
