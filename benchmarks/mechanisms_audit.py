@@ -18,6 +18,7 @@ from formulations import assignment
 from mechanisms import audit_checks, audit_statistics, rules, server_clocks, theorems
 from mechanisms.audit import audit
 from mecopt import files
+from mecopt.market import HALF_UNITS, Market
 from mecopt.scenarios import markets
 
 SEALED = ("trade-reduction", "mcafee", "sbba", "vcg", "k-double-0.5", "tpd", "posted")
@@ -128,11 +129,39 @@ def graph_regret() -> dict:
     return row
 
 
+def trade_reduction_quality() -> list[dict]:
+    """Welfare ratio of generalised trade reduction with one, two and four providers a site."""
+    rows = []
+    for providers in (1, 2, 4):
+        ratio = []
+        for seed in range(200):
+            sites = markets.generate("graph", seed, n=60, servers=6)
+            site = np.repeat(np.arange(6), providers)
+            market = Market.of(
+                sites.values / HALF_UNITS,
+                np.random.default_rng(seed).uniform(0, 0.3, len(site)),
+                price_range=(0, 1),
+                seats=np.maximum(1, sites.seats[site] // providers).tolist(),
+                compatible=sites.compatible[:, site],
+                link_cost=sites.link_cost[:, site] / HALF_UNITS,
+            )
+            out = rules.run("generalised-trade-reduction", market)
+            assert audit_checks.budget_verdict(out)[0] >= 0
+            worth, spent = audit_checks.unit_gains(market, out)
+            ratio.append((int(worth.sum()) - int(spent.sum())) / assignment.solve(market).welfare)
+        low, high = audit_statistics.interval(np.array(ratio))
+        row = {"providers": providers, "mean": float(np.mean(ratio)), "low": low, "high": high}
+        rows.append({**row, "minimum": min(ratio)})
+        print(rows[-1], flush=True)
+    return rows
+
+
 def main() -> None:
     body = {
         "alternations": alternations(),
         "server_clocks": server_clock_quality(),
         "graph_regret": graph_regret(),
+        "trade_reduction": trade_reduction_quality(),
         "audit_times": audit_times(),
         "false_names": false_names(),
     }

@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mechanisms.order import lot, rising
+from mechanisms.order import lot
 from mechanisms.outcome import Outcome
 from mecopt.market import Market
 
@@ -46,13 +46,16 @@ def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
         raise ValueError(f"ration = {ration!r} must be lottery or vickrey")
     if market.is_graph:
         raise ValueError("muda: is a rule for one good, the market has compatibility or link cost")
-    orders = lot(market.n_buyers, seed, 0), lot(market.n_sellers, seed, 1)
+    if ration == "lottery":
+        orders = lot(market.n_buyers, seed, 0), lot(market.n_sellers, seed, 1)
+    else:
+        orders = np.arange(market.n_buyers), np.arange(market.n_sellers)
     halves = [
         np.random.default_rng([seed, 2, side]).integers(0, 2, count)
         for side, count in enumerate((market.n_buyers, market.n_sellers))
     ]
     in_half = [
-        (np.repeat(halves[0] == h, market.wanted), np.repeat(halves[1] == h, market.seats))
+        (_of_units(halves[0] == h, market.buyer_ptr), _of_units(halves[1] == h, market.seller_ptr))
         for h in (0, 1)
     ]
     prices = [
@@ -69,6 +72,10 @@ def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
         gets=one[3] + two[3],
         seconds=time.perf_counter() - start,
     )
+
+
+def _of_units(traders: NDArray[np.bool_], ptr: IntArray | None) -> NDArray[np.bool_]:
+    return traders if ptr is None else np.repeat(traders, np.diff(ptr))
 
 
 def trade_at_price(
@@ -94,25 +101,12 @@ def trade_at_price(
     -------
     units bought, units sold, payments, receipts
     """
-    sides = []
-    for side, marginal, limit in ((0, market.values, price), (1, -market.costs, -price)):
-        units = market.wanted if side == 0 else market.seats
-        wish, owner, unit = _willing(marginal, units, among[side], limit)
-        sides.append((marginal, limit, wish, owner, unit))
-    count = int(min(len(side[4]) for side in sides))
-    served, amount = [], []
-    for side, (marginal, limit, wish, owner, unit) in enumerate(sides):
-        if ration == "lottery":
-            got = _in_turn(wish, orders[side], count)
-            amount.append(got * price)
-        else:
-            # A seller's cost is a negative value: one auction serves both sides. On the shorter
-            # side nobody is displaced and nothing is owed.
-            best_first = unit[rising(marginal.max() - marginal[unit])]
-            got, owed = _vickrey(marginal, owner, best_first, len(wish), count, limit)
-            amount.append(got * price + (owed if side == 0 else -owed))
-        served.append(got)
-    return served[0], served[1], amount[0], amount[1]
+    buyers, sellers = among
+    return _ration(
+        *(market.values, market.wanted, buyers, orders[0]),
+        *(market.costs, market.seats, sellers, orders[1]),
+        *(price, ration == "vickrey"),
+    )
 
 
 def competitive_price(values: IntArray, costs: IntArray, price_range: tuple[int, int]) -> int:
@@ -134,6 +128,33 @@ def _middle(rising_values, cost, bottom, top):
     if k > 0:
         low, high = max(low, cost[k - 1]), min(high, value[k - 1])
     return (low + high) // 2  # both are even: exact
+
+
+@njit(cache=True)
+def _ration(
+    values, wanted, buyers, buyer_order, costs, seats, sellers, seller_order, price, by_bid
+):
+    """Units bought and sold at a price from outside, payments and receipts.
+
+    A seller's cost is a negative value: one function serves both sides.
+    """
+    wish_b, owner_b, unit_b = _willing(values, wanted, buyers, price)
+    wish_s, owner_s, unit_s = _willing(-costs, seats, sellers, -price)
+    count = min(len(unit_b), len(unit_s))
+    bought, paid = _serve(values, wish_b, owner_b, unit_b, buyer_order, price, count, by_bid)
+    sold, received = _serve(-costs, wish_s, owner_s, unit_s, seller_order, -price, count, by_bid)
+    return bought, sold, paid, -received
+
+
+@njit(cache=True)
+def _serve(marginal, wish, owner, unit, order, limit, count, by_bid):
+    """Give out `count` units: served and charged per trader."""
+    if len(unit) > count and by_bid:
+        ranked = unit[np.argsort(-marginal[unit], kind="mergesort")]  # stable: ties by index
+        return _vickrey(marginal, owner, ranked, len(wish), count, limit)
+    # The shorter side displaces nobody.
+    served = _in_turn(wish, order, count)
+    return served, served * limit
 
 
 @njit(cache=True)
@@ -167,7 +188,7 @@ def _in_turn(wish, order, count):
 
 @njit(cache=True)
 def _vickrey(marginal, owner, ranked, traders, count, limit):
-    """The `count` best marginals win; each winner owes the surplus of the units it displaces."""
+    """The `count` best marginals win and pay the limit and the surplus of what they displace."""
     served = np.zeros(traders, dtype=np.int64)
     for u in ranked[:count]:
         served[owner[u]] += 1
@@ -181,4 +202,4 @@ def _vickrey(marginal, owner, ranked, traders, count, limit):
                 owed[i] += marginal[u] - limit
                 displaced += 1
             place += 1
-    return served, owed
+    return served, served * limit + owed

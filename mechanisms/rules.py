@@ -11,6 +11,7 @@ from mechanisms import (
     buyer_vcg,
     double_auction,
     double_dutch,
+    generalised_trade_reduction,
     muda,
     posted_price,
     server_clocks,
@@ -36,7 +37,10 @@ _PLAIN: dict[str, Callable[..., Outcome]] = {
     "dda-bisection": bisection.run,
     "dda-adaptive": adaptive.run,
     "server-clocks": server_clocks.run,
+    "generalised-trade-reduction": generalised_trade_reduction.run,
 }
+#: Rules for graph markets. In a one-good market they look at every pair of traders.
+GRAPH_NAMES = ("vcg", "server-clocks", "generalised-trade-reduction")
 
 #: What ``--mechanism all`` runs. With sealed stops the alternation changes only the number of
 #: broadcasts, so each sealed pricing is listed once, and the printed t-DDA beside it.
@@ -50,7 +54,7 @@ NAMES = (
     *(f"dda-unit-{pricing}" for pricing in double_dutch.SEALED),
     *("dda-bisection", "dda-adaptive", "trade-reduction", "mcafee", "sbba", "vcg"),
     *("k-double-0", "k-double-0.5", "k-double-1", "muda", "tpd", "posted", "double-english"),
-    "server-clocks",
+    *("server-clocks", "generalised-trade-reduction"),
 )
 
 
@@ -88,10 +92,11 @@ def fits(name: str, market: Market) -> bool:
     if market.memory is not None:
         return False
     if market.is_graph:
-        return name in ("vcg", "server-clocks")
+        return name in GRAPH_NAMES
     if not market.unit_demand:
         return name == "muda"
-    return name != "server-clocks" or market.n_buyers * market.n_sellers <= 10_000
+    pairwise = name in GRAPH_NAMES and name != "vcg"
+    return not pairwise or market.n_buyers * market.n_sellers <= 10_000
 
 
 def run(name: str, market: Market, **options: Any) -> Outcome:

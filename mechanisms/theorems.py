@@ -41,6 +41,7 @@ import numpy as np
 import pandas as pd
 
 from mechanisms import audit_checks, audit_incentives, rules
+from mechanisms.outcome import Outcome
 from mecopt.market import Market
 
 
@@ -60,6 +61,7 @@ class Row:
 
 _SEALED_BOUND = "(1 - 1/k')(W* - 2 s k)"
 _UNIT_BOUND = "W* - 2 s k"
+_CLASS_BOUND = "(1 - 1/k) W* per class"
 
 TABLE: tuple[Row, ...] = (
     Row("dda-synchronous-mid", "yes", "no", "no", "strong", "no", "none", "a posted price"),
@@ -91,12 +93,23 @@ TABLE: tuple[Row, ...] = (
     Row("posted", "yes", "yes", "yes", "strong", "no", "none"),
     Row("double-english", "yes", "yes", "yes", "weak", "no", "(1 - 1/k) W*", "obviously"),
     Row("tpd", "yes", "yes", "yes", "weak", "no", "none", "false-name-proof"),
+    Row(
+        "generalised-trade-reduction",
+        "yes",
+        "yes",
+        "yes",
+        "weak",
+        "no",
+        "(1 - 1/k) W*",
+        "one class",
+    ),
 )
 
-#: Rows for graph markets: the operator's servers, buyers in surplus.
+#: Rows for graph markets. The per-class bound is for servers with one seat each.
 GRAPH_TABLE: tuple[Row, ...] = (
     Row("server-clocks", "yes", "measured", "no", "strong", "limit", "W* - s n"),
     Row("vcg", "yes", "yes", "no", "strong", "yes", "W*", "buyers only"),
+    Row("generalised-trade-reduction", "yes", "yes", "yes", "weak", "no", _CLASS_BOUND),
 )
 
 #: Cells of the table we started from that the audit or a proof corrected, and why.
@@ -191,7 +204,7 @@ def _examine(
     welfare = int(worth.sum()) - int(spent.sum())
     if best.welfare:
         found.lowest_ratio = min(found.lowest_ratio, welfare / best.welfare)
-    bound = _bound(row.welfare, market, best, step, low)
+    bound = _bound(row.welfare, market, best, step, low, outcome)
     if welfare < bound - 1e-6:
         found.contradictions.append(f"welfare: {welfare} below {bound}: {where}")
     if row.efficient in ("yes", "sincere") and welfare != best.welfare:
@@ -223,7 +236,14 @@ def _within(steps: float, cell: str) -> bool:
     return True
 
 
-def _bound(claim: str, market: Market, best: audit_checks.Optimum, step: int, low: int) -> float:
+def _bound(
+    claim: str,
+    market: Market,
+    best: audit_checks.Optimum,
+    step: int,
+    low: int,
+    outcome: Outcome,
+) -> float:
     k = best.trades
     if claim == "W*":
         return best.welfare
@@ -231,6 +251,8 @@ def _bound(claim: str, market: Market, best: audit_checks.Optimum, step: int, lo
         return best.welfare - 2 * step * k
     if claim == "(1 - 1/k) W*":
         return (1 - 1 / k) * best.welfare if k else 0.0
+    if claim == _CLASS_BOUND:
+        return sum((1 - 1 / trades) * w for trades, w, _ in outcome.parameters["classes"])
     if claim == "W* - s n":
         return best.welfare - step * market.n_buyers
     if claim == _SEALED_BOUND:

@@ -42,9 +42,9 @@ def test_row_of_the_theorem_table(row, common):
 
 @pytest.mark.parametrize("row", theorems.GRAPH_TABLE, ids=lambda row: row.mechanism)
 def test_row_of_the_graph_table(row):
-    """Lattice graphs, every buyer's report on the lattice and near every threshold."""
+    """300 lattice graphs, every trader's reports on the lattice and near every threshold."""
     made = []
-    for seed in range(100):
+    for seed in range(300):
         rng = np.random.default_rng(seed)
         made.append(
             Market.of(

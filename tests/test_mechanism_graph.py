@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from formulations import assignment
-from mechanisms import buyer_vcg, rules, server_clocks
+from mechanisms import buyer_vcg, generalised_trade_reduction, rules, server_clocks
 from mechanisms.audit_checks import infeasibilities, utilities
 from mecopt.market import HALF_UNITS, Market
 from mecopt.scenarios import markets
@@ -120,17 +120,19 @@ def test_a_server_without_seats_serves_nobody():
     market = Market.of([9, 8], [2, 1], price_range=(0, 10), seats=[0, 1], link_cost=[[0, 0]] * 2)
     for outcome in (server_clocks.run(market), buyer_vcg.run(market)):
         assert outcome.seller_units.tolist() == [0, 1] and outcome.server.tolist() == [1, -1]
+    # Nobody competes with the one seller who has a seat.
+    assert generalised_trade_reduction.run(market).trades == 0
 
 
 def test_memory_is_beyond_prices():
     """A knapsack has no competitive prices: the priced rules say so instead of guessing."""
     market = Market.of([9], [2], memory_gb=[1], server_memory_gb=[2])
-    for rule in (buyer_vcg.run, server_clocks.run):
+    for rule in (buyer_vcg.run, server_clocks.run, generalised_trade_reduction.run):
         with pytest.raises(ValueError, match="the market has memory limits"):
             rule(market)
 
 
-@pytest.mark.parametrize("name", [n for n in rules.NAMES if n not in ("vcg", "server-clocks")])
+@pytest.mark.parametrize("name", [n for n in rules.NAMES if n not in rules.GRAPH_NAMES])
 def test_one_good_rules_refuse_graphs(name):
     """A single pair of clocks, or one price, cannot clear compatibility."""
     with pytest.raises(ValueError, match="rule for one good"):
