@@ -167,12 +167,16 @@ def polish(
         trial_value = oracle.dual_value(trial, evaluated)
         new = master.add(trial, evaluated)
         active |= evaluated.usage > oracle.capacity
+        # On the edge of the box the master may promise more outside it.
+        near = 1e-6 * radius  # the LP's duals are not exact
+        at_low, at_high = (trial <= low + near) & (low > 0), (trial >= high - near) & active
+        at_edge = bool(np.any(at_low | at_high))
         if trial_value > value:
-            at_edge = bool(np.any((trial <= low) & (low > 0)) or np.any((trial >= high) & active))
             best, value = trial, trial_value
             radius *= 1.5 if at_edge else 1.0
         else:
             radius *= 0.7
-        if upper - value <= tolerance * abs(value) or (new == 0 and radius < 1e-6):
+        met = upper - value <= tolerance * abs(value)
+        if (met and not at_edge) or (new == 0 and radius < 1e-6):
             break
     return Polished(best, value, upper, done)

@@ -139,8 +139,9 @@ def change(static, state, k, new):
             if list_ptr[r + 1] > lo:
                 at = _remove(jobs, length, lo, r, arrival, stage_of, slot)
                 n_log = _note(log, n_log, _REMOVED, slot, 0, 0)
-                if at < lo + length[r] and arrival[jobs[at]] < finish[slot]:
-                    size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at], finish[slot])
+                until = max(finish[slot], dirty[slot])  # what it was to pass on
+                if at < lo + length[r] and arrival[jobs[at]] < until:
+                    size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at], until)
             n_log = _note(log, n_log, _STAGE, slot, stage_of[slot], 0)
             n_log = _note(log, n_log, _TIMES, slot, start[slot], finish[slot])
             n_log = _note(log, n_log, _ARRIVAL, slot, arrival[slot], 0)
@@ -219,11 +220,12 @@ def change(static, state, k, new):
         r = resource[stage_of[nxt]]
         lo = list_ptr[r]
         limited = list_ptr[r + 1] > lo
-        if limited and finish[nxt] >= 0:  # leave the old place in the queue
+        if limited and (finish[nxt] >= 0 or moved[nxt] == 1):  # leave the old place in the queue
             at = _remove(jobs, length, lo, r, arrival, stage_of, nxt)
             n_log = _note(log, n_log, _REMOVED, nxt, 0, 0)
-            if at < lo + length[r] and arrival[jobs[at]] < finish[nxt]:
-                size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at], finish[nxt])
+            until = max(finish[nxt], dirty[nxt])  # what it was to pass on
+            if at < lo + length[r] and arrival[jobs[at]] < until:
+                size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at], until)
         n_log = _note(log, n_log, _ARRIVAL, nxt, arrival[nxt], 0)
         arrival[nxt] = end
         if limited:

@@ -241,6 +241,8 @@ def _children(
     """The parts of a split; they must cover what the node allows."""
     try:
         k = int(node["task"])
+        if not 0 <= k < x.n_tasks:
+            raise IndexError(f"no task {k}")
         lo = int(x.option_ptr[k])
         parts = [
             (tuple(lo + int(c) if c >= 0 else -1 for c in alts), child)
