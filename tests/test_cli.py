@@ -274,7 +274,9 @@ def test_ctrl_c_in_the_real_process(work_folder):
     """Interrupted in the middle of a run: status 130, no traceback, no manifest, then resumed."""
     arguments = ["bench", "comllm", "--seeds", "100:160", "--policies", "random", "--jobs", "1"]
     arguments += ["--time-limit", "0.2", "--gap", "0.05", "--out", "run"]
-    command = [sys.executable, "-c", "from mecopt.cli import main; main()", *arguments]
+    # A parent that runs in the background may have SIGINT ignored, and children inherit that.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-c", listen + "from mecopt.cli import main; main()", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     parts, deadline = work_folder / "run" / "parts", time.monotonic() + 90
     while not (parts.is_dir() and any(parts.glob("paper-*"))) and time.monotonic() < deadline:
