@@ -1,9 +1,9 @@
 """Growth: gap, time and memory from 200 to 50,000 tasks, and the 60 x 30 x 300 instance.
 
-    python benchmarks/growth.py [--quick]
+    python -m benchmarks.growth [--quick]
 
-Users and servers grow together (2 users a server) over 100 slots, 300 for the named instance. Each
-size runs in its own process, so that peak memory is its own; one core.
+The paper's network over longer and longer horizons, then 60 users and 30 servers over 300 slots.
+Each size runs in its own process, so that peak memory is its own; one core; gap asked 0.1 %.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import subprocess
 import sys
 import time
 
-from common import write
-
 import formulations
+from benchmarks.common import write
 from mecopt.scenarios import comllm
 
 #: (users, servers, slots, time limit in s)
 SIZES = [
-    (6, 3, 100, 20.0),
-    (20, 10, 100, 30.0),
-    (60, 30, 100, 60.0),
+    (6, 6, 100, 10.0),
+    (6, 6, 300, 20.0),
+    (6, 6, 1000, 40.0),
+    (6, 6, 3000, 80.0),
+    (6, 6, 10000, 160.0),
+    (6, 6, 27500, 300.0),
     (60, 30, 300, 120.0),
-    (200, 100, 200, 240.0),
-    (400, 200, 400, 480.0),
 ]
 
 
@@ -65,7 +65,9 @@ def main(quick: bool) -> None:
     rows = []
     for size in SIZES[:3] if quick else SIZES:
         done = subprocess.run(
-            [sys.executable, __file__, "--one", *map(str, size)], capture_output=True, text=True
+            [sys.executable, "-m", "benchmarks.growth", "--one", *map(str, size)],
+            capture_output=True,
+            text=True,
         )
         if done.returncode:
             raise SystemExit(done.stderr)

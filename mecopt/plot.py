@@ -195,29 +195,41 @@ def size_picture(instances: pd.DataFrame) -> Figure:
 def growth_picture(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Seconds to a proven 1 % and final gap against the number of tasks, on logarithmic axes.
 
-    `rows` are those of ``benchmarks/results/growth.json``: tasks, seconds_to_1_percent (may be
-    None), gap_percent.
+    `rows` are those of ``benchmarks/results/growth.json``: users, tasks, seconds_to_1_percent (may
+    be None), gap_percent. The line joins sizes of the first network; others are dots of their own.
     """
     figure = new_figure(9.0, 3.2)
     panels: Sequence[Axes] = figure.subplots(1, 2)
-    reached = [r for r in rows if r["seconds_to_1_percent"] is not None]
-    tasks = np.array([r["tasks"] for r in reached], dtype=float)
-    seconds = np.array([r["seconds_to_1_percent"] for r in reached], dtype=float)
-    panels[0].loglog(tasks, seconds, "o-", color=BLUE)
-    if len(tasks):
-        middle = np.exp(np.mean(np.log(seconds / tasks)))
-        panels[0].loglog(tasks, middle * tasks, "--", color="#999999", linewidth=1)
+    line = [r for r in rows if r["users"] == rows[0]["users"]]
+    others = [r for r in rows if r["users"] != rows[0]["users"]]
+    for panel, key, colour in (
+        (panels[0], "seconds_to_1_percent", BLUE),
+        (panels[1], "gap_percent", ORANGE),
+    ):
+        for group, style in ((line, "o-"), (others, "D")):
+            known = [r for r in group if r[key] is not None]
+            panel.plot([r["tasks"] for r in known], [r[key] for r in known], style, color=colour)
+            for r in known if group is others else []:
+                panel.annotate(
+                    f"{r['users']} users", (r["tasks"], r[key]), xytext=(6, 4),
+                    textcoords="offset points", fontsize=9, color=MUTED,
+                )  # fmt: skip
+    known = [r for r in line if r["seconds_to_1_percent"]]
+    if known:
+        first, last = known[0], known[-1]
+        slope = last["seconds_to_1_percent"] / last["tasks"]
+        ends = np.array([first["tasks"], last["tasks"]], dtype=float)
+        panels[0].plot(ends, slope * ends, "--", color="#999999", linewidth=1)
         panels[0].annotate(
-            "linear", (tasks[-1], middle * tasks[-1]), xytext=(-4, -14),
-            textcoords="offset points", ha="right", fontsize=9, color=MUTED,
+            "linear", (ends[0], slope * ends[0]), xytext=(0, 6),
+            textcoords="offset points", fontsize=9, color=MUTED,
         )  # fmt: skip
-    title(panels[0], "seconds to a proven gap of 1 %")
-    panels[1].semilogx(
-        [r["tasks"] for r in rows], [r["gap_percent"] for r in rows], "o-", color=ORANGE
-    )
+    panels[0].set_yscale("log")
     panels[1].set_ylim(bottom=0)
+    title(panels[0], "seconds to a proven gap of 1 %")
     title(panels[1], "final proven gap, %")
     for panel in panels:
+        panel.set_xscale("log")
         panel.set_xlabel("tasks in the instance", fontsize=9, color=MUTED)
         panel.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
         clean(panel, "both")

@@ -85,7 +85,7 @@ def read_growth(path: Path) -> list[dict[str, Any]]:
         raise ValueError(f"{path}: not a growth measurement ({error})") from None
 
 
-_GROWTH_KEYS = ("tasks", "seconds_to_1_percent", "gap_percent")
+_GROWTH_KEYS = ("users", "tasks", "seconds_to_1_percent", "gap_percent")
 
 
 def draw(tables: Mapping[str, pd.DataFrame]) -> dict[str, bytes]:
@@ -191,9 +191,9 @@ def _growth_section(pictures: Mapping[str, bytes]) -> str:
     if not picture:
         return ""
     return (
-        "<h2>Growth</h2>" + picture + '<p class="note">Plan decomposition on larger and larger '
-        "networks of the paper preset, one core, measured by <code>benchmarks/growth.py</code> "
-        "apart from this run.</p>"
+        "<h2>Growth</h2>" + picture + '<p class="note">Plan decomposition on the paper preset '
+        "over longer and longer horizons, and on a larger network; one core, measured by "
+        "<code>benchmarks/growth.py</code> apart from this run.</p>"
     )
 
 

@@ -94,15 +94,22 @@ def horizon_ns(instance: OffloadingInstance) -> int:
     return max(last, int(instance.release_ns.max() + longest.sum()))
 
 
-def choose_shift(instance: OffloadingInstance, buckets: int = 1200) -> int:
-    """Bucket length: about a tenth of a typical shared service, at most `buckets` a horizon."""
-    shared = private_resources(instance).owner[instance.stage_resource] < 0
-    shared &= instance.capacity[instance.stage_resource] != UNLIMITED
-    service = instance.service_ns[shared]
+def choose_shift(instance: OffloadingInstance, buckets: int = 1200, rows: int = 4_000_000) -> int:
+    """Bucket length 2^shift ns: about a tenth of a typical shared service.
+
+    Coarser where a horizon would have more than `buckets` of them, but not longer than a typical
+    service, unless all resources together would have more than `rows`.
+    """
+    private = private_resources(instance)
+    shared = (private.owner < 0) & (instance.capacity != UNLIMITED)
+    service = instance.service_ns[shared[instance.stage_resource]]
     service = service[service > 0]
     typical = float(np.median(service)) if len(service) else 1e9
     span = max(horizon_ns(instance), 1)
-    return int(max(np.ceil(np.log2(span / buckets)), np.floor(np.log2(max(typical / 10, 1))), 0))
+    fine = max(np.floor(np.log2(max(typical / 10, 1))), 0)
+    coarse = max(np.ceil(np.log2(span / buckets)), fine)
+    limit = np.ceil(np.log2(span * max(int(shared.sum()), 1) / rows))
+    return int(max(min(coarse, max(np.floor(np.log2(typical)), fine)), limit, 0))
 
 
 def first_rows(instance: OffloadingInstance, private: Private, stride: int) -> NDArray[np.int64]:
