@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 KERNELS := $(shell grep -rl --include=*.py 'njit' mecopt formulations)
 
-BENCHMARKS := correctness gaps compare_solvers growth replay ascent policies
+BENCHMARKS := correctness gaps compare_solvers growth replay ascent policies trace_hour page
 DEMO_POLICIES := one-step-oracle,one-step-oracle-drop,priced,lookahead,least-loaded,random
 DATA := $(or $(MECOPT_DATA),../shared/data)
 
