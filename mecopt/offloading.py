@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mecopt import checks, files
 from mecopt.kernel import Arrays, kernel_arrays
+from mecopt.tasks import Option as Option
+from mecopt.tasks import Resource as Resource
+from mecopt.tasks import Stage as Stage
+from mecopt.tasks import Task as Task
 
 #: A resource with this capacity never makes anybody wait (a pure delay, or the cloud).
 UNLIMITED = 2**31 - 1
@@ -51,85 +55,6 @@ def to_ns(seconds: ArrayLike, name: str = "seconds") -> IntArray:
     checks.refuse(np.isfinite(s) & (np.abs(s) > 1e8), name, s, "is larger than 1e8 s")
     finite = np.where(np.isfinite(s), s, 0.0)
     return np.where(np.isfinite(s), np.rint(finite * 1e9), INFINITE_NS).astype(np.int64)
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A FIFO station with `capacity` parallel servers.
-
-    Parameters
-    ----------
-    name : str
-    capacity : int
-        Number of parallel servers; `UNLIMITED` for a pure delay.
-    kind : str
-        ``"uplink"``, ``"device"``, ``"server"``, ``"link"`` or ``"cloud"``: used by priced rules,
-        fairness metrics and pictures, never by the simulator.
-    down_s : sequence of (start, end)
-        Disjoint intervals [start, end) in s during which the resource is down.
-    """
-
-    name: str
-    capacity: int = 1
-    kind: str = "server"
-    down_s: Sequence[tuple[float, float]] = ()
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One service on one resource.
-
-    Parameters
-    ----------
-    resource : str
-        Name of the resource.
-    service_s : float
-        Realised service time in s.
-    believed_s : float, optional
-        Service time a policy believes, in s; the realised one unless said.
-    after : tuple of int, optional
-        Positions (within the option) of the stages that must finish first. By default the stage
-        listed just before; ``()`` makes the stage a source.
-    """
-
-    resource: str
-    service_s: float
-    believed_s: float | None = None
-    after: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Option:
-    """One way to serve a task: stages in a chain or a small DAG, plus a fixed cost in s."""
-
-    name: str
-    stages: Sequence[Stage]
-    fixed_cost_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task with its options.
-
-    Parameters
-    ----------
-    release_s, deadline_s, drop_cost_s : float
-        Release time, *relative* deadline (may be infinite) and cost of a late or dropped task, s.
-        An infinite drop cost forbids dropping and lateness.
-    options : sequence of Option
-    owner : str
-        The user that released the task.
-    latency_weight : float
-        Cost of one second of latency.
-    """
-
-    release_s: float
-    options: Sequence[Option]
-    owner: str = "user"
-    deadline_s: float = float("inf")
-    drop_cost_s: float = float("inf")
-    latency_weight: float = 1.0
-    name: str | None = None
 
 
 def _frozen(array: ArrayLike, dtype: Any) -> NDArray[Any]:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from formulations.search import PENALTY_NS, Search, candidates, change, descend, undo
+from formulations.moves import change, undo
+from formulations.search import PENALTY_NS, Search, candidates, descend
 from mecopt.offloading import (
     INFINITE_NS,
     UNLIMITED,
