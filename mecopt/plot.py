@@ -221,7 +221,7 @@ def growth_picture(rows: Sequence[Mapping[str, Any]]) -> Figure:
         ends = np.array([first["tasks"], last["tasks"]], dtype=float)
         panels[0].plot(ends, slope * ends, "--", color="#999999", linewidth=1)
         panels[0].annotate(
-            "linear", (ends[0], slope * ends[0]), xytext=(0, 6),
+            "linear", (ends[0], slope * ends[0]), xytext=(-4, 12),
             textcoords="offset points", fontsize=9, color=MUTED,
         )  # fmt: skip
     panels[0].set_yscale("log")
