@@ -1,11 +1,11 @@
 """Every policy on every COMLLM preset: gap to the certified bound, and decision time.
 
-    python -m benchmarks.policies [--presets paper,busy,...] [--seeds 0:10]
+    python -m benchmarks.policies [--presets paper,busy,...] [--seeds 0:10] [--name policies]
 
 Bounds are those of `solve_plans` (gap 0.1 %, 10 s), intervals are bootstraps over instances, times
 are CPU ms per decision on one thread, observation included (median over seeds of p50 and p99).
 The anchor is the one-step oracle on the paper's preset, seeds 0:20. Writes
-``benchmarks/results/policies.json`` and ``.md``.
+``benchmarks/results/NAME.json`` and ``.md``.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--presets", default=",".join(comllm.PRESETS))
     parser.add_argument("--seeds", default="0:10")
+    parser.add_argument("--name", default="policies", help="of the result files")
     arguments = parser.parse_args()
     seeds = range(*map(int, arguments.seeds.split(":")))
     rows = [row for p in arguments.presets.split(",") for row in measure(p, seeds)]
@@ -107,7 +108,7 @@ def main() -> None:
         "anchor": found,
         "rows": rows,
     }
-    (RESULTS / "policies.json").write_text(json.dumps(body, indent=1) + "\n")
+    (RESULTS / f"{arguments.name}.json").write_text(json.dumps(body, indent=1) + "\n")
     low, high = found["interval_slots"]
     lines = [
         "# Policies: gap to the certified bound",
@@ -121,7 +122,7 @@ def main() -> None:
         "|---|---|---|---|---|---|---|---|",
         *map(_line, rows),
     ]
-    (RESULTS / "policies.md").write_text("\n".join(lines) + "\n")
+    (RESULTS / f"{arguments.name}.md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

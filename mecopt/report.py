@@ -375,7 +375,7 @@ def _provenance(manifest: Mapping[str, Any], instances: pd.DataFrame) -> str:
     facts = [["command", str(manifest["command"])]]
     facts += [["machine", f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"]]
     facts += [[name, str(version)] for name, version in manifest["versions"].items()]
-    facts += [["wall time of the last session", f"{manifest['wall_seconds']:.1f} s"]]
+    facts += [["wall time of the last start", f"{manifest['wall_seconds']:.1f} s"]]
     facts += [["time over all instances", f"{manifest['unit_seconds']:.1f} s"]]
     rows = [
         [

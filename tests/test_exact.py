@@ -11,7 +11,7 @@ from mecopt.offloading import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.scenarios import comllm
 from mecopt.simulate import replay
 from tests.leaves import leaf_instance
-from tests.tiny import tiny_instance
+from tests.tiny import KINDS, tiny_instance
 
 
 def agree(instance: OffloadingInstance, choice: np.ndarray) -> None:
@@ -28,16 +28,7 @@ def agree(instance: OffloadingInstance, choice: np.ndarray) -> None:
         assert schedule.objective == pytest.approx(total, rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        {"dag": False, "down": False},
-        {"dag": True, "down": False},
-        {"dag": False, "down": True},
-        {"dag": True, "down": True},
-    ],
-    ids=["chains", "dags", "failures", "dags and failures"],
-)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_two_replays_agree(kind: dict[str, bool]) -> None:
     """The event list in plain integers and the compiled kernels simulate the same system."""
     rng = np.random.default_rng(3)

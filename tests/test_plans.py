@@ -20,7 +20,7 @@ from mecopt.result import BoundKind, Result, Termination
 from mecopt.scenarios import comllm
 from mecopt.simulate import replay
 from tests.leaves import leaf_instance
-from tests.tiny import brute_force, tiny_instance
+from tests.tiny import KINDS, brute_force, tiny_instance
 
 
 def exactly(result: Result, instance: OffloadingInstance) -> None:
@@ -38,16 +38,7 @@ def exactly(result: Result, instance: OffloadingInstance) -> None:
     assert replay(instance, result.schedule.choice).objective == result.objective
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        {"dag": False, "down": False},
-        {"dag": True, "down": False},
-        {"dag": False, "down": True},
-        {"dag": True, "down": True},
-    ],
-    ids=["chains", "dags", "failures", "dags and failures"],
-)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_equals_brute_force(kind: dict[str, bool]) -> None:
     """Objective and bound meet at the optimum of every kind of tiny instance."""
     for seed in range(200, 215):

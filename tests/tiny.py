@@ -11,6 +11,13 @@ from mecopt.simulate import replay
 
 QUANTUM_S = 0.1
 _LARGEST_SEARCH = 5_000
+#: The four kinds of tiny instance, by name: arguments of `tiny_instance`.
+KINDS = {
+    "chains": {"dag": False, "down": False},
+    "dags": {"dag": True, "down": False},
+    "failures": {"dag": False, "down": True},
+    "dags and failures": {"dag": True, "down": True},
+}
 
 
 def tiny_instance(
