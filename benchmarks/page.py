@@ -38,9 +38,9 @@ POLICIES = """
 
 All rules, all presets: [policies.md](../benchmarks/results/policies.md). The look-ahead rollout
 meets its aims (2.2 / 3.7 / 6 % above the bound on paper / busy / large); the priced rule does on
-paper and large. On busy it stays above 3.7 % on seeds 0:10, which are harder than most: over seeds
-0:40 its mean is 3.55 % with a standard error of 0.17. Prices read from duals and prices that depend
-on the queues did not close the difference.
+paper and large. On busy it stays above 3.7 % on seeds 0:10, which are harder than most; on seeds
+0:40 it is below ([policies_busy_40.md](../benchmarks/results/policies_busy_40.md)). Prices read
+from duals are no better.
 
 ## Other solvers (`benchmarks.compare_solvers`)
 
