@@ -33,7 +33,18 @@ ENGINES = ("loky", "ray")
 REFERENCE = "one-step-oracle"
 
 #: Packages whose versions can change a figure.
-PACKAGES = ("mecopt", "numpy", "numba", "highspy", "pyomo", "pandas", "joblib", "matplotlib")
+PACKAGES = (
+    "mecopt",
+    "numpy",
+    "numba",
+    "highspy",
+    "pyomo",
+    "pandas",
+    "joblib",
+    "matplotlib",
+    "torch",
+    "transformers",
+)
 
 
 class BrokenBound(RuntimeError):
@@ -62,7 +73,6 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
         If any schedule costs less than the bound.
     """
     import formulations
-    from mecopt import policies
 
     _warm()
     begin = perf_counter()
@@ -74,12 +84,11 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
         gap=suite.gap,
         seed=unit.seed,
     )
-    preset = unit.preset if suite.scenario == "comllm" else None
     schedules: dict[str, Schedule] = {}
     measured: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys([*suite.policies, REFERENCE]):
-        policy = policies.make(name, preset=preset, seed=unit.seed, data_dir=suite.data_dir)
-        schedules[name], measured[name] = run_policy(instance, policy)
+        schedules[name], figures = run_policy(instance, suite.policy(name, unit))
+        measured[name] = {**figures, "policy": name}
     best_name, best = _best_schedule(result, schedules)
     _check_bound(unit, result, best)
 
@@ -156,6 +165,7 @@ def _policy_row(
         "mean_cost_slots": schedule.mean_cost_s / slot_s,
         "mean_cost_ms": schedule.mean_cost_s * 1e3,
         "drop_rate": measured["drop_rate"],
+        "parse_rate": measured["parse_rate"],
         "bound_slots": row["bound_s"] / slot_s,
         "incumbent_slots": row["incumbent_s"] / slot_s,
         "gap_to_bound": gap_to_bound(schedule.objective, bound),

@@ -97,6 +97,15 @@ def assignment_fairness(schedule: Schedule) -> float:
     return jain(count) if count.size else float("nan")
 
 
+def parse_rate(policy: Policy) -> float:
+    """Share of a model's answers since `reset` that named a valid option.
+
+    A policy that writes text keeps count in an attribute ``parse_rate``; one that picks among the
+    options cannot answer wrongly: 1.0.
+    """
+    return float(getattr(policy, "parse_rate", 1.0))
+
+
 def server_mask(instance: OffloadingInstance) -> NDArray[np.bool_]:
     """(R,) True for resources of kind ``"server"``."""
     return np.array([kind == "server" for kind in instance.resource_kinds], dtype=bool)
@@ -157,11 +166,12 @@ def run_policy(instance: OffloadingInstance, policy: Policy) -> tuple[Schedule, 
     -------
     schedule : Schedule
     row : dict
-        ``policy``, ``mean_cost_s``, ``drop_rate`` (late, failed or dropped), ``backlog_fairness``,
-        ``assignment_fairness``, ``decision_seconds_p50``, ``decision_seconds_p99`` (CPU, one
-        thread, batch 1, observation included), ``decision_wall_seconds_p50`` (the policy's own
-        code), ``mean_cost_charged_s`` (mean cost with the mean decision time added to each task;
-        queues that such a delay would shift are left as they are).
+        ``policy``, ``mean_cost_s``, ``drop_rate`` (late, failed or dropped), ``parse_rate``,
+        ``backlog_fairness``, ``assignment_fairness``, ``decision_seconds_p50``,
+        ``decision_seconds_p99`` (CPU, one thread, batch 1, observation included),
+        ``decision_wall_seconds_p50`` (the policy's own code), ``mean_cost_charged_s`` (mean cost
+        with the mean decision time added to each task; queues that such a delay would shift are
+        left as they are).
     """
     recorder = Recorder(policy)
     schedule, seconds = timed_rollout(instance, recorder)
@@ -170,6 +180,7 @@ def run_policy(instance: OffloadingInstance, policy: Policy) -> tuple[Schedule, 
         "policy": policy.name,
         "mean_cost_s": schedule.mean_cost_s,
         "drop_rate": schedule.drop_rate,
+        "parse_rate": parse_rate(policy),
         "backlog_fairness": backlog_fairness(np.array(recorder.backlog_s)),
         "assignment_fairness": assignment_fairness(schedule),
         "decision_seconds_p50": float(np.quantile(cpu, 0.5)),

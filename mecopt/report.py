@@ -247,14 +247,20 @@ def _scorecard_html(card: pd.DataFrame, has_slots: bool) -> str:
 
 
 def _conduct_html(card: pd.DataFrame) -> str:
-    header = ["preset", "policy", "backlog fairness", "assignment fairness", "decision p50, CPU"]
-    header += ["decision p99, CPU", "decision p50, wall", "cost with decision time, ms"]
+    header = ["preset", "policy", "backlog fairness", "assignment fairness", "answers parsed, %"]
+    header += [
+        "decision p50, CPU",
+        "decision p99, CPU",
+        "decision p50, wall",
+        "cost with decision time, ms",
+    ]
     rows = [
         [
             r.preset,
             r.policy,
             f"{r.backlog_fairness:.3f}",
             f"{r.assignment_fairness:.3f}",
+            percent(r.parse_rate, 1),
             microseconds(r.decision_seconds_p50),
             microseconds(r.decision_seconds_p99),
             microseconds(r.decision_wall_seconds_p50),

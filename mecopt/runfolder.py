@@ -172,8 +172,11 @@ def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
         parts += ["--data-dir", suite.data_dir] if suite.data_dir else []
     else:
         parts += ["--preset", ",".join(suite.presets)]
+        parts += ["--servers", str(suite.servers)] if suite.servers else []
     parts += ["--seeds", f"{suite.seeds[0]}:{suite.seeds[1]}"]
     parts += ["--policies", ",".join(suite.policies)]
+    for trained in suite.checkpoints:
+        parts += ["--checkpoint", f"{trained.name}={trained.folder}"]
     parts += ["--method", suite.method] if suite.method != "plans" else []
     parts += ["--time-limit", f"{suite.time_limit_s:g}", "--gap", f"{suite.gap:g}"]
     return " ".join([*parts, "--out", str(path)])

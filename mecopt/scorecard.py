@@ -18,6 +18,7 @@ AVERAGED = (
     "mean_cost_ms",
     "mean_cost_charged_ms",
     "drop_rate",
+    "parse_rate",
     "gap_to_bound",
     "gap_to_incumbent",
     "backlog_fairness",
@@ -48,6 +49,8 @@ def scorecard(results: pd.DataFrame) -> pd.DataFrame:
         Presets in order of appearance, policies from the least mean gap to the bound.
     """
     rows = []
+    if "parse_rate" not in results:  # runs from before there were policies that write text
+        results = results.assign(parse_rate=1.0)
     for preset in results["preset"].unique():
         part = results[results["preset"] == preset]
         per_policy = {

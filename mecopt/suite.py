@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mecopt.checkpoints import Checkpoint
 from mecopt.offloading import OffloadingInstance
 from mecopt.scenarios import comllm
+
+if TYPE_CHECKING:
+    from mecopt.policies.protocol import Policy
 
 #: Slot of scenarios that have none of their own (traces), s; the ``*_slots`` figures use it.
 DEFAULT_SLOT_S = 0.1
@@ -49,7 +53,7 @@ class Suite:
     seeds : (first, end)
         Seeds first, first + 1, ..., end - 1.
     policies : tuple of str
-        Names for `mecopt.policies.make`.
+        Names for `mecopt.policies.make`, or of checkpoints.
     method : str
         Solver route, ``"plans"`` or ``"milp"``.
     time_limit_s : float
@@ -60,6 +64,10 @@ class Suite:
         Part of the trace, s; traces only.
     data_dir : str or None
         Folder of the data files; traces only.
+    servers : int or None
+        Servers in place of the preset's; comllm only.
+    checkpoints : tuple of Checkpoint
+        Trained policies to load from folders.
 
     Raises
     ------
@@ -76,9 +84,11 @@ class Suite:
     gap: float = 1e-4
     window_s: tuple[float, float] | None = None
     data_dir: str | None = None
+    servers: int | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
 
     def __post_init__(self) -> None:
-        from mecopt.policies import NAMES
+        from mecopt import policies
 
         for name in ("presets", "seeds", "policies", "window_s"):
             value = getattr(self, name)
@@ -91,8 +101,13 @@ class Suite:
             for value in values:
                 if values.count(value) > 1:
                     raise ValueError(f"{name}: {value!r} is given twice")
+        trained = [c.name for c in self.checkpoints]
+        for name in trained:
+            if name not in self.policies:
+                raise ValueError(f"checkpoint: {name!r} is not among the policies")
         for policy in self.policies:
-            _one_of("policies", policy, tuple(NAMES))
+            if policy not in trained:
+                _one_of("policies", policy, policies.names())
         first, end = self.seeds
         if not 0 <= first < end:
             raise ValueError(f"seeds: {first}:{end} is empty or negative, need 0 <= A < B")
@@ -100,6 +115,8 @@ class Suite:
             raise ValueError(f"time_limit_s = {self.time_limit_s} must be > 0")
         if not self.gap >= 0:
             raise ValueError(f"gap = {self.gap} must be >= 0")
+        if self.servers is not None and (self.scenario != "comllm" or self.servers < 1):
+            raise ValueError(f"servers = {self.servers} must be >= 1, with scenario comllm")
         if self.scenario == "comllm":
             for preset in self.presets:
                 comllm.parameters(preset)
@@ -120,12 +137,29 @@ class Suite:
             From the scenario: unknown traces, missing or malformed data files.
         """
         if self.scenario == "comllm":
-            return comllm.generate(unit.preset, unit.seed)
+            changes = {} if self.servers is None else {"servers": self.servers}
+            return comllm.generate(unit.preset, unit.seed, **changes)
         from mecopt.scenarios import traces
 
         assert self.window_s is not None
         return traces.generate(
             unit.preset, window=self.window_s, seed=unit.seed, data_dir=self.data_dir
+        )
+
+    def policy(self, name: str, unit: Unit) -> Policy:
+        """Make a policy for a unit.
+
+        Raises
+        ------
+        ValueError
+            From `mecopt.policies.make`.
+        """
+        from mecopt import policies
+
+        folder = {c.name: c.folder for c in self.checkpoints}.get(name)
+        preset = unit.preset if self.scenario == "comllm" else None
+        return policies.make(
+            name, preset=preset, seed=unit.seed, data_dir=self.data_dir, checkpoint=folder
         )
 
     def to_document(self) -> dict[str, Any]:
@@ -141,7 +175,8 @@ class Suite:
         if not wanted <= set(body):
             raise ValueError(f"{where}: field {sorted(wanted - set(body))[0]!r} is missing")
         try:
-            return cls(**{name: body[name] for name in wanted})
+            trained = tuple(Checkpoint(**c) for c in body["checkpoints"])
+            return cls(**{name: body[name] for name in wanted} | {"checkpoints": trained})
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: {error}") from None
 

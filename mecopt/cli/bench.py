@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mecopt.cli import shell
+from mecopt.cli import protocols, shell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,7 @@ RECORD_KEYS = (
     "seed",
     "mean_cost_slots",
     "drop_rate",
+    "parse_rate",
     "bound_slots",
     "incumbent_slots",
     "gap_to_bound",
@@ -41,8 +42,9 @@ COMLLM_POLICIES = (
 Policies = Annotated[
     str,
     typer.Option(
-        help="Comma-separated: one-step-oracle, one-step-oracle-drop, priced, lookahead, random, "
-        "local, nearest, least-loaded, round-robin.",
+        help="Comma-separated: one-step-oracle, one-step-oracle-drop, priced, priced-duals, "
+        "lookahead, random, local, nearest, least-loaded, round-robin; trained: sft, "
+        "sft-lookahead, grpo, grpo-lambda0, grpo-lookahead, dqn, ppo, equivariant, mlp.",
         metavar="A,B,...",
     ),
 ]
@@ -64,6 +66,17 @@ Json = Annotated[
 Engine = Annotated[str, typer.Option(help="loky (this machine) or ray.", metavar="NAME")]
 Address = Annotated[
     str | None, typer.Option(help="Ray cluster to join, with --engine ray.", metavar="HOST:PORT")
+]
+Checkpoints = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--checkpoint",
+        help="Trained policy to load; may be given several times. NAME is then a policy.",
+        metavar="NAME=FOLDER",
+    ),
+]
+Servers = Annotated[
+    int | None, typer.Option(help="Servers, in place of the preset's 6.", metavar="N")
 ]
 Jobs = Annotated[int | None, typer.Option(help="Instances at a time (default: cores).")]
 
@@ -90,8 +103,27 @@ def bench_comllm(
             metavar="P,Q,...",
         ),
     ] = "paper",
-    seeds: Seeds = "100:108",
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Seeds A, A+1, ..., B-1 (default 100:108).", metavar="A:B"),
+    ] = None,
     policies: Policies = COMLLM_POLICIES,
+    checkpoint: Checkpoints = None,
+    servers: Servers = None,
+    states: Annotated[
+        int | None,
+        typer.Option(
+            help="Score N independent states of one-step-oracle trajectories, not episodes.",
+            metavar="N",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the sample of --states (default 0).", metavar="S")
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(help="Table of the paper, beside ours: II, III, IV, V or VI.", metavar="T"),
+    ] = None,
     method: Method = "plans",
     time_limit: TimeLimit = 10.0,
     gap: Gap = 1e-4,
@@ -109,17 +141,39 @@ def bench_comllm(
 
     Solves every episode, rolls out every policy, prints the scorecard and writes tables, pictures
     and a report to the run folder.
+
+        mecopt bench comllm --states 1000 --servers 8 --seed 1 --policies one-step-oracle,sft
+
+    Asks every policy at 1000 independent states, as the paper does, and compares with its one-step
+    oracle.
+
+        mecopt bench comllm --table II --out runs/table-II
+
+    Makes the paper's Table II: theirs, ours, difference, and gaps to bounds on episodes.
     """
+    from mecopt import checkpoints
     from mecopt.suite import Suite, parse_names, parse_range
 
+    trained = checkpoints.parse(checkpoint or ())
+    if states is not None or table is not None:
+        asked = protocols.Asked(preset, policies, trained, servers, states, seed, seeds)
+        if table is None:
+            protocols.states(asked, json)
+        else:
+            protocols.table(asked, table, out, json, jobs)
+        return
+    if seed is not None:
+        raise ValueError(f"seed = {seed} goes with --states; episodes take --seeds A:B")
     suite = Suite(
         scenario="comllm",
         presets=parse_names(preset),
-        seeds=parse_range(seeds),
+        seeds=parse_range("100:108" if seeds is None else seeds),
         policies=parse_names(policies),
         method=method,
         time_limit_s=time_limit,
         gap=gap,
+        servers=servers,
+        checkpoints=trained,
     )
     _bench(suite, out, json, engine, address, jobs)
 

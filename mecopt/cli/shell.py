@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -81,6 +82,16 @@ def write_json(path: Path, value: Any) -> None:
 
     text = json.dumps(plain(value), indent=1, allow_nan=False)
     write_bytes(path, (text + "\n").encode())
+
+
+def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Text in aligned columns, as wide as it needs to be; the first column is set left."""
+    lines = [list(header), *map(list, rows)]
+    width = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(pairs))
+        for pairs in (zip(line, width, strict=True) for line in lines)
+    )
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -1,4 +1,4 @@
-"""Online decision rules that need no learning, by name.
+"""Online decision rules by name: those of the core, and those of other packages (`plugins`).
 
 >>> make("priced", preset="busy").name
 'priced'
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from mecopt.policies import plugins
 from mecopt.policies.lookahead import Lookahead, generated_futures
 from mecopt.policies.priced import Priced
 from mecopt.policies.protocol import Policy
@@ -30,7 +31,7 @@ _SIMPLE: dict[str, Callable[[], Policy]] = {
     "round-robin": RoundRobin,
 }
 
-#: Every name that `make` knows.
+#: Rules of the core.
 NAMES = (
     "one-step-oracle",
     "one-step-oracle-drop",
@@ -42,19 +43,25 @@ NAMES = (
 )
 
 
+def names() -> tuple[str, ...]:
+    """Every name that `make` knows: the core's, then those of installed packages."""
+    return (*NAMES, *(name for name in plugins.names() if name not in NAMES))
+
+
 def make(
     name: str,
     *,
     preset: str | None = None,
     seed: int = 0,
     data_dir: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Policy:
     """A policy by its name.
 
     Parameters
     ----------
     name : str
-        One of `NAMES`.
+        One of `names`, or any name together with a checkpoint.
     preset : str, optional
         COMLLM preset or trace whose tuned numbers the priced rules and `lookahead` use; a name
         without tuned numbers gets `mecopt.policies.tuned.DEFAULT` (`LOOKAHEAD_DEFAULT`). Without
@@ -63,12 +70,17 @@ def make(
         Seed of `random` and of the futures that `lookahead` samples.
     data_dir : path, optional
         Data folder from which `lookahead` samples requests of a trace.
+    checkpoint : path, optional
+        Folder of a trained policy.
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, a rule of the core is given a checkpoint, or the checkpoint cannot
+        be used.
     """
+    if checkpoint is not None and name in NAMES:
+        raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
     if name == "one-step-oracle":
         return OneStepOracle()
     if name == "one-step-oracle-drop":
@@ -84,4 +96,6 @@ def make(
         return Random(seed)
     if name in _SIMPLE:
         return _SIMPLE[name]()
-    raise ValueError(f"policy: unknown name {name!r}, one of {', '.join(NAMES)}")
+    if checkpoint is None and name not in plugins.names():
+        raise ValueError(f"policy: unknown name {name!r}, one of {', '.join(names())}")
+    return plugins.make(name, preset=preset, seed=seed, data_dir=data_dir, checkpoint=checkpoint)

@@ -1,0 +1,130 @@
+"""Trained policies by name: shipped checkpoints, and folders that `mecopt train` made.
+
+Nothing here imports torch before a policy is asked for. The functions at the end are what
+pyproject.toml declares as entry points (`mecopt.policies.plugins`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module, resources
+from pathlib import Path
+
+from mecopt import checkpoints
+from mecopt.policies.protocol import Policy
+
+#: Module with ``load(folder) -> Policy`` for each kind of checkpoint, and the extra it needs.
+KINDS = {
+    "language": ("learning.language_policy", "learning"),
+    "pretrained": ("learning.pretrained", "learning"),
+    "dqn": ("learning.dqn", "drl"),
+    "ppo": ("learning.ppo", "drl"),
+    "equivariant": ("learning.equivariant", "learning"),
+    "mlp": ("learning.mlp", "learning"),
+}
+
+#: Names of trained policies (docs/learning.md says how each is trained).
+NAMES = (
+    "sft",
+    "sft-lookahead",
+    "grpo",
+    "grpo-lambda0",
+    "grpo-lookahead",
+    "dqn",
+    "ppo",
+    "equivariant",
+    "mlp",
+)
+
+
+def shipped(name: str) -> Path | None:
+    """Folder of the checkpoint that comes with the package; None when there is none."""
+    folder = Path(str(resources.files("learning"))) / "checkpoints" / name
+    return folder if (folder / checkpoints.MARKER).is_file() else None
+
+
+def load(name: str, folder: str | os.PathLike[str] | None = None) -> Policy:
+    """A trained policy, ready to act; torch computes on one thread from here on.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in tables.
+    folder : path, optional
+        A checkpoint or a training folder; the shipped checkpoint without.
+
+    Raises
+    ------
+    ValueError
+        If there is no such checkpoint, it is damaged or of an unknown kind, or a package that it
+        needs is not installed.
+    """
+    if folder is None:
+        found = shipped(name)
+        if found is None:
+            raise ValueError(
+                f"policy: no checkpoint of {name!r} is shipped; train one with `mecopt train "
+                f"{name} --out FOLDER` and give --checkpoint {name}=FOLDER"
+            )
+    else:
+        found = checkpoints.find(folder)
+    marker = found / checkpoints.MARKER
+    policy = _open(name, str(found), marker.stat().st_mtime_ns)
+    policy.name = name
+    return policy
+
+
+@lru_cache(maxsize=32)
+def _open(name: str, folder: str, changed_ns: int) -> Policy:
+    """Load a checkpoint once per process and name (until its marker changes)."""
+    marker = Path(folder) / checkpoints.MARKER
+    try:
+        kind = json.loads(marker.read_text(encoding="utf-8"))["kind"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{marker}: does not say which kind of policy it is ({error})") from None
+    if kind not in KINDS:
+        raise ValueError(f"{marker}: kind is {kind!r}, one of {', '.join(KINDS)}")
+    module, extra = KINDS[kind]
+    try:
+        import torch
+
+        torch.set_num_threads(1)  # decisions are timed on one thread
+        reader = import_module(module)
+    except ImportError as error:
+        raise ValueError(
+            f"policy: {name!r} needs the {extra} extra: pip install 'mecopt[{extra}]' ({error})"
+        ) from None
+    policy: Policy = reader.load(Path(folder))
+    return policy
+
+
+Factory = Callable[..., Policy]
+
+
+def _factory(name: str) -> Factory:
+    def make(
+        *,
+        preset: str | None = None,
+        seed: int = 0,
+        data_dir: str | os.PathLike[str] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Policy:
+        return load(name, checkpoint)
+
+    make.__doc__ = f"Trained policy `{name}`, shipped or from the folder `checkpoint`."
+    return make
+
+
+sft = _factory("sft")
+sft_lookahead = _factory("sft-lookahead")
+grpo = _factory("grpo")
+grpo_lambda0 = _factory("grpo-lambda0")
+grpo_lookahead = _factory("grpo-lookahead")
+dqn = _factory("dqn")
+ppo = _factory("ppo")
+equivariant = _factory("equivariant")
+mlp = _factory("mlp")
+checkpoint = _factory("checkpoint")
