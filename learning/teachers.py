@@ -1,0 +1,84 @@
+"""Greedy teachers: a reward as a policy that takes the option it likes best.
+
+Training on a reward of single decisions ends close to its greedy teacher, so the teacher is the
+limit of what that reward can teach, and a row of the table for the price of no training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue
+from learning.rewards import Lacs, Reward
+from mecopt.observation import Observation
+from mecopt.offloading import OffloadingInstance
+
+
+@dataclass
+class GreedyTeacher:
+    """Takes the option of least cost; drops rather than be late when both cost the same.
+
+    Parameters
+    ----------
+    reward : Reward
+    name : str, optional
+        That of the reward with ``greedy-`` before it unless given.
+    """
+
+    reward: Reward
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = self.name or f"greedy-{self.reward.name}"
+
+    def reset(self, instance: OffloadingInstance) -> None:
+        """Prepare the reward for an instance."""
+        self.reward.reset(instance)
+
+    def act(self, observation: Observation) -> int:
+        """Option of least cost, -1 for the drop."""
+        cost = self.reward.cost_slots(observation)
+        best = int(np.argmin(cost))
+        # The drop is the last entry: argmin alone would prefer an equally dear late option.
+        return -1 if cost[best] >= cost[-1] and np.isfinite(cost[-1]) else best
+
+
+#: Rewards by name, as `mecopt train grpo --reward` and the tables know them.
+REWARDS = ("lacs", "lacs-lambda0", "lacs-mean", "rollout", "priced", "hindsight-priced")
+
+
+def make_reward(name: str, *, seed: int = 0) -> Reward:
+    """A reward by its name, with the numbers of the table.
+
+    Parameters
+    ----------
+    name : str
+        ``lacs``: sampled tasks two slots apart. ``lacs-lambda0``: without impact. ``lacs-mean``:
+        the mean of sampled tasks, each alone 1.5 slots after the decision (tuned).
+        ``rollout``: value of a look-ahead rollout. ``priced``: cost plus mean dual prices of tuning
+        instances. ``hindsight-priced``: the instance's own prices, for training only.
+    seed : int
+        Of whatever is sampled.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    """
+    if name == "lacs":
+        return Lacs(seed=seed)
+    if name == "lacs-lambda0":
+        return Lacs(weight=0.0, seed=seed, name=name)
+    if name == "lacs-mean":
+        return Lacs(
+            average=True, delay_slots=1.5, spacing_slots=0.0, queued=False, seed=seed, name=name
+        )
+    if name == "rollout":
+        return RolloutValue(seed=seed)
+    if name == "priced":
+        return DualPriced()
+    if name == "hindsight-priced":
+        return HindsightPriced()
+    raise ValueError(f"reward: unknown {name!r}, one of {', '.join(REWARDS)}")
