@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mecopt import files, plot, plot_timeline, published
+from mecopt import files, plot, plot_timeline, policies, published
 from mecopt.runfolder import RunFolder
 from mecopt.scenarios import comllm, traces
 from mecopt.scorecard import (
@@ -321,9 +321,10 @@ def _published_section(suite: Mapping[str, Any], card: pd.DataFrame) -> str:
         cells = [row.method, f"{row.cost_slots:.4f}".rstrip("0"), _or_dash(row.drop_percent)]
         cells.append(_or_dash(row.pr_percent))
         if row.ours is None:
-            cells += ["needs a trained model", "", "", ""]
+            cells += ["-", "", "", ""]
         elif row.ours not in ours.index:
-            cells += [f"{row.ours} is not in this run", "", "", ""]
+            what = "is not in this run" if row.ours in policies.NAMES else "needs a trained model"
+            cells += [f"{row.ours}: {what}", "", "", ""]
         else:
             mine: Any = ours.loc[row.ours]
             difference = mine["mean_cost_slots"] - row.cost_slots

@@ -173,6 +173,8 @@ def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
     else:
         parts += ["--preset", ",".join(suite.presets)]
         parts += ["--servers", str(suite.servers)] if suite.servers else []
+        if suite.task_mbit is not None:
+            parts += ["--task-mbit", f"{suite.task_mbit[0]:g}:{suite.task_mbit[1]:g}"]
     parts += ["--seeds", f"{suite.seeds[0]}:{suite.seeds[1]}"]
     parts += ["--policies", ",".join(suite.policies)]
     for trained in suite.checkpoints:

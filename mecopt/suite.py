@@ -66,6 +66,8 @@ class Suite:
         Folder of the data files; traces only.
     servers : int or None
         Servers in place of the preset's; comllm only.
+    task_mbit : (least, most) or None
+        Task sizes in place of the preset's, Mbit; comllm only.
     checkpoints : tuple of Checkpoint
         Trained policies to load from folders.
 
@@ -85,12 +87,13 @@ class Suite:
     window_s: tuple[float, float] | None = None
     data_dir: str | None = None
     servers: int | None = None
+    task_mbit: tuple[float, float] | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
 
     def __post_init__(self) -> None:
         from mecopt import policies
 
-        for name in ("presets", "seeds", "policies", "window_s"):
+        for name in ("presets", "seeds", "policies", "window_s", "task_mbit"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
         _one_of("scenario", self.scenario, SCENARIOS)
@@ -115,8 +118,12 @@ class Suite:
             raise ValueError(f"time_limit_s = {self.time_limit_s} must be > 0")
         if not self.gap >= 0:
             raise ValueError(f"gap = {self.gap} must be >= 0")
-        if self.servers is not None and (self.scenario != "comllm" or self.servers < 1):
-            raise ValueError(f"servers = {self.servers} must be >= 1, with scenario comllm")
+        if self.servers is not None and self.servers < 1:
+            raise ValueError(f"servers = {self.servers} must be >= 1")
+        if self.task_mbit is not None and not 0 < self.task_mbit[0] <= self.task_mbit[1]:
+            raise ValueError(f"task_mbit = {self.task_mbit} must satisfy 0 < A <= B")
+        if self.scenario != "comllm" and self.changes:
+            raise ValueError(f"{next(iter(self.changes))}: only scenario comllm has it")
         if self.scenario == "comllm":
             for preset in self.presets:
                 comllm.parameters(preset)
@@ -128,6 +135,12 @@ class Suite:
         """Every unit of work, in order."""
         return tuple(Unit(p, s) for p in self.presets for s in range(*self.seeds))
 
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Parameters of comllm in place of the preset's."""
+        changes = {"servers": self.servers, "task_mbit": self.task_mbit}
+        return {name: value for name, value in changes.items() if value is not None}
+
     def instance(self, unit: Unit) -> OffloadingInstance:
         """Make the instance of a unit.
 
@@ -137,8 +150,7 @@ class Suite:
             From the scenario: unknown traces, missing or malformed data files.
         """
         if self.scenario == "comllm":
-            changes = {} if self.servers is None else {"servers": self.servers}
-            return comllm.generate(unit.preset, unit.seed, **changes)
+            return comllm.generate(unit.preset, unit.seed, **self.changes)
         from mecopt.scenarios import traces
 
         assert self.window_s is not None
@@ -201,6 +213,21 @@ def parse_range(text: str, name: str = "seeds") -> tuple[int, int]:
     if first >= end:
         raise ValueError(f"{name}: {text!r} is empty, A must be below B (B itself is left out)")
     return first, end
+
+
+def parse_interval(text: str, name: str) -> tuple[float, float]:
+    """Read ``"A:B"`` as two numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is malformed.
+    """
+    left, _, right = text.partition(":")
+    try:
+        return float(left), float(right)
+    except ValueError:
+        raise ValueError(f"{name}: {text!r} is not A:B, for example 2:10") from None
 
 
 def parse_window(text: str) -> tuple[float, float]:

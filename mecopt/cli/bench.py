@@ -75,6 +75,9 @@ Checkpoints = Annotated[
         metavar="NAME=FOLDER",
     ),
 ]
+TaskMbit = Annotated[
+    str | None, typer.Option(help="Task sizes, in place of the preset's, Mbit.", metavar="A:B")
+]
 Servers = Annotated[
     int | None, typer.Option(help="Servers, in place of the preset's 6.", metavar="N")
 ]
@@ -110,6 +113,7 @@ def bench_comllm(
     policies: Policies = COMLLM_POLICIES,
     checkpoint: Checkpoints = None,
     servers: Servers = None,
+    task_mbit: TaskMbit = None,
     states: Annotated[
         int | None,
         typer.Option(
@@ -152,10 +156,12 @@ def bench_comllm(
     Makes the paper's Table II: theirs, ours, difference, and gaps to bounds on episodes.
     """
     from mecopt import checkpoints
-    from mecopt.suite import Suite, parse_names, parse_range
+    from mecopt.suite import Suite, parse_interval, parse_names, parse_range
 
     trained = checkpoints.parse(checkpoint or ())
     if states is not None or table is not None:
+        if task_mbit is not None:
+            raise ValueError(f"task-mbit = {task_mbit} goes with episodes (--seeds)")
         asked = protocols.Asked(preset, policies, trained, servers, states, seed, seeds)
         if table is None:
             protocols.states(asked, json)
@@ -173,6 +179,7 @@ def bench_comllm(
         time_limit_s=time_limit,
         gap=gap,
         servers=servers,
+        task_mbit=None if task_mbit is None else parse_interval(task_mbit, "task-mbit"),
         checkpoints=trained,
     )
     _bench(suite, out, json, engine, address, jobs)
