@@ -19,7 +19,7 @@ of different episodes are matched by their rank in speed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from learning import states as decision_states
 from learning.states import States
 from mecopt.metrics import jain, parse_rate, server_mask
 from mecopt.observation import Observation, OnlineSystem
-from mecopt.offloading import OffloadingInstance
+from mecopt.offloading import OffloadingInstance, to_ns
 from mecopt.policies.protocol import Policy
 from mecopt.policies.simple import OneStepOracle
 from mecopt.scenarios import comllm
@@ -110,6 +110,7 @@ def ask(
     count: int = 1000,
     servers: int | None = None,
     seed: int = 0,
+    size_mbit: float | None = None,
     **changes: Any,
 ) -> tuple[Sample, dict[str, Answers]]:
     """Draw a sample of states and ask every policy in each.
@@ -128,14 +129,18 @@ def ask(
         In place of the preset's.
     seed : int
         Of the sample: which test episodes, and which states of them.
+    size_mbit : float, optional
+        Size of the task to decide, in place of its own; the network around it stays as it is.
     **changes
         Other parameters of `mecopt.scenarios.comllm.Parameters`.
 
     Raises
     ------
     ValueError
-        If `count`, `servers` or `seed` is out of range, or there are not that many states.
+        If an argument is out of range, or there are not that many states.
     """
+    if size_mbit is not None and not 0 < size_mbit < np.inf:
+        raise ValueError(f"size_mbit = {size_mbit} must be > 0")
     instances = episodes(preset, count, seed, servers=servers, **changes)
     wanted = _draw(instances, count, seed)
     batched = {name: p for name, p in policies.items() if hasattr(p, "decide")}
@@ -148,8 +153,12 @@ def ask(
         for policy in asked.values():
             policy.reset(instance)
         for observation in _visit(instance, tasks):
+            if size_mbit is not None:
+                observation = _resized(observation, size_mbit)
             rows.add(observation)
             for name, policy in asked.items():
+                if size_mbit is not None:
+                    policy.reset(observation.instance)
                 answer = policy.act(observation)
                 options[name].append(answer if answer >= 0 else observation.n_options)
     sample = rows.sample()
@@ -213,6 +222,16 @@ def _visit(instance: OffloadingInstance, tasks: NDArray[np.int64]) -> Iterator[O
         if k in wanted:
             yield observation
         system.commit(k, oracle.act(observation))
+
+
+def _resized(observation: Observation, size_mbit: float) -> Observation:
+    """The same moment of an instance in which the released task has another size."""
+    x, k = observation.instance, observation.task
+    stages = slice(x.stage_ptr[x.option_ptr[k]], x.stage_ptr[x.option_ptr[k + 1]])
+    factor = size_mbit / decision_states.of(observation).size_mbit[0]
+    service = x.service_ns.copy()
+    service[stages] = to_ns(service[stages] * factor * 1e-9)
+    return replace(observation, instance=replace(x, service_ns=service, believed_ns=service))
 
 
 class _Rows:

@@ -102,6 +102,18 @@ def test_backlog_after_a_decision_is_what_the_next_observation_shows():
     assert seen > 20
 
 
+def test_a_task_of_another_size_leaves_the_network_as_it_is():
+    """10 Mbit: service times scale with the size, waits at the own uplink do not change."""
+    usual, _ = ask("local", preset="busy", count=40)
+    resized, answers = ask("one-step-oracle", "priced", preset="busy", count=40, size_mbit=10.0)
+    assert resized.states.size_mbit == pytest.approx(10.0)
+    assert resized.states.device_slots == pytest.approx(10 * 0.297 / 2.5 / 0.1)
+    assert np.array_equal(resized.states.uplink_wait_slots, usual.states.uplink_wait_slots)
+    assert resized.states.rate_mbps == pytest.approx(usual.states.rate_mbps)
+    assert resized.late[:, 0].all()  # 11.88 slots on the device, the deadline is 10
+    assert protocol.figures(resized, answers["one-step-oracle"])["agreement"] == 1.0
+
+
 def test_fairness_of_a_worked_example():
     """Two servers, three states; the task goes to server 2, to server 1, and is dropped.
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mecopt.cli import protocols, shell
 
@@ -35,19 +33,14 @@ RECORD_KEYS = (
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
 
-COMLLM_POLICIES = (
-    "one-step-oracle,one-step-oracle-drop,priced,lookahead,nearest,least-loaded,random"
+_POLICIES: Any = typer.Option(
+    help="Comma-separated: one-step-oracle, one-step-oracle-drop, priced, priced-duals, "
+    "lookahead, random, local, nearest, least-loaded, round-robin; trained: sft, "
+    "sft-lookahead, grpo, grpo-lambda0, grpo-lookahead, dqn, ppo, equivariant, mlp.",
+    metavar="A,B,...",
 )
-
-Policies = Annotated[
-    str,
-    typer.Option(
-        help="Comma-separated: one-step-oracle, one-step-oracle-drop, priced, priced-duals, "
-        "lookahead, random, local, nearest, least-loaded, round-robin; trained: sft, "
-        "sft-lookahead, grpo, grpo-lambda0, grpo-lookahead, dqn, ppo, equivariant, mlp.",
-        metavar="A,B,...",
-    ),
-]
+Policies = Annotated[str, _POLICIES]
+OptionalPolicies = Annotated[str | None, _POLICIES]
 Seeds = Annotated[str, typer.Option(help="Seeds A, A+1, ..., B-1. Take 8 or more.", metavar="A:B")]
 Method = Annotated[str, typer.Option(help="Solver route: plans or milp.", metavar="NAME")]
 TimeLimit = Annotated[float, typer.Option(help="Solver seconds per instance.", metavar="SECONDS")]
@@ -110,7 +103,7 @@ def bench_comllm(
         str | None,
         typer.Option(help="Seeds A, A+1, ..., B-1 (default 100:108).", metavar="A:B"),
     ] = None,
-    policies: Policies = COMLLM_POLICIES,
+    policies: OptionalPolicies = None,
     checkpoint: Checkpoints = None,
     servers: Servers = None,
     task_mbit: TaskMbit = None,
@@ -174,7 +167,7 @@ def bench_comllm(
         scenario="comllm",
         presets=parse_names(preset),
         seeds=parse_range("100:108" if seeds is None else seeds),
-        policies=parse_names(policies),
+        policies=parse_names(policies or protocols.COMLLM_POLICIES),
         method=method,
         time_limit_s=time_limit,
         gap=gap,
@@ -309,18 +302,12 @@ def _bench(
 def _run(suite: Suite, out: Path, engine: str, address: str | None, jobs: int | None) -> RunFolder:
     from mecopt import benchmark
 
-    screen = Console(stderr=True)
-    columns = (
-        TextColumn("solving and playing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("instances"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("", total=len(suite.units))
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        return benchmark.run(suite, out, engine=engine, address=address, jobs=jobs, on_part=show)
+    with shell.progress("instances") as bar:
+        return benchmark.run(
+            suite,
+            out,
+            engine=engine,
+            address=address,
+            jobs=jobs,
+            on_part=lambda done, total: bar("solving and playing", done, total),
+        )

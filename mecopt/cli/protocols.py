@@ -10,13 +10,17 @@ import typer
 from mecopt.checkpoints import Checkpoint
 from mecopt.cli import shell
 
+COMLLM_POLICIES = (
+    "one-step-oracle,one-step-oracle-drop,priced,lookahead,nearest,least-loaded,random"
+)
+
 
 @dataclass(frozen=True)
 class Asked:
     """Options of the command line, as given; None where left out."""
 
     preset: str
-    policies: str
+    policies: str | None
     checkpoints: tuple[Checkpoint, ...]
     servers: int | None
     states: int | None
@@ -39,7 +43,7 @@ def states(asked: Asked, json: Path | None) -> None:
         scenario="comllm",
         presets=presets,
         seeds=(seed, seed + 1),
-        policies=parse_names(asked.policies),
+        policies=parse_names(asked.policies or COMLLM_POLICIES),
         servers=asked.servers,
         checkpoints=asked.checkpoints,
     )
@@ -88,5 +92,38 @@ def _cells(record: dict) -> list[str]:
 
 
 def table(asked: Asked, name: str, out: Path | None, json: Path | None, jobs: int | None) -> None:
-    """Make a table of the paper: theirs, ours, difference."""
-    raise ValueError(f"table: unknown {name!r}")
+    """Make a table of the paper: theirs, ours, difference; write JSON, Markdown and a picture."""
+    from learning import table_output, tables
+    from learning.measured import Request, default_policies
+    from mecopt.suite import parse_names, parse_range
+
+    if asked.servers is not None:
+        raise ValueError(f"servers = {asked.servers} cannot be combined with --table")
+    presets = parse_names(asked.preset)
+    if len(presets) != 1:
+        raise ValueError(f"preset: --table takes one, got {asked.preset!r}")
+    named = () if asked.policies is None else parse_names(asked.policies)
+    folder = out or Path("runs") / f"table-{name}"
+    with shell.progress("") as bar:
+        request = Request(
+            out=folder,
+            policies=named or default_policies(asked.checkpoints),
+            checkpoints=asked.checkpoints,
+            preset=presets[0],
+            states=1000 if asked.states is None else asked.states,
+            seed=0 if asked.seed is None else asked.seed,
+            seeds=(0, 8) if asked.seeds is None else parse_range(asked.seeds),
+            jobs=jobs,
+            on_part=bar,
+        )
+        made = tables.make(name, request)
+    written = table_output.write(made, request)
+    if json is not None:
+        shell.write_json(json, table_output.document(made, request))
+    typer.echo(f"{made.title}\n")
+    for block in table_output.blocks(made):
+        typer.echo(block.heading)
+        typer.echo(shell.columns(block.header, block.rows, text_columns=block.text_columns) + "\n")
+    for note in made.notes:
+        typer.echo(f"* {note}")
+    typer.echo(f"\n{', '.join(map(str, written))}")

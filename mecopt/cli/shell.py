@@ -7,13 +7,14 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.core import TyperGroup
 
 #: Exit statuses: a certificate was rejected; the user must change something; Ctrl-C.
@@ -84,14 +85,36 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (text + "\n").encode())
 
 
-def columns(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Text in aligned columns, as wide as it needs to be; the first column is set left."""
+def columns(header: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> str:
+    """Text in aligned columns, as wide as it needs to be; the first are words, set left."""
     lines = [list(header), *map(list, rows)]
     width = [max(len(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join(
-        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(pairs))
-        for pairs in (zip(line, width, strict=True) for line in lines)
+        "  ".join(
+            cell.ljust(w) if i < text_columns else cell.rjust(w) for i, (cell, w) in enumerate(row)
+        ).rstrip()
+        for row in (zip(line, width, strict=True) for line in lines)
     )
+
+
+@contextmanager
+def progress(unit: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on a terminal, nothing elsewhere; call with (what is done, so far, in all)."""
+    screen = Console(stderr=True)
+    parts = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    with Progress(*parts, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        yield show
 
 
 def console(*, stderr: bool = False) -> Console:

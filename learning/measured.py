@@ -1,0 +1,222 @@
+"""Figures behind the tables: policies on independent states and on whole episodes.
+
+`learning.tables` puts them together; every figure keeps what it was measured on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from learning import protocol, zoo
+from learning.protocol import Answers, Sample
+from mecopt import benchmark, policies
+from mecopt.checkpoints import Checkpoint
+from mecopt.metrics import bootstrap_interval
+from mecopt.policies.protocol import Policy
+from mecopt.scorecard import scorecard
+from mecopt.suite import Suite
+
+#: Rules of the core in every table.
+RULES = ("one-step-oracle", "one-step-oracle-drop", "priced", "lookahead", "random")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a table.
+
+    Parameters
+    ----------
+    protocol : str
+        ``"states"`` or ``"episodes"``.
+    policy, method : str
+        Ours, and the paper's name of what it stands for (empty for rules the paper has not).
+    setting : str
+        What varies within the table: servers, or a perturbation.
+    quantity : str
+        Name with unit.
+    ours, low, high : float
+        Figure and its 95 % bootstrap interval (NaN where there is none).
+    paper : float or None
+        As printed.
+    relation : str
+        ``"="``, or ``">"`` and ``"<"`` where the paper gives a limit only.
+    tag : str
+    """
+
+    protocol: str
+    policy: str
+    setting: str
+    quantity: str
+    ours: float
+    low: float = float("nan")
+    high: float = float("nan")
+    method: str = ""
+    paper: float | None = None
+    relation: str = "="
+    tag: str = ""
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus the paper's."""
+        return None if self.paper is None else self.ours - self.paper
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the paper beside ours.
+
+    Parameters
+    ----------
+    name, title : str
+    figures : tuple of Figure
+    notes : tuple of str
+        What a reader must know before comparing, and what is missing.
+    """
+
+    name: str
+    title: str
+    figures: tuple[Figure, ...]
+    notes: tuple[str, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """One row per figure, with the difference."""
+        rows = [{**vars(f), "difference": f.difference} for f in self.figures]
+        return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to make a table from.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for episodes (run folders that resume) and results.
+    policies : tuple of str
+        Names; `default_policies` unless given.
+    checkpoints : tuple of Checkpoint
+    preset : str
+    states, seed : int
+        Size and seed of the sample of states.
+    seeds : (first, end)
+        Episodes.
+    jobs : int or None
+        Episodes at a time; one per core unless said.
+    on_part : callable
+        Called with (what, done, all) as episodes end.
+    """
+
+    out: Path
+    policies: tuple[str, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    preset: str = "paper"
+    states: int = 1000
+    seed: int = 0
+    seeds: tuple[int, int] = (0, 8)
+    jobs: int | None = None
+    on_part: Callable[[str, int, int], None] = field(
+        default=lambda what, done, total: None, compare=False
+    )
+
+    def suite(self, names: tuple[str, ...], **changes: Any) -> Suite:
+        """The episodes of some policies."""
+        trained = tuple(c for c in self.checkpoints if c.name in names)
+        return Suite("comllm", (self.preset,), self.seeds, names, checkpoints=trained, **changes)
+
+
+def default_policies(checkpoints: tuple[Checkpoint, ...] = ()) -> tuple[str, ...]:
+    """Rules of the core, trained policies that are shipped, and checkpoints given."""
+    shipped = [name for name in zoo.NAMES if zoo.shipped(name)]
+    return tuple(dict.fromkeys([*RULES, *shipped, *(c.name for c in checkpoints)]))
+
+
+def load(request: Request) -> dict[str, Policy]:
+    """The policies of a request, by name."""
+    folders = {c.name: c.folder for c in request.checkpoints}
+    return {
+        name: policies.make(name, preset=request.preset, checkpoint=folders.get(name))
+        for name in request.policies
+    }
+
+
+def state_figures(
+    sample: Sample, answers: Mapping[str, Answers], setting: str, *quantities: str
+) -> list[Figure]:
+    """Figures of independent states, in per cent where the name says so."""
+    least = sample.cost_slots.min(axis=1)
+    out = []
+    for name, found in answers.items():
+        cost = sample.cost_slots[np.arange(len(sample)), found.option]
+        raw = protocol.figures(sample, found)
+        known = {
+            "cost_slots": (raw["mean_cost_slots"], *bootstrap_interval(cost)),
+            "pr_percent": (100 * raw["pr"], *_ratio_interval(least, cost)),
+            "drop_percent": (100 * raw["drop_rate"],),
+            "agreement_percent": (100 * raw["agreement"],),
+            "parsed_percent": (100 * raw["parse_rate"],),
+            "backlog_fairness": (raw["backlog_fairness"],),
+            "assignment_fairness": (raw["assignment_fairness"],),
+        }
+        for quantity in quantities:
+            ours, *interval = known[quantity]
+            low, high = interval or (float("nan"), float("nan"))
+            out.append(Figure("states", name, setting, quantity, ours, low, high))
+    return out
+
+
+def _ratio_interval(
+    over: NDArray[np.float64], under: NDArray[np.float64], seed: int = 0
+) -> tuple[float, float]:
+    """95 % bootstrap interval over states of 100 x mean / mean."""
+    rng = np.random.default_rng(seed)
+    pick = rng.integers(len(over), size=(2000, len(over)))
+    ratio = 100 * over[pick].mean(axis=1) / under[pick].mean(axis=1)
+    return float(np.quantile(ratio, 0.025)), float(np.quantile(ratio, 0.975))
+
+
+def episode_figures(
+    request: Request, setting: str, *quantities: str, **changes: Any
+) -> list[Figure]:
+    """Figures of whole episodes, from a run folder that resumes."""
+    suite = request.suite(request.policies, **changes)
+    label = "-".join([request.preset, *(f"{k}-{v}" for k, v in suite.changes.items())])
+    label = "".join(c if c.isalnum() or c in "-." else "_" for c in label)
+    folder = benchmark.run(
+        suite,
+        request.out / f"episodes-{label}",
+        jobs=request.jobs,
+        on_part=lambda done, total: request.on_part(f"episodes, {setting}", done, total),
+    )
+    card = scorecard(folder.read()[1]["results"]).set_index("policy")
+    return [
+        figure for name in request.policies for figure in _of_card(card, name, setting, quantities)
+    ]
+
+
+_CARD = {
+    "gap_percent": ("gap_to_bound", 100.0),
+    "cost_slots": ("mean_cost_slots", 1.0),
+    "drop_percent": ("drop_rate", 100.0),
+    "parsed_percent": ("parse_rate", 100.0),
+    "backlog_fairness": ("backlog_fairness", 1.0),
+    "assignment_fairness": ("assignment_fairness", 1.0),
+}
+
+
+def _of_card(
+    card: pd.DataFrame, name: str, setting: str, quantities: tuple[str, ...]
+) -> list[Figure]:
+    out = []
+    for quantity in quantities:
+        column, scale = _CARD[quantity]
+        row: Any = card.loc[name]
+        ours, low, high = (scale * float(row[column + end]) for end in ("", "_low", "_high"))
+        out.append(Figure("episodes", name, setting, quantity, ours, low, high))
+    return out
