@@ -1,0 +1,375 @@
+"""GRPO of the embedded model on rewards of single decisions (LACS and longer ones).
+
+The recipe of COMLLM (Yang, Cheng, Zhang, arXiv 2604.07148): start from an SFT checkpoint, sample a
+group of 8 answers per state, reward each, normalise within the group. The states come from
+trajectories of training episodes; every option of each is costed while they are collected
+(`learning.rewards.collect`), so rewards are a column of the data set.
+
+Group 8, clip 0.2, KL 0.04 and temperature 1 are those of models.md (D there); learning rate and
+steps are ours (D): the published 1e-6 is for billions of parameters.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning import prompts, rewards, states, vocabulary
+from learning.rewards import reward_of_answer
+from learning.states import States
+from learning.teachers import GreedyTeacher, make_reward
+from learning.training_run import OnProgress, TrainingRun, describe_checkpoint
+from mecopt.policies.protocol import Policy
+from mecopt.scenarios import comllm
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Seeds of training episodes; tuning uses 1000:1100, tests 0:1000.
+FIRST_TRAIN_SEED = 10_000
+#: Behaviour that stands for the greedy teacher of the reward that is trained.
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides a GRPO training, besides its seed.
+
+    Parameters
+    ----------
+    start : str
+        Checkpoint to start from: a folder, or the name of a shipped one.
+    reward : str
+        One of `learning.teachers.REWARDS`.
+    presets : tuple of str
+        COMLLM presets of the training episodes, in equal parts.
+    episodes : int
+        Training episodes per preset and behaviour.
+    behaviours : tuple of str
+        Whose trajectories the states come from: policies by name, or ``"teacher"``, the greedy
+        teacher of the reward.
+    group : int
+        Answers per state.
+    exact_groups : bool
+        Enumerate the options instead of sampling (`learning.one_word`); needs ``kl=0``.
+    states_per_step, steps : int
+        States of one update, and updates.
+    learning_rate, temperature, clip, kl : float
+    scale_rewards : {"group", "batch", "none"}
+        What advantages are divided by: standard deviation of the group, of the batch, or nothing.
+    save_steps : int
+        Steps between states kept for an interrupted training.
+
+    Raises
+    ------
+    ValueError
+        A number out of range.
+    """
+
+    start: str = "sft"
+    reward: str = "lacs"
+    presets: tuple[str, ...] = ("paper", "busy", "large")
+    episodes: int = 20
+    behaviours: tuple[str, ...] = ("one-step-oracle", TEACHER)
+    group: int = 8
+    exact_groups: bool = False
+    states_per_step: int = 64
+    steps: int = 400
+    learning_rate: float = 1e-3
+    temperature: float = 1.0
+    clip: float = 0.2
+    kl: float = 0.04
+    scale_rewards: str = "group"
+    save_steps: int = 100
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("episodes", 1), ("group", 2), ("states_per_step", 1), ("steps", 1), ("save_steps", 1),
+        ):  # fmt: skip
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} = {getattr(self, name)} must be >= {least}")
+        for name in ("learning_rate", "temperature", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)} must be > 0")
+        if not self.kl >= 0:
+            raise ValueError(f"kl = {self.kl} must be >= 0")
+        if self.exact_groups and self.kl > 0:
+            raise ValueError(f"kl = {self.kl} must be 0 with exact groups: it needs samples")
+
+
+#: Names of trained policies and the settings that make them, from a shared SFT checkpoint.
+RECIPES: dict[str, Settings] = {
+    "grpo": Settings(),
+    "grpo-lambda0": Settings(reward="lacs-lambda0"),
+    "grpo-lookahead": Settings(reward="rollout"),
+}
+
+
+# ------------------------------------------------------------------------------------------ data
+def collect(settings: Settings, *, seed: int) -> tuple[States, NDArray[np.float64]]:
+    """States of training episodes and the cost of every option, slots.
+
+    Training seeds are used once per (behaviour, preset) and differ between training seeds.
+    """
+    reward = make_reward(settings.reward, seed=seed)
+    parts: list[States] = []
+    costs: list[NDArray[np.float64]] = []
+    first = FIRST_TRAIN_SEED + 10_000 * seed
+    for behaviour in settings.behaviours:
+        actor: str | Policy = GreedyTeacher(make_reward(settings.reward, seed=seed))
+        if behaviour != TEACHER:
+            actor = behaviour
+        for preset in settings.presets:
+            worlds = [comllm.generate(preset, first + i) for i in range(settings.episodes)]
+            first += settings.episodes
+            found, cost = rewards.collect(worlds, reward, actor, seed=seed)
+            parts.append(found)
+            costs.append(cost)
+    return states.concat(parts), np.concatenate(costs)
+
+
+def dataset(found: States, cost: NDArray[np.float64], *, seed: int) -> Dataset:
+    """Hugging Face data set: prompt, names and costs of the options; servers shuffled and renamed.
+
+    Raises
+    ------
+    ValueError
+        Without states, or with a cost that is NaN.
+    """
+    from datasets import Dataset
+
+    rewards.check_costs(cost)
+    naming = prompts.shuffled(found, np.random.default_rng([8, seed]))
+    return Dataset.from_dict(
+        {
+            "prompt": prompts.compact_texts(found, naming),
+            "options": [prompts.option_names(naming, i) for i in range(len(found))],
+            "cost": cost.tolist(),
+            "prompt_ids": _unpadded(prompts.compact_ids(found, naming)),
+            "option_ids": prompts.option_word_ids(naming).tolist(),
+        }
+    )
+
+
+def _unpadded(ids: NDArray[np.int64]) -> list[list[int]]:
+    pad = vocabulary.WORD_ID[vocabulary.PAD]
+    return [row[row != pad].tolist() for row in ids]
+
+
+def decision_reward(
+    completions: list[str],
+    options: list[list[str]],
+    cost: list[list[float]],
+    log_metric: Callable[[str, float], None] | None = None,
+    group: int = 1,
+    **columns: Any,
+) -> list[float]:
+    """Reward of each answer in slots, as a function of answers and data set columns.
+
+    With `log_metric` and a group size it reports the spread within groups and the share of
+    answers that name a valid option.
+
+    >>> decision_reward(["s02"], options=[["local", "s02", "drop"]], cost=[[6.0, 2.5, 20.0]])
+    [-2.5]
+    """
+    earned = [
+        reward_of_answer(answer, names, costs)
+        for answer, names, costs in zip(completions, options, cost, strict=True)
+    ]
+    if log_metric is not None:
+        found = rewards.spread(np.array(earned).reshape(-1, group))
+        log_metric("group_spread_slots", found.mean_slots)
+        log_metric("groups_without_spread", found.share_without)
+        valid = [
+            answer.strip() in names for answer, names in zip(completions, options, strict=True)
+        ]
+        log_metric("parse_rate", float(np.mean(valid)))
+    return earned
+
+
+# -------------------------------------------------------------------------------------- training
+def start_folder(start: str | os.PathLike[str]) -> Path:
+    """Folder of the checkpoint to start from: a folder, or a shipped checkpoint by name.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    from learning import zoo
+    from learning.training_run import checkpoint_folder
+
+    if isinstance(start, str) and start in zoo.NAMES:
+        found = zoo.shipped(start)
+        if found is None:
+            raise ValueError(f"start: no checkpoint {start!r} is shipped, give a folder")
+        return found
+    return checkpoint_folder(start)
+
+
+def train(
+    settings: Settings,
+    out: str | os.PathLike[str],
+    *,
+    seed: int,
+    resume: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Path:
+    """Train, or take an interrupted training up; returns the run folder.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : path
+        Run folder (`learning.training_run`).
+    seed : int
+        Of the episodes, the order of states and the sampled answers.
+    resume : bool
+        Go on from the last state kept in `out`.
+    on_progress : callable, optional
+        Called with (step, steps in all, figures).
+
+    Raises
+    ------
+    ValueError
+        If the start is no checkpoint of the embedded model or one of another vocabulary, or `out`
+        holds something else.
+    """
+    from learning import tiny_model
+
+    source = start_folder(settings.start)
+    model = tiny_model.load(source)
+    run = TrainingRun.open(out, "grpo", settings, seed=seed, resume=resume)
+    if run.is_whole:
+        return run.path
+    found, cost = collect(settings, seed=seed)
+    rows = dataset(found, cost, seed=seed)
+    trainer = make_trainer(model, rows, settings, run, seed=seed, on_progress=on_progress)
+    before = run.trainer_state() if resume else None
+    trainer.train(resume_from_checkpoint=None if before is None else str(before))
+    save(model, run.checkpoint, prompt="compact", reward=settings.reward)
+    return run.finish({"states": len(found), "start": str(settings.start)})
+
+
+def save(model: Any, folder: Path, **fields: Any) -> None:
+    """Write a checkpoint of the embedded model that `from_pretrained` and the policy load."""
+    from learning.tokenizer import CompactTokenizer
+
+    model.save_pretrained(folder)
+    CompactTokenizer().save_pretrained(folder)
+    describe_checkpoint(folder, "language", **fields)
+
+
+def make_trainer(
+    model: Any,
+    rows: Dataset,
+    settings: Settings,
+    run: TrainingRun,
+    *,
+    seed: int,
+    on_progress: OnProgress | None,
+) -> Any:
+    """TRL's GRPO trainer over the rows of `dataset`."""
+    from functools import partial, update_wrapper
+
+    from learning.one_word import OneWordGRPOTrainer
+    from learning.tokenizer import CompactTokenizer
+
+    config = base_config(
+        run,
+        seed=seed,
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.states_per_step * settings.group,
+        num_generations=settings.group,
+        temperature=settings.temperature,
+        learning_rate=settings.learning_rate,
+        epsilon=settings.clip,
+        beta=settings.kl,
+        scale_rewards=settings.scale_rewards,
+        save_steps=settings.save_steps,
+    )
+    reward = update_wrapper(partial(decision_reward, group=settings.group), decision_reward)
+    texts = rows["prompt"]
+    option_ids = None
+    if settings.exact_groups:
+        pad = vocabulary.WORD_ID[vocabulary.PAD]
+        present = [[i for i in row if i != pad] for row in rows["option_ids"]]
+        option_ids = dict(zip(texts, present, strict=True))
+    return OneWordGRPOTrainer(
+        model=model,
+        reward_funcs=reward,
+        args=config,
+        train_dataset=rows.select_columns(["prompt", "options", "cost"]),
+        processing_class=CompactTokenizer(),
+        callbacks=[progress_callback(run, on_progress)],
+        prompt_ids=dict(zip(texts, rows["prompt_ids"], strict=True)),
+        option_ids=option_ids,
+    )
+
+
+def base_config(run: TrainingRun, *, seed: int, **changes: Any) -> Any:
+    """`trl.GRPOConfig` for one-word answers on a CPU; `changes` are further fields of it."""
+    from trl import GRPOConfig
+
+    steps = changes["max_steps"]
+    common: dict[str, Any] = {
+        "output_dir": str(run.trainer_folder),
+        "seed": seed,
+        "steps_per_generation": 1,
+        "max_completion_length": 1,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": max(1, steps // 20),
+        "loss_type": "grpo",
+        "logging_steps": min(10, steps),
+        "save_strategy": "steps",
+        "save_total_limit": 2,
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "disable_tqdm": True,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # renamed fields of the pinned version
+        return GRPOConfig(**(common | changes))
+
+
+def progress_callback(run: TrainingRun, on_progress: OnProgress | None) -> Any:
+    """Callback that hands logged numbers to the run, and keeps its rows beside each saved state."""
+    from transformers import TrainerCallback
+
+    class Progress(TrainerCallback):
+        def on_log(self, args, state, control, logs=None, **kwargs):  # type: ignore[no-untyped-def]
+            if logs and "loss" in logs:
+                figures = _figures(logs)
+                run.record(state.global_step, **figures)
+                if on_progress is not None:
+                    on_progress(state.global_step, state.max_steps, figures)
+
+        def on_save(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
+            run.keep_rows(state.global_step)
+
+    return Progress()
+
+
+def _figures(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers worth a column, under plain names."""
+    wanted = {
+        "loss": "loss",
+        "reward": "reward",
+        "kl": "kl",
+        "entropy": "entropy",
+        "grad_norm": "grad_norm",
+        "learning_rate": "learning_rate",
+        "group_spread_slots": "group_spread_slots",
+        "groups_without_spread": "groups_without_spread",
+        "parse_rate": "parse_rate",
+    }
+    return {new: float(logs[old]) for old, new in wanted.items() if logs.get(old) is not None}

@@ -1,0 +1,164 @@
+"""TRL's GRPO trainer for answers of one word: one forward pass samples, one scores a whole group.
+
+`trl.GRPOTrainer` samples with `generate`, and then runs every prompt of a group through the model
+once per answer. When an answer is one token both are waste: the logits at the end of the prompt
+give the whole distribution, and the answers of a group share them. `OneWordGRPOTrainer` changes
+just that (TRL's rollout hook, and the method that scores tokens); sampling, rewards, advantages,
+clipping, KL and logging stay TRL's.
+
+Sampled groups are the published form (DeepSeekMath, arXiv 2402.03300). As all options of a state
+are costed anyway, *exact* groups are an option: the group enumerates the options and the advantage
+of option a is weighted with its probability, so that the gradient is that of the expectation
+
+.. math::
+
+    \\nabla \\sum_a \\pi(a)\\, (r(a) - r_0), \\qquad r_0 = \\text{reward of an answer that is no option},
+
+without sampling noise; it is divided by the standard deviation of the reward under the policy.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PrinterCallback
+from trl import GRPOTrainer
+
+from learning.rewards import UNPARSABLE_SLOTS
+
+
+class OneWordGRPOTrainer(GRPOTrainer):
+    """GRPO over one-token answers.
+
+    Parameters
+    ----------
+    prompt_ids : dict from str to list of int
+        Tokens of every prompt, without padding.
+    option_ids : dict from str to list of int, optional
+        Tokens of the options of every prompt: groups are exact then. A prompt with fewer options
+        than the group is large repeats the last one; repetitions get no weight.
+    **kwargs
+        Of `trl.GRPOTrainer`.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        prompt_ids: dict[str, list[int]],
+        option_ids: dict[str, list[int]] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._prompt_ids, self._option_ids = prompt_ids, option_ids
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the hook is experimental; TRL is pinned
+            super().__init__(*args, rollout_func=self._rollout, **kwargs)
+        # Logged numbers go to callbacks; nothing is printed.
+        self.remove_callback(PrinterCallback)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the checkpoint has a card of ours."""
+
+    def _rollout(self, prompts: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
+        """Answers to a list of prompts in which the members of a group stand side by side."""
+        size = self.num_generations if self.model.training else self.num_generations_eval
+        groups = prompts[::size]
+        ids = [self._prompt_ids[text] for text in groups]
+        with torch.no_grad():
+            logps = self._next_word(self.model, *self._padded(ids)).log_softmax(dim=-1)
+        if self._option_ids is None:
+            # (groups, size) draws from the policy
+            drawn = torch.multinomial(logps.exp(), size, replacement=True)
+        else:
+            drawn = torch.tensor([_filled(self._option_ids[text], size) for text in groups])
+        chosen = logps.gather(1, drawn).reshape(-1, 1)
+        return {
+            "prompt_ids": [row for row in ids for _ in range(size)],
+            "completion_ids": drawn.reshape(-1, 1).tolist(),
+            "logprobs": chosen.tolist(),
+        }
+
+    def _padded(self, ids: list[list[int]]) -> tuple[Tensor, Tensor]:
+        """(B, T) tokens padded on the left, and their mask."""
+        width = max(map(len, ids))
+        pad = self.processing_class.pad_token_id
+        rows = torch.tensor([[pad] * (width - len(row)) + row for row in ids])
+        return rows, (rows != pad).long()
+
+    def _next_word(self, model: Any, ids: Tensor, mask: Tensor) -> Tensor:
+        """(B, words) logits of the word after each prompt, temperature applied."""
+        logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=1).logits[:, -1]
+        return logits / self.temperature
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None, None]:
+        """(B, 1) log-probabilities and entropies; rows with one prompt share a forward pass."""
+        if logits_to_keep != 1:
+            raise ValueError(f"answers must be one token, got {logits_to_keep}")
+        rows = torch.cat([input_ids[:, :-1], attention_mask[:, :-1]], dim=1)
+        unique, where = torch.unique(rows, dim=0, return_inverse=True)
+        ids, mask = unique.chunk(2, dim=1)
+        logps = self._next_word(model, ids, mask).log_softmax(dim=-1)
+        chosen = logps[where].gather(1, input_ids[:, -1:])
+        entropy = None
+        if compute_entropy:
+            entropy = -(logps.exp() * logps).sum(dim=-1)[where, None].detach()
+        return chosen, entropy, None
+
+    # ------------------------------------------------------------------------------ exact groups
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Tensor:
+        self._rewards = super()._calculate_rewards(*args, **kwargs)
+        return self._rewards
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self._option_ids is not None and self.model.training:
+            size = self.num_generations
+            answer = output["completion_ids"].reshape(-1, size)
+            share = output["sampling_per_token_logps"].reshape(-1, size).exp()
+            share = share * _first_of_equals(answer)
+            reward = self._rewards.sum(dim=1).reshape(-1, size)
+            output["advantages"] = exact_advantages(reward, share).reshape(-1)
+        return output
+
+
+def exact_advantages(reward: Tensor, share: Tensor) -> Tensor:
+    """(groups, options) advantages whose mean over a group is the exact policy gradient.
+
+    Parameters
+    ----------
+    reward : (groups, options) Tensor
+        Slots.
+    share : (groups, options) Tensor
+        Probability of each option; what is missing to 1 goes to answers that are no option. 0
+        leaves a column out.
+    """
+    above = reward + UNPARSABLE_SLOTS
+    mean = (share * above).sum(dim=1, keepdim=True)
+    rest = (1 - share.sum(dim=1, keepdim=True)).clamp(min=0)
+    variance = (share * (above - mean) ** 2).sum(dim=1, keepdim=True) + rest * mean**2
+    return reward.shape[1] * share * above / (variance.sqrt() + 1e-4)
+
+
+def _filled(options: list[int], size: int) -> list[int]:
+    """Options repeated up to the size of a group."""
+    if len(options) > size:
+        raise ValueError(f"group = {size} is smaller than the {len(options)} options of a state")
+    return options + options[-1:] * (size - len(options))
+
+
+def _first_of_equals(answer: Tensor) -> Tensor:
+    """(groups, size) 1 where the answer does not stand further left already."""
+    same = answer[:, :, None] == answer[:, None, :]
+    earlier = torch.ones_like(same).tril(diagonal=-1)
+    return (~(same & earlier).any(dim=2)).float()
