@@ -12,7 +12,7 @@ of option a is weighted with its probability, so that the gradient is that of th
 
 .. math::
 
-    \\nabla \\sum_a \\pi(a)\\, (r(a) - r_0), \\qquad r_0 = \\text{reward of an answer that is no option},
+    \\nabla \\sum_a \\pi(a)\\, (r(a) - r_0), \\qquad r_0 = \\text{reward of no option},
 
 without sampling noise; it is divided by the standard deviation of the reward under the policy.
 """
