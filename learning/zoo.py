@@ -38,6 +38,15 @@ NAMES = (
     "equivariant",
     "mlp",
 )
+#: Rules that labels and rewards of training follow; they need no checkpoint.
+TEACHERS = (
+    "user-values",
+    "greedy-lacs",
+    "greedy-lacs-lambda0",
+    "greedy-lacs-mean",
+    "greedy-rollout",
+    "greedy-priced",
+)
 
 
 def shipped(name: str) -> Path | None:
@@ -104,7 +113,7 @@ def _open(name: str, folder: str, changed_ns: int) -> Policy:
 Factory = Callable[..., Policy]
 
 
-def _factory(name: str) -> Factory:
+def _trained(name: str) -> Factory:
     def make(
         *,
         preset: str | None = None,
@@ -118,13 +127,54 @@ def _factory(name: str) -> Factory:
     return make
 
 
-sft = _factory("sft")
-sft_lookahead = _factory("sft-lookahead")
-grpo = _factory("grpo")
-grpo_lambda0 = _factory("grpo-lambda0")
-grpo_lookahead = _factory("grpo-lookahead")
-dqn = _factory("dqn")
-ppo = _factory("ppo")
-equivariant = _factory("equivariant")
-mlp = _factory("mlp")
-checkpoint = _factory("checkpoint")
+def _greedy(reward: str) -> Factory:
+    def make(
+        *,
+        preset: str | None = None,
+        seed: int = 0,
+        data_dir: str | os.PathLike[str] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> Policy:
+        from learning.teachers import GreedyTeacher, make_reward
+
+        _refuse(f"greedy-{reward}", checkpoint)
+        return GreedyTeacher(make_reward(reward, seed=seed), f"greedy-{reward}")
+
+    make.__doc__ = f"Greedy teacher of the reward `{reward}` (no training)."
+    return make
+
+
+def user_values(
+    *,
+    preset: str | None = None,
+    seed: int = 0,
+    data_dir: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Policy:
+    """Greedy on own cost plus the values of the user's own queues (no training)."""
+    from learning.user_values import UserValues
+
+    _refuse("user-values", checkpoint)
+    return UserValues()
+
+
+def _refuse(name: str, checkpoint: str | os.PathLike[str] | None) -> None:
+    if checkpoint is not None:
+        raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
+
+
+sft = _trained("sft")
+sft_lookahead = _trained("sft-lookahead")
+grpo = _trained("grpo")
+grpo_lambda0 = _trained("grpo-lambda0")
+grpo_lookahead = _trained("grpo-lookahead")
+dqn = _trained("dqn")
+ppo = _trained("ppo")
+equivariant = _trained("equivariant")
+mlp = _trained("mlp")
+checkpoint = _trained("checkpoint")
+greedy_lacs = _greedy("lacs")
+greedy_lacs_lambda0 = _greedy("lacs-lambda0")
+greedy_lacs_mean = _greedy("lacs-mean")
+greedy_rollout = _greedy("rollout")
+greedy_priced = _greedy("priced")

@@ -39,6 +39,8 @@ ALT_TEXT = {
 GROWTH = "growth.json"
 #: An HTML fragment put there by ``mecopt audit --report`` appears on the page as it is.
 AUDIT = "audit.html"
+#: Likewise the learning curves of ``mecopt report --training``.
+TRAINING = "training.html"
 
 
 def build(folder: RunFolder) -> str:
@@ -63,8 +65,11 @@ def build(folder: RunFolder) -> str:
         pictures["growth"] = plot.png(plot.growth_picture(read_growth(growth)))
     for name, data in pictures.items():
         files.write_bytes(folder.path / "pictures" / f"{name}.png", data)
-    audit = folder.path / AUDIT
-    extra = audit.read_text(encoding="utf-8") if audit.exists() else ""
+    extra = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (folder.path / TRAINING, folder.path / AUDIT)
+        if path.exists()
+    )
     path = folder.path / "report.html"
     files.write_bytes(path, page(manifest, tables, pictures, extra).encode())
     return str(path)
@@ -124,7 +129,7 @@ def page(
     pictures: Mapping[str, bytes],
     mechanisms: str = "",
 ) -> str:
-    """The whole page as HTML text; `mechanisms` is a section on auctions, already HTML."""
+    """The whole page as HTML text; `mechanisms` holds sections of other packages, already HTML."""
     suite = manifest["suite"]
     card, instances = scorecard(tables["results"]), tables["instances"]
     has_slots = suite["scenario"] == "comllm"

@@ -156,8 +156,18 @@ def test_every_trained_name_is_declared():
     """pyproject.toml, the zoo and the loader agree on names."""
     from learning import zoo
 
-    assert set(zoo.NAMES) <= set(policies.names())
-    assert set(policies.names()) - set(zoo.NAMES) == set(policies.NAMES)
+    assert policies.names()[: len(policies.NAMES)] == policies.NAMES
+    assert set(policies.names()) - set(policies.NAMES) == {*zoo.NAMES, *zoo.TEACHERS}
+
+
+def test_teachers_take_no_checkpoint(tmp_path):
+    """They have nothing to load."""
+    from learning import zoo
+
+    for name in zoo.TEACHERS:
+        assert policies.make(name).name == name
+        with pytest.raises(ValueError, match=f"{name!r} is a rule without parameters"):
+            policies.make(name, checkpoint=tmp_path)
 
 
 def test_a_name_without_a_checkpoint_says_how_to_get_one(monkeypatch):

@@ -1,4 +1,4 @@
-"""The command line: ``mecopt solve | verify | bench | report | data``.
+"""The command line: ``mecopt solve | verify | bench | report | data | audit | train``.
 
 Heavy imports happen inside the commands, so that help is quick.
 """

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mecopt.cli import audit, bench, data, solve
+from mecopt.cli import audit, bench, data, solve, train
 from mecopt.cli.shell import OneLineErrors
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ app.add_typer(bench.app, name="bench")
 app.command("report")(bench.report)
 app.add_typer(data.app, name="data")
 app.command("audit")(audit.audit)
+app.command("train")(train.train)
 
 
 def main() -> None:

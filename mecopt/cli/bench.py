@@ -230,23 +230,43 @@ def bench_traces(
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Run folder of a benchmark.", metavar="FOLDER")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of a benchmark or of a training.", metavar="FOLDER")
+    ],
     growth: Annotated[
         Path | None,
         typer.Option(help="Growth measurement to show (benchmarks/growth.py).", metavar="FILE"),
     ] = None,
+    training: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Training folder whose learning curves to show; may be given several times.",
+            metavar="FOLDER",
+        ),
+    ] = None,
 ) -> None:
     """Draw the pictures and write the page of a finished run again; nothing is recomputed.
+
+    Works on the folder of a benchmark and on that of a training.
 
     Example:
 
         mecopt report runs/demo --growth benchmarks/results/growth.json
+
+        mecopt report runs/demo --training runs/sft --training runs/grpo
     """
+    from learning import report_section
     from mecopt import files
     from mecopt import report as page
     from mecopt.runfolder import RunFolder
 
+    if report_section.is_training(folder):
+        typer.echo(f"report: {report_section.build(folder)}")
+        return
     run = RunFolder(folder)
+    if training:
+        run.read()  # refuse an unfinished run before anything is written
+        files.write_bytes(run.path / page.TRAINING, report_section.section(training).encode())
     if growth is not None:
         run.read()  # refuse an unfinished run before anything is written
         page.read_growth(growth)

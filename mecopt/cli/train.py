@@ -1,0 +1,119 @@
+"""``mecopt train``: train a policy into a folder that resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from mecopt.cli import shell
+
+if TYPE_CHECKING:
+    from learning.training_run import OnProgress
+
+#: Lines of progress where there is no terminal to draw a bar on.
+_LINES = 10
+
+
+def train(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="sft, sft-lookahead, grpo, grpo-lambda0, grpo-lookahead, dqn, ppo, equivariant "
+            "or mlp.",
+            metavar="NAME",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Training folder; an interrupted training goes on there. Default: "
+            "runs/train-NAME-SEED.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of data, weights and batches.")] = 0,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="GRPO: checkpoint to start from, a folder or the name of a shipped one.",
+            metavar="CHECKPOINT",
+        ),
+    ] = None,
+    states: Annotated[
+        int | None, typer.Option(help="SFT: train on this many labelled states only.", metavar="N")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Optimiser steps, in place of the recipe's.", metavar="N")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Any other setting; see docs/learning.md.", metavar="FIELD=VALUE"
+        ),
+    ] = None,
+) -> None:
+    """Train a policy. The same command goes on with an interrupted training.
+
+    Example:
+
+        mecopt train sft --out runs/sft
+
+        mecopt train grpo --start runs/sft --out runs/grpo
+
+        mecopt bench comllm --policies grpo,priced --checkpoint grpo=runs/grpo
+
+    Writes the trained policy (checkpoint/), its progress and a page with learning curves.
+    """
+    from learning import report_section, trainers
+
+    changes: dict[str, object] = {"start": start, "states": states, "steps": steps}
+    changes = {field: value for field, value in changes.items() if value is not None}
+    for text in set_ or ():
+        field, equals, value = text.partition("=")
+        if not (field and equals and value):
+            raise ValueError(f"set: {text!r} is not FIELD=VALUE, for example learning_rate=0.001")
+        changes[field] = value
+    folder = out or Path("runs") / f"train-{name}-{seed}"
+    try:
+        with _progress() as show:
+            trainers.train(name, folder, seed=seed, changes=changes, on_progress=show)
+    except KeyboardInterrupt:
+        shell.say_error("interrupted; run the same command to go on from the last state kept")
+        raise typer.Exit(shell.INTERRUPTED) from None
+    typer.echo(report_section.summary(folder))
+    typer.echo(f"use it: mecopt bench comllm --policies {name} --checkpoint {name}={folder}")
+    typer.echo(f"report: {report_section.build(folder)}")
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """A bar with the latest figures on a terminal, a few lines elsewhere (both on stderr)."""
+    screen = Console(stderr=True)
+    parts = (
+        TextColumn("training"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("steps"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*parts, console=screen, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        said = 0
+
+        def show(step: int, steps: int, figures: Mapping[str, float]) -> None:
+            nonlocal said
+            text = ", ".join(f"{name} {value:.4g}" for name, value in list(figures.items())[:4])
+            bar.update(task, completed=step, total=steps, description=text)
+            tenth = step * _LINES // max(steps, 1)
+            if not screen.is_terminal and tenth > said:
+                said = tenth
+                typer.echo(f"step {step} of {steps}: {text}", err=True)
+
+        yield show
