@@ -1,11 +1,18 @@
-"""The embedded language model: Llama-style, 0.1 M parameters, numbers embedded by their value.
+"""The embedded language model: Llama-style, 0.12 M parameters, numbers embedded by their value.
 
-A word such as ``t2.53`` is embedded as its key plus a linear map of Fourier features of its
-number, so near numbers are near in the model from the start (with one free vector per number, or
-digits as tokens, training takes far longer). Everything else is a stock
-`transformers.LlamaForCausalLM`, with its forward pass, caches and `generate`; the head is tied to
-the words an answer can be. `initializer_range` is hidden**-0.5: with the usual 0.02 a model this
-small stays stuck for minutes.
+A stock `transformers.LlamaForCausalLM` (its layers, caches, `generate`) but for three things,
+without which a model this small needs far more training:
+
+* **Numbers by value.** A word such as ``t2.53`` is embedded as its key plus a linear map of Fourier
+  features of its number, so near numbers are near from the start.
+* **Lines.** The name that ends a server line is embedded together with the three quantities before
+  it: what belongs to which server need not be found out by attention.
+* **Positions by kind.** Every word has the position of its kind (``u`` 0, ``c`` 1, ..., ``t`` 7,
+  ..., names 10), the same on every line. A prompt with more servers holds no position that a
+  shorter one does not, and the order of servers means nothing but for the causal mask.
+
+The head is tied to the words an answer can be. `initializer_range` is hidden**-0.5: with the usual
+0.02 a model this small stays stuck for minutes.
 
 Importing this module registers the classes, so `AutoModelForCausalLM.from_pretrained` and
 `AutoTokenizer.from_pretrained` read its checkpoints.
@@ -26,6 +33,8 @@ from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
 )
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from learning import vocabulary
 from learning.tokenizer import CompactTokenizer
@@ -33,8 +42,9 @@ from learning.tokenizer import CompactTokenizer
 #: Wavelengths of the number features, slots.
 _WAVELENGTHS = tuple(float(w) for w in np.geomspace(0.25, 256.0, 16))
 N_FEATURES = 2 * len(_WAVELENGTHS) + 1
-#: Longest prompt: 30 servers take 128 tokens; position gaps of training stay below this too.
+#: Longest prompt and answer: 32 servers take 136 tokens.
 CONTEXT = 160
+_N_WORDS = len(vocabulary.WORDS)
 
 
 class TinyConfig(LlamaConfig):
@@ -57,6 +67,7 @@ class TinyConfig(LlamaConfig):
             "num_key_value_heads": kwargs.get("num_attention_heads", 4),
             "max_position_embeddings": CONTEXT,
             "initializer_range": hidden**-0.5,
+            "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
             "tie_word_embeddings": True,
             "pad_token_id": vocabulary.WORD_ID[vocabulary.PAD],
             "eos_token_id": vocabulary.WORD_ID[vocabulary.END],
@@ -74,13 +85,24 @@ def number_features() -> Tensor:
     return torch.cat(features, dim=1).float()
 
 
+def kinds() -> Tensor:
+    """(SIZE,) position of every word: its key, then names, ``act``, and everything else."""
+    kind = torch.full((vocabulary.SIZE,), len(vocabulary.KEYS) + 2)
+    kind[vocabulary.FIRST_NAME : _N_WORDS] = len(vocabulary.KEYS)
+    kind[vocabulary.WORD_ID[vocabulary.ACT]] = len(vocabulary.KEYS) + 1
+    quantities = torch.arange(len(vocabulary.KEYS)).repeat_interleave(vocabulary.N_NUMBERS)
+    kind[_N_WORDS:] = quantities
+    return kind
+
+
 class WordEmbedding(nn.Embedding):
-    """A vector per word; a quantity is its key plus a linear map of its number's features."""
+    """A vector per word; key and number of a quantity; a name together with its line."""
 
     def __init__(self, hidden: int) -> None:
-        super().__init__(len(vocabulary.WORDS), hidden)
+        super().__init__(_N_WORDS, hidden)
         self.keys = nn.Embedding(len(vocabulary.KEYS), hidden)
         self.number = nn.Linear(N_FEATURES, hidden, bias=False)
+        self.line = nn.Linear(len(_LINE_KEYS) * hidden, hidden, bias=False)
         self._features: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def _table(self) -> Tensor:
@@ -92,24 +114,65 @@ class WordEmbedding(nn.Embedding):
 
     def forward(self, ids: Tensor) -> Tensor:
         """(B, T) tokens -> (B, T, hidden)."""
-        n_words = len(vocabulary.WORDS)
-        quantity = (ids - n_words).clamp(min=0)
+        quantity = (ids - _N_WORDS).clamp(min=0)
         key = torch.div(quantity, vocabulary.N_NUMBERS, rounding_mode="floor")
         number = self._table()[quantity - key * vocabulary.N_NUMBERS]
         quantities = self.keys(key) + self.number(number)
-        words = super().forward(ids.clamp(max=n_words - 1))
-        return torch.where((ids < n_words)[..., None], words, quantities)
+        words = super().forward(ids.clamp(max=_N_WORDS - 1))
+        is_word = ids < _N_WORDS
+        embedded = torch.where(is_word[..., None], words, quantities)
+        row, end = _line_ends(ids, torch.where(is_word, -1, key))
+        before = range(-len(_LINE_KEYS), 0)
+        line = torch.cat([embedded[row, end + i] for i in before], dim=-1)
+        return embedded.index_put((row, end), embedded[row, end] + self.line(line))
+
+
+#: Keys of a server line, in order.
+_LINE_KEYS = tuple(vocabulary.KEYS.index(key) for key in vocabulary.SERVER_KEYS)
+
+
+def _line_ends(ids: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and places of the names that end a server line (`key` is -1 for words)."""
+    n = len(_LINE_KEYS)
+    ends = (ids[:, n:] >= vocabulary.FIRST_NAME) & (ids[:, n:] < _N_WORDS)
+    for i, wanted in enumerate(_LINE_KEYS):
+        ends &= key[:, i : key.shape[1] - n + i] == wanted
+    row, place = ends.nonzero(as_tuple=True)
+    return row, place + n
 
 
 class TinyForCausalLM(LlamaForCausalLM):
-    """Llama with `WordEmbedding`; answers are words of `learning.vocabulary.WORDS`."""
+    """Llama with `WordEmbedding` and positions by kind; it answers with `vocabulary.WORDS`."""
 
     config_class = TinyConfig
 
     def __init__(self, config: TinyConfig) -> None:
         super().__init__(config)
         self.model.embed_tokens = WordEmbedding(config.hidden_size)
+        self._kinds = kinds()
         self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """As `LlamaForCausalLM.forward`; `position_ids` are ignored, the words give them."""
+        if attention_mask is None and past_key_values is None:
+            # Without a mask, positions that repeat would be taken for packed sequences.
+            attention_mask = torch.ones_like(input_ids)
+        if self._kinds.device != input_ids.device:
+            self._kinds = kinds().to(input_ids.device)
+        return super().forward(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=self._kinds[input_ids],
+            past_key_values=past_key_values,
+            **kwargs,
+        )
 
 
 AutoConfig.register(TinyConfig.model_type, TinyConfig)
