@@ -32,9 +32,10 @@ from transformers import (
     AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaModel,
 )
 from transformers.cache_utils import Cache
-from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from learning import vocabulary
 from learning.tokenizer import CompactTokenizer
@@ -141,14 +142,14 @@ def _line_ends(ids: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
     return row, place + n
 
 
-class TinyForCausalLM(LlamaForCausalLM):
-    """Llama with `WordEmbedding` and positions by kind; it answers with `vocabulary.WORDS`."""
+class TinyModel(LlamaModel):
+    """`LlamaModel` with `WordEmbedding`, and positions by kind of word."""
 
     config_class = TinyConfig
 
     def __init__(self, config: TinyConfig) -> None:
         super().__init__(config)
-        self.model.embed_tokens = WordEmbedding(config.hidden_size)
+        self.embed_tokens = WordEmbedding(config.hidden_size)
         self._kinds = kinds()
         self.post_init()
 
@@ -159,8 +160,8 @@ class TinyForCausalLM(LlamaForCausalLM):
         position_ids: Tensor | None = None,
         past_key_values: Cache | None = None,
         **kwargs: Any,
-    ) -> CausalLMOutputWithPast:
-        """As `LlamaForCausalLM.forward`; `position_ids` are ignored, the words give them."""
+    ) -> BaseModelOutputWithPast:
+        """As `LlamaModel.forward`; `position_ids` are ignored, the words give them."""
         if attention_mask is None and past_key_values is None:
             # Without a mask, positions that repeat would be taken for packed sequences.
             attention_mask = torch.ones_like(input_ids)
@@ -173,6 +174,17 @@ class TinyForCausalLM(LlamaForCausalLM):
             past_key_values=past_key_values,
             **kwargs,
         )
+
+
+class TinyForCausalLM(LlamaForCausalLM):
+    """Llama over `TinyModel`; it answers with one of `vocabulary.WORDS`."""
+
+    config_class = TinyConfig
+
+    def __init__(self, config: TinyConfig) -> None:
+        super().__init__(config)
+        self.model = TinyModel(config)
+        self.post_init()
 
 
 AutoConfig.register(TinyConfig.model_type, TinyConfig)
