@@ -14,12 +14,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from learning import protocol, zoo
+from learning import perturbations, protocol, zoo
+from learning.batch_rollout import rollout_batch
+from learning.perturbations import Perturbed
 from learning.protocol import Answers, Sample
 from mecopt import benchmark, policies
 from mecopt.checkpoints import Checkpoint
-from mecopt.metrics import bootstrap_interval
+from mecopt.metrics import bootstrap_interval, paired_difference
 from mecopt.policies.protocol import Policy
+from mecopt.scenarios import comllm
 from mecopt.scorecard import scorecard
 from mecopt.suite import Suite
 
@@ -181,20 +184,24 @@ def _ratio_interval(
     return float(np.quantile(ratio, 0.025)), float(np.quantile(ratio, 0.975))
 
 
+def play(request: Request, what: str, **changes: Any) -> dict[str, pd.DataFrame]:
+    """Tables of the episodes of a request, from a run folder named after them that resumes."""
+    suite = request.suite(request.policies, **changes)
+    folder = benchmark.run(
+        suite,
+        request.out / f"episodes-{suite.digest}",
+        jobs=request.jobs,
+        on_part=lambda done, total: request.on_part(f"episodes, {what}", done, total),
+    )
+    return folder.read()[1]
+
+
 def episode_figures(
     request: Request, setting: str, *quantities: str, **changes: Any
 ) -> list[Figure]:
-    """Figures of whole episodes, from a run folder that resumes."""
-    suite = request.suite(request.policies, **changes)
-    label = "-".join([request.preset, *(f"{k}-{v}" for k, v in suite.changes.items())])
-    label = "".join(c if c.isalnum() or c in "-." else "_" for c in label)
-    folder = benchmark.run(
-        suite,
-        request.out / f"episodes-{label}",
-        jobs=request.jobs,
-        on_part=lambda done, total: request.on_part(f"episodes, {setting}", done, total),
-    )
-    card = scorecard(folder.read()[1]["results"]).set_index("policy")
+    """Figures of whole episodes; `changes` are parameters in place of the preset's."""
+    tables = play(request, setting or request.preset, **changes)
+    card = scorecard(tables["results"]).set_index("policy")
     return [
         figure for name in request.policies for figure in _of_card(card, name, setting, quantities)
     ]
@@ -219,4 +226,43 @@ def _of_card(
         row: Any = card.loc[name]
         ours, low, high = (scale * float(row[column + end]) for end in ("", "_low", "_high"))
         out.append(Figure("episodes", name, setting, quantity, ours, low, high))
+    return out
+
+
+# ------------------------------------------------------------------------------------- perturbed
+def perturbed_states(request: Request, asked: Mapping[str, Policy]) -> list[Figure]:
+    """Change of the mean cost in slots under every perturbation, state by state."""
+    sample, plain = protocol.ask(
+        asked, preset=request.preset, count=request.states, seed=request.seed
+    )
+    instance = protocol.episodes(request.preset, 1, request.seed)[0]
+    rows, out = np.arange(len(sample)), []
+    for name, policy in asked.items():
+        before = sample.cost_slots[rows, plain[name].option]
+        for change in perturbations.of(policy):
+            told = Perturbed(policy, change)
+            told.reset(instance)
+            after = sample.cost_slots[rows, protocol.decide(told, sample.states).option]
+            moved = paired_difference(after, before)
+            out.append(Figure("states", name, change.name, "change_slots", *moved))
+    return out
+
+
+def perturbed_episodes(request: Request, asked: Mapping[str, Policy]) -> list[Figure]:
+    """Change of the gap to the bound, in points, when every prompt of an episode is perturbed."""
+    tables = play(request, "unperturbed")
+    results, bound = tables["results"], tables["instances"].set_index("seed")["bound_s"]
+    seeds = list(range(*request.seeds))
+    instances = [comllm.generate(request.preset, seed) for seed in seeds]
+    known = bound.loc[seeds].to_numpy()
+    out = []
+    for name, policy in asked.items():
+        mine = results[results["policy"] == name].set_index("seed")
+        before = 100 * mine.loc[seeds, "gap_to_bound"].to_numpy()
+        for i, change in enumerate(perturbations.of(policy)):
+            request.on_part(f"{name}, {change.name}", i, len(perturbations.of(policy)))
+            schedules = rollout_batch(instances, Perturbed(policy, change))
+            cost = np.array([s.mean_cost_s for s in schedules])
+            moved = paired_difference(100 * (cost / known - 1), before)
+            out.append(Figure("episodes", name, change.name, "gap_change_percent", *moved))
     return out

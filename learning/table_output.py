@@ -104,7 +104,7 @@ def _by_setting(
     shown = [s for s in settings if any(f.setting == s for f in of_quantity)]
     rows = [
         (policy, *(_ours(by_key.get((policy, s)), interval=False) for s in shown))
-        for policy in dict.fromkeys(f.policy for f in of_quantity)
+        for policy in dict.fromkeys(f.policy for f in of_quantity if np.isfinite(f.ours))
     ]
     label = f"{heading}: {QUANTITIES[quantity][0]}{paper}"
     return Block(label, ("policy", *shown), tuple(rows), 1)
@@ -114,7 +114,7 @@ def _ours(figure: Figure | None, *, interval: bool = True) -> str:
     if figure is None or not np.isfinite(figure.ours):
         return "-"
     digits = QUANTITIES[figure.quantity][1]
-    text = f"{figure.ours:.{digits}f}"
+    text = f"{round(figure.ours, digits) + 0.0:.{digits}f}"  # no minus before a zero
     shown = (
         interval and np.isfinite(figure.low) and figure.quantity in ("gap_percent", "pr_percent")
     )

@@ -74,7 +74,7 @@ def _lines(axes: Axes, figures: Sequence[Figure]) -> None:
     for i, name in enumerate(names):
         mine = {f.setting: f.ours for f in figures if f.policy == name}
         x = [settings.index(s) for s in mine]
-        axes.plot(x, list(mine.values()), "o-", markersize=3, linewidth=1.2, label=name,
+        axes.plot(x, list(mine.values()), marker="o", markersize=3, linewidth=1.2, label=name,
                   color=plot.PALETTE[i % len(plot.PALETTE)],
                   linestyle="-" if i < len(plot.PALETTE) else "--")  # fmt: skip
     limits = {f.paper: f.method for f in figures if f.paper is not None}

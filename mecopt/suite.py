@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from mecopt.checkpoints import Checkpoint
@@ -179,6 +181,12 @@ class Suite:
         body = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         del body["data_dir"]
         return body
+
+    @property
+    def digest(self) -> str:
+        """Eight letters that differ between suites; folders are named after them."""
+        text = json.dumps(self.to_document(), sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:8]
 
     @classmethod
     def from_document(cls, body: Mapping[str, Any], where: str) -> Suite:

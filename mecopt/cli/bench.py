@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -277,8 +275,7 @@ def report(
 
 def default_folder(suite: Suite) -> Path:
     """A folder named after the parameters: the same command finds its run again."""
-    digest = sha256(dumps(suite.to_document(), sort_keys=True).encode()).hexdigest()[:8]
-    return Path("runs") / f"{suite.scenario}-{digest}"
+    return Path("runs") / f"{suite.scenario}-{suite.digest}"
 
 
 def records(results: pd.DataFrame) -> list[dict[str, Any]]:
