@@ -1,0 +1,377 @@
+"""Supervised fine-tuning of the embedded model on labelled states, with TRL's SFTTrainer.
+
+COMLLM (Yang, Cheng, Zhang, arXiv 2604.07148) fine-tunes on one answer per state. `CostTrainer`
+extends TRL's trainer to *cost labels*: with costs c of the options the loss is
+
+.. math::
+
+    - \\sum_a q_a \\log p(a), \\qquad q = \\mathrm{softmax}(-c / t),
+
+p over all words the model can answer with. Ties and near-ties share a label, and nothing is lost
+of what the teacher knew about the other options. The same loss is taken after every server line,
+over the options listed so far (the best so far), which shows the model how to compare. With
+``loss="hard"`` it is TRL's own loss on the cheapest option instead.
+
+The recipe ``sft`` learns one-step labels, ``sft-lookahead`` labels that look ahead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets as hf
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import PrinterCallback, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from learning import datasets, labels, tiny_model, training_run, vocabulary
+from learning import states as decision_states
+from learning.labels import Labelled
+from learning.prompts import LINE
+from learning.tokenizer import CompactTokenizer
+from learning.training_run import OnProgress, TrainingRun
+from mecopt import policies
+from mecopt.offloading import OffloadingInstance
+from mecopt.scenarios import comllm
+
+LOSSES = ("soft", "hard")
+_FIRST_SEED = datasets.PARTS["train"][0]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the result of a training, besides its seed.
+
+    Parameters
+    ----------
+    labels : str
+        One of `learning.labels.METHODS`.
+    loss : str
+        ``"soft"`` (cost labels) or ``"hard"`` (the cheapest option).
+    presets : tuple of str
+        COMLLM presets; each gives the same number of states.
+    servers : tuple of int
+        Numbers of servers; every pair of preset and number gives the same number of states.
+    states : int
+        Labelled states in all.
+    explore : float
+        Share of random options in the trajectories of one half of the states.
+    temperature_slots : float
+        Options this close share the label.
+    lines_weight : float
+        Weight of the loss after server lines beside that of the answer.
+    hidden, layers : int
+        Size of the model.
+    steps, batch : int
+        Gradient steps, and prompts per step.
+    learning_rate : float
+        Peak; linear warm-up, then cosine to zero.
+    log_every, save_every : int
+        Steps between rows of progress, and between states to resume from.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a number is out of range.
+    """
+
+    labels: str = "one-step"
+    loss: str = "soft"
+    presets: tuple[str, ...] = ("paper", "busy", "large")
+    servers: tuple[int, ...] = (6,)
+    states: int = 60_000
+    explore: float = 0.1
+    temperature_slots: float = 0.1
+    lines_weight: float = 1.0
+    hidden: int = 64
+    layers: int = 2
+    steps: int = 3000
+    batch: int = 64
+    learning_rate: float = 3e-3
+    log_every: int = 50
+    save_every: int = 1000
+
+    def __post_init__(self) -> None:
+        for name, known in (("labels", labels.METHODS), ("loss", LOSSES)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}: unknown {getattr(self, name)!r}, one of {', '.join(known)}"
+                )
+        positive = ("states", "temperature_slots", "hidden", "layers", "steps", "batch")
+        for name in (*positive, "learning_rate", "log_every", "save_every"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} = {getattr(self, name)} must be > 0")
+        if not 0 <= self.explore <= 1:
+            raise ValueError(f"explore = {self.explore} must be in [0, 1]")
+
+
+RECIPES = {
+    "sft": Settings(),
+    "sft-lookahead": Settings(labels="lookahead"),
+}
+
+
+# ------------------------------------------------------------------------------------------ data
+def collect(settings: Settings, seed: int) -> Labelled:
+    """Labelled states of training seeds; equal arguments give equal states.
+
+    One half comes from trajectories of the teacher's kind (one-step oracle, look-ahead, user
+    values, best schedules), one half from trajectories of the one-step oracle with random options
+    now and then.
+    """
+    rng = np.random.default_rng([6, seed])
+    parts = []
+    pairs = [(preset, servers) for preset in settings.presets for servers in settings.servers]
+    wanted = -(-settings.states // len(pairs))
+    for preset, servers in pairs:
+        parts.append(_collect_pair(settings, preset, servers, wanted, rng))
+    joined = labels.concat(parts)
+    return joined[np.sort(rng.permutation(len(joined))[: settings.states])]
+
+
+def _collect_pair(
+    settings: Settings, preset: str, servers: int, wanted: int, rng: np.random.Generator
+) -> Labelled:
+    """At least `wanted` states of one preset and number of servers."""
+    parts: list[Labelled] = []
+    while sum(map(len, parts)) < wanted:
+        instance_seed = int(_FIRST_SEED + rng.integers(10**6))
+        instance = comllm.generate(preset, instance_seed, servers=servers)
+        parts.append(label(instance, settings.labels, settings.explore if len(parts) % 2 else 0.0))
+    joined = labels.concat(parts)
+    return joined[np.sort(rng.permutation(len(joined))[:wanted])]
+
+
+def label(instance: OffloadingInstance, method: str, explore: float) -> Labelled:
+    """States of one trajectory of an instance with the labels of a method.
+
+    With `explore` the trajectory is that of the one-step oracle with this share of random options.
+    """
+    seed = int(instance.meta["seed"])
+    roaming = labels.Exploring(policies.make("one-step-oracle-drop"), explore, seed)
+    if method == "clairvoyant":
+        return labels.by_schedule([instance])
+    if method == "one-step":
+        follow = roaming if explore else "one-step-oracle"
+        return labels.one_step(decision_states.collect([instance], follow))
+    if method == "user-values":
+        from learning.user_values import UserValues
+
+        return labels.by_user_values([instance], roaming if explore else UserValues())
+    return labels.by_lookahead([instance], roaming if explore else "lookahead", seed=seed)
+
+
+# -------------------------------------------------------------------------------------- training
+class CostTrainer(SFTTrainer):
+    """TRL's SFTTrainer on rows of `learning.datasets.training_rows`, in the order they have.
+
+    Parameters
+    ----------
+    temperature_slots, lines_weight : float
+        See `Settings`.
+    **kwargs
+        Of `trl.SFTTrainer`.
+    """
+
+    def __init__(self, *, temperature_slots: float, lines_weight: float, **kwargs: Any) -> None:
+        self._temperature, self._lines_weight = temperature_slots, lines_weight
+        super().__init__(data_collator=collate, **kwargs)
+        self.remove_callback(PrinterCallback)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: checkpoints have a card of ours."""
+
+    def _get_train_sampler(self, train_dataset: hf.Dataset | None = None) -> Sampler:
+        return SequentialSampler(self.train_dataset)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Tensor:
+        """Cross-entropy to softmax(-cost / temperature), after every line and at the end."""
+        return cost_loss(model, **inputs, **self._weights)
+
+    @property
+    def _weights(self) -> dict[str, float]:
+        return {"temperature_slots": self._temperature, "lines_weight": self._lines_weight}
+
+
+def collate(rows: list[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """(B, T) tokens and (B, lines + 2) costs."""
+    ids = torch.from_numpy(np.array([row["input_ids"] for row in rows], dtype=np.int64))
+    cost = torch.from_numpy(np.array([row["cost_slots"] for row in rows], dtype=np.float32))
+    return {"input_ids": ids, "cost_slots": cost}
+
+
+def cost_loss(
+    model: Any,
+    input_ids: Tensor,
+    cost_slots: Tensor,
+    *,
+    temperature_slots: float,
+    lines_weight: float,
+) -> Tensor:
+    """Loss of a batch of prompts, padded on the left.
+
+    Parameters
+    ----------
+    model : causal language model
+    input_ids : (B, T) int64
+    cost_slots : (B, L + 2) float32
+        Costs of local, each line and the drop; infinite where there is no line.
+    temperature_slots, lines_weight : float
+        See `Settings`.
+    """
+    lines = cost_slots.shape[1] - 2
+    # Read after the name at the end of each line, and at `act`.
+    last = input_ids.shape[1] - 1
+    read = torch.tensor([last - 1 - LINE * i for i in range(lines)][::-1] + [last])
+    mask = (input_ids != vocabulary.WORD_ID[vocabulary.PAD]).long()
+    logits = model(
+        input_ids=input_ids, attention_mask=mask, logits_to_keep=read, use_cache=False
+    ).logits
+    names = input_ids[:, read[:-1]]
+    first = torch.full_like(names[:, :1], vocabulary.WORD_ID[vocabulary.LOCAL])
+    drop = torch.full_like(first, vocabulary.WORD_ID[vocabulary.DROP])
+    options = torch.cat([first, names, drop], dim=1)  # (B, L + 2)
+    logp = logits.log_softmax(dim=-1).gather(2, options[:, None].expand(-1, lines + 1, -1))
+    # (L + 1, L + 2): after line i the options are local, lines up to i, and the drop.
+    listed = torch.ones(lines + 1, lines + 2, dtype=torch.bool)
+    listed[:, 1:-1] = torch.ones(lines + 1, lines, dtype=torch.bool).tril()
+    score = (-cost_slots[:, None] / temperature_slots).masked_fill(~listed, -torch.inf)
+    target = score.softmax(dim=-1)
+    loss = -(target * logp).sum(dim=-1)  # (B, L + 1)
+    there = cost_slots[:, 1:-1].isfinite()
+    after_lines = (loss[:, :-1] * there).sum() / there.sum().clamp(min=1)
+    return loss[:, -1].mean() + lines_weight * after_lines
+
+
+class _Progress(TrainerCallback):
+    """Rows of progress, and states that count as whole."""
+
+    def __init__(self, run: TrainingRun, steps: int, on_progress: OnProgress | None) -> None:
+        self._run, self._steps, self._tell = run, steps, on_progress
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if logs and "loss" in logs:
+            figures = {name: float(logs[name]) for name in ("loss", "grad_norm", "learning_rate")}
+            self._run.record(state.global_step, **figures)
+            if self._tell is not None:
+                self._tell(state.global_step, self._steps, figures)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._run.keep_rows(state.global_step)
+
+
+def train(
+    settings: Settings,
+    out: Path,
+    *,
+    seed: int,
+    resume: bool = False,
+    on_progress: OnProgress | None = None,
+    labelled: Labelled | None = None,
+) -> Path:
+    """Train a model and leave a training folder.
+
+    Parameters
+    ----------
+    settings : Settings
+    out : Path
+    seed : int
+        Of the model, of the states and of their order. Equal seeds give equal models.
+    resume : bool
+        Take up a training that was interrupted.
+    on_progress : callable, optional
+        Called at every row of progress.
+    labelled : Labelled, optional
+        States to learn from, in place of those the settings describe.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds something else, or there is nothing to learn from.
+    learning.training_run.TrainingDiverged
+        If the loss is not finite.
+    """
+    run = TrainingRun.open(out, "sft", settings, seed=seed, resume=resume)
+    if run.is_whole:
+        return run.path
+    torch.set_num_threads(1)
+    data = collect(settings, seed) if labelled is None else labelled
+    seconds = run.cpu_seconds
+    model = tiny_model.create(seed, hidden_size=settings.hidden, num_hidden_layers=settings.layers)
+    trainer = make_trainer(settings, model, data, run.trainer_folder, seed=seed)
+    trainer.add_callback(_Progress(run, settings.steps, on_progress))
+    state = run.trainer_state()
+    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    model.eval()
+    save(model, run.checkpoint)
+    return run.finish({"states": len(data), "label_cpu_seconds": seconds})
+
+
+def make_trainer(
+    settings: Settings, model: Any, data: Labelled, folder: Path, *, seed: int
+) -> SFTTrainer:
+    """The trainer of these settings, not yet started."""
+    rows = datasets.training_rows(data, settings.steps * settings.batch, seed=seed)
+    arguments = SFTConfig(
+        output_dir=str(folder),
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=min(100, settings.steps // 10),
+        adam_beta2=0.98,
+        weight_decay=0.0,
+        logging_steps=min(settings.log_every, settings.steps),
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=settings.save_every,
+        save_total_limit=1,
+        seed=seed,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        shuffle_dataset=False,
+        max_length=None,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    common = {
+        "model": model,
+        "args": arguments,
+        "processing_class": CompactTokenizer(),
+        "train_dataset": rows,
+    }
+    return CostTrainer(
+        temperature_slots=settings.temperature_slots,
+        lines_weight=settings.lines_weight,
+        **common,
+    )
+
+
+def save(model: Any, folder: Path) -> None:
+    """Write a checkpoint that `from_pretrained` and `learning.language_policy.load` read."""
+    os.makedirs(folder, exist_ok=True)
+    model.save_pretrained(folder)
+    CompactTokenizer().save_pretrained(folder)
+    training_run.describe_checkpoint(folder, "language", prompts="compact")
