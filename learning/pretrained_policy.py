@@ -1,0 +1,215 @@
+"""A pretrained language model as a policy: natural prompts, answers scored or generated.
+
+The prompt ends with ``Answer:``; an answer is a blank and the name of an option. *Scored*: the
+probability of every option's name, so every answer is valid. The fixed instructions come first and
+their keys and values are computed once and reused for every state; so are those of the state for
+its options. *Generated*: greedy decoding, read by the strict parser; an answer that names no option
+drops the task and counts against `parse_rate`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from learning import parsing, pretrained_models, prompts, states
+from learning.states import States
+from learning.training_run import checkpoint_description, checkpoint_folder
+from mecopt.observation import Observation
+from mecopt.offloading import OffloadingInstance
+
+MODES = ("score", "generate")
+#: Tokens a generated answer may have.
+ANSWER_TOKENS = 6
+
+
+def answers_of(names: Sequence[str]) -> list[str]:
+    """What the model is to write for each option; empty for options that do not exist."""
+    return [f" {name}" if name else "" for name in names]
+
+
+class PretrainedPolicy:
+    """Decides with a causal language model.
+
+    Parameters
+    ----------
+    model, tokenizer
+        A `transformers` causal model and its tokenizer (padding on the left).
+    mode : {"score", "generate"}
+    batch : int
+        States per forward pass.
+
+    Raises
+    ------
+    ValueError
+        Unknown mode.
+    """
+
+    name = "pretrained"
+
+    def __init__(self, model: Any, tokenizer: Any, *, mode: str = "score", batch: int = 4) -> None:
+        if mode not in MODES:
+            raise ValueError(f"mode: unknown {mode!r}, one of {', '.join(MODES)}")
+        self.model, self.tokenizer, self.mode, self.batch = model.eval(), tokenizer, mode, batch
+        self._prefix: tuple[int, Any] | None = None
+        self._parsed: list[parsing.Parsed] = []
+
+    @property
+    def parse_rate(self) -> float:
+        """Share of generated answers since `reset` that named a valid option; 1 when scored."""
+        return parsing.parse_rate(self._parsed) if self.mode == "generate" else 1.0
+
+    def reset(self, instance: OffloadingInstance) -> None:
+        """Forget the answers counted so far."""
+        self._parsed = []
+
+    def act(self, observation: Observation) -> int:
+        """Choice for one state."""
+        state = states.of(observation)
+        return states.to_choice(int(self.decide(state)[0]), state.n_servers)
+
+    def decide(self, found: States) -> NDArray[np.int64]:
+        """(B,) option index of each state."""
+        naming = prompts.in_order(found)
+        if self.mode == "score":
+            return np.asarray(self.scores(found, naming).argmax(axis=1))
+        drop = found.n_servers + 1
+        read = [
+            parsing.parse(answer, prompts.option_names(naming, i))
+            for i, answer in enumerate(self.generate(found, naming))
+        ]
+        self._parsed += read
+        return np.array([drop if p.option is None else p.option for p in read])
+
+    # ------------------------------------------------------------------------------- generated
+    @torch.inference_mode()
+    def generate(self, found: States, naming: prompts.Naming) -> list[str]:
+        """What the model writes after each prompt, greedily."""
+        texts = prompts.natural_texts(found, naming)
+        out: list[str] = []
+        for i in range(0, len(texts), self.batch):
+            given = self.tokenizer(texts[i : i + self.batch], return_tensors="pt", padding=True)
+            self._refuse_long(given["input_ids"].shape[1])
+            ids = self.model.generate(
+                input_ids=given["input_ids"].to(self.model.device),
+                attention_mask=given["attention_mask"].to(self.model.device),
+                max_new_tokens=ANSWER_TOKENS,
+                do_sample=False,
+                pad_token_id=self.tokenizer.pad_token_id,
+            )
+            new = ids[:, given["input_ids"].shape[1] :]
+            # An instruction-tuned model may go on after a line break; its answer is the first line.
+            texts_new = self.tokenizer.batch_decode(new, skip_special_tokens=True)
+            out += [text.lstrip().split("\n")[0] for text in texts_new]
+        return out
+
+    # ---------------------------------------------------------------------------------- scored
+    @torch.inference_mode()
+    def scores(self, found: States, naming: prompts.Naming) -> NDArray[np.float64]:
+        """(B, J + 2) log-probability of every option's name, -inf where there is no option."""
+        texts = prompts.natural_texts(found, naming, instructions=False)
+        names = [answers_of(prompts.option_names(naming, i)) for i in range(len(found))]
+        parts = [
+            self._score(texts[i : i + self.batch], names[i : i + self.batch])
+            for i in range(0, len(texts), self.batch)
+        ]
+        return np.concatenate(parts)
+
+    def _instructions(self) -> tuple[int, Any]:
+        """Length of the fixed instructions in tokens, and their keys and values."""
+        if self._prefix is None:
+            ids = self.tokenizer(prompts.INSTRUCTIONS[0], return_tensors="pt")["input_ids"]
+            output = self.model(ids.to(self.model.device), use_cache=True, logits_to_keep=1)
+            self._prefix = ids.shape[1], output.past_key_values
+        return self._prefix
+
+    def _score(self, texts: list[str], names: list[list[str]]) -> NDArray[np.float64]:
+        length, prefix = self._instructions()
+        device = self.model.device
+        given = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
+        ids, real = given["input_ids"], given["attention_mask"]
+        batch = len(texts)
+        self._refuse_long(length + ids.shape[1])
+        mask = torch.cat([torch.ones(batch, length, dtype=torch.long), real], dim=1)
+        position = length + (real.cumsum(dim=1) - 1).clamp(min=0)
+        cache = copy.deepcopy(prefix)
+        cache.batch_repeat_interleave(batch)
+        output = self.model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=position.to(device),
+            past_key_values=cache,
+            logits_to_keep=1,
+        )
+        first = output.logits[:, -1].float().log_softmax(dim=-1).cpu()
+        return self._score_options(first, output.past_key_values, mask, length + real.sum(1), names)
+
+    def _score_options(
+        self, first: Tensor, cache: Any, mask: Tensor, end: Tensor, names: list[list[str]]
+    ) -> NDArray[np.float64]:
+        """(B, J + 2) from the logits after each prompt and its keys and values.
+
+        Parameters
+        ----------
+        first : (B, words) Tensor
+            Log-probabilities of the first word of an answer.
+        cache
+            Keys and values of the prompts.
+        mask : (B, T) Tensor
+        end : (B,) Tensor
+            Position of the first word of an answer.
+        names : list of list of str
+        """
+        width = len(names[0])
+        flat = [name or names[0][0] for row in names for name in row]
+        words = [self.tokenizer(name, add_special_tokens=False)["input_ids"] for name in flat]
+        longest = max(map(len, words))
+        pad = self.tokenizer.pad_token_id
+        ids = torch.tensor([row + [pad] * (longest - len(row)) for row in words])
+        known = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in words])
+        total = first.repeat_interleave(width, dim=0).gather(1, ids[:, :1])[:, 0]
+        if longest > 1:
+            cache.batch_repeat_interleave(width)
+            device = self.model.device
+            before = mask.repeat_interleave(width, dim=0)
+            position = end.repeat_interleave(width)[:, None] + torch.arange(longest - 1)
+            output = self.model(
+                input_ids=ids[:, :-1].to(device),
+                attention_mask=torch.cat([before, known[:, :-1]], dim=1).to(device),
+                position_ids=position.to(device),
+                past_key_values=cache,
+            )
+            logps = output.logits.float().log_softmax(dim=-1).cpu()
+            later = logps.gather(2, ids[:, 1:, None])[..., 0]
+            total = total + (later * known[:, 1:]).sum(dim=1)
+        score = total.double().reshape(-1, width).numpy()
+        absent = np.array([[not name for name in row] for row in names])
+        return np.where(absent, -np.inf, score)
+
+    def _refuse_long(self, tokens: int) -> None:
+        context = getattr(self.model.config, "max_position_embeddings", None)
+        if context is not None and tokens + ANSWER_TOKENS > context:
+            raise ValueError(f"prompt: {tokens} tokens, the model's context holds {context}")
+
+
+def load(folder: Path) -> PretrainedPolicy:
+    """The policy of a checkpoint of `learning.pretrained`: base model and LoRA adapter.
+
+    Raises
+    ------
+    ValueError
+        If there is no such checkpoint, or its base model cannot be found.
+    """
+    from peft import PeftModel
+
+    described = checkpoint_description(folder)
+    model, tokenizer = pretrained_models.load(described["base"], described["dtype"])
+    model = PeftModel.from_pretrained(model, checkpoint_folder(folder)).merge_and_unload()
+    return PretrainedPolicy(model, tokenizer, mode=described.get("mode", "score"))
