@@ -124,6 +124,27 @@ def training_rows(labelled: Labelled, uses: int, *, seed: int) -> hf.Dataset:
     )
 
 
+def answer_rows(rows: hf.Dataset) -> hf.Dataset:
+    """Rows of `training_rows` as prompt and one answer, the cheapest option (first of a tie).
+
+    Columns: ``input_ids`` without padding, answer at the end, and ``labels``, -100 but for it.
+    """
+    ids = np.array(rows["input_ids"])
+    cost = np.array(rows["cost_slots"])
+    last = ids.shape[1] - 1
+    lines = cost.shape[1] - 2
+    read = last - 1 - LINE * np.arange(lines)[::-1]
+    edge = np.full((len(ids), 1), WORD_ID[vocabulary.LOCAL])
+    names = np.hstack([edge, ids[:, read], np.full_like(edge, WORD_ID[vocabulary.DROP])])
+    answer = np.take_along_axis(names, cost.argmin(axis=1)[:, None], axis=1)
+    whole = np.hstack([ids, answer])
+    used = [row[row != WORD_ID[vocabulary.PAD]] for row in whole]
+    labels_of = [np.append(np.full(len(row) - 1, -100), row[-1]) for row in used]
+    return hf.Dataset(
+        pa.table({"input_ids": pa.array(used, pa.list_(pa.int64())), "labels": pa.array(labels_of)})
+    )
+
+
 def line_costs(cost_slots: NDArray[np.float64], naming: Naming, lines: int) -> NDArray[np.float64]:
     """(B, lines + 2) costs of local, the lines of each prompt (aligned on the right), and drop."""
     row, line = np.nonzero(naming.name)
