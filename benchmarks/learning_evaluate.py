@@ -94,12 +94,9 @@ def sample(preset: str, servers: int, size_mbit: float | None) -> Sample:
 
 
 def on_states(policy: Any) -> list[dict[str, Any]]:
-    """One record per sample; sizes that the policy refuses are left out."""
+    """One record per sample."""
     rows = []
     for preset, servers, size_mbit in SAMPLED:
-        most = getattr(policy, "max_servers", None)
-        if most is not None and servers > most:
-            continue
         where = {"preset": preset, "servers": servers, "size_mbit": size_mbit}
         if hasattr(policy, "decide"):
             drawn = sample(preset, servers, size_mbit)

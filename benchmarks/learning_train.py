@@ -42,7 +42,7 @@ RUNS, PARTS = Path("runs/learning"), RESULTS / "learning"
 
 def parts() -> list[str]:
     """Every part, in an order in which each finds what it starts from."""
-    trained = sorted(trainers.MODULES, key=lambda name: name.startswith("grpo"))
+    trained = sorted(zoo.NAMES, key=lambda name: name.startswith("grpo"))
     return ["bounds", *RULES, *(f"{name}:{seed}" for seed in SEEDS for name in trained)]
 
 
@@ -88,14 +88,13 @@ def do(part: str) -> None:
 
 def ship(seed: int) -> None:
     """Copy the checkpoints of one seed into the package (the seed is not chosen by its figures)."""
-    for name in trainers.MODULES:
+    for name in zoo.NAMES:
         folder = RUNS / f"{name}-{seed}"
         if not (folder / "run.json").exists():
             print(f"{name}: not trained with seed {seed}")
             continue
         target = Path(zoo.__file__).parent / "checkpoints" / name
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(folder / "checkpoint", target)
+        shutil.copytree(folder / "checkpoint", target, dirs_exist_ok=True)  # keeps the card
         print(f"{name}: {sum(p.stat().st_size for p in target.rglob('*')) / 1e6:.2f} MB")
 
 

@@ -29,6 +29,7 @@ MODULES = {
     "ppo": ("learning.ppo", "drl"),
     "equivariant": ("learning.equivariant", "learning"),
     "mlp": ("learning.mlp", "learning"),
+    "smollm2": ("learning.pretrained", "smollm"),
 }
 
 

@@ -21,7 +21,7 @@ class PublishedRow:
     drop_percent, pr_percent, lbi_percent : float or None
         Late or dropped tasks, performance ratio and load-balance index; None where not printed.
     ours : str or None
-        The mecopt policy that plays this role; None when there is none. A model of 0.17 million
+        The mecopt policy that plays this role; None when there is none. A model of 0.12 million
         parameters stands in for language models of 1.5 and 7 billion.
     tag : str
         Where the figure comes from.

@@ -24,8 +24,8 @@ def train(
     name: Annotated[
         str,
         typer.Argument(
-            help="sft, sft-lookahead, grpo, grpo-lambda0, grpo-lookahead, dqn, ppo, equivariant "
-            "or mlp.",
+            help="sft, sft-lookahead, grpo, grpo-lambda0, grpo-lookahead, dqn, ppo, equivariant, "
+            "mlp, or smollm2 (LoRA on a pretrained model).",
             metavar="NAME",
         ),
     ],

@@ -1,0 +1,273 @@
+"""Write docs/learning_measured.md and results/learning.json from results/learning/*.json.
+
+python -m benchmarks.learning_page
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import write
+from benchmarks.learning_evaluate import EPISODE_SEEDS, EPISODES, SAMPLED, STATES
+from benchmarks.learning_train import PARTS
+from benchmarks.page import table
+from learning.zoo import NAMES
+from mecopt.metrics import bootstrap_interval, paired_difference
+
+#: Largest mean gap aimed at, %, on paper / busy / large.
+AIMS = {
+    "sft-lookahead": (2.4, 3.5, 6.0),
+    "grpo": (2.5, 6.0, 7.5),
+    "priced": (1.9, 3.3, 5.5),
+}
+TRAINED_ON = ("paper", "busy", "large")
+INTRO = """# Learning, measured
+
+Every figure comes from `benchmarks/learning_train.py` (test seeds 0:1000, training seeds from
+10000 on) and stands in `benchmarks/results/learning/`; `python -m benchmarks.learning_page` writes
+this page. Trained policies are means over up to {seeds} training seeds; in brackets the lowest and
+the highest, or, where it says so, 95 % bootstrap intervals over episodes. Two cores ({cpu}), one
+thread a process, other work beside it. What the words mean: [learning.md](learning.md).
+"""
+
+
+class Measured:
+    """Results of one policy over its training seeds (one result for rules)."""
+
+    def __init__(self, name: str, results: list[dict[str, Any]]) -> None:
+        self.name, self.results = name, results
+
+    def state(self, key: str, preset: str = "paper", servers: int = 6, size: Any = None) -> Any:
+        """A figure of independent states, per seed; empty where it was not measured."""
+        return [
+            row[key]
+            for result in self.results
+            for row in result["states"]
+            if (row["preset"], row["servers"], row["size_mbit"]) == (preset, servers, size)
+        ]
+
+    def gaps(self, preset: str, servers: int = 6, key: str = "gap") -> np.ndarray:
+        """(seeds, episodes) of one column of the episodes."""
+        return np.array(
+            [
+                [
+                    row[key]
+                    for row in result["episodes"]
+                    if (row["preset"], row["servers"]) == (preset, servers)
+                ]
+                for result in self.results
+            ]
+        )
+
+
+def load() -> dict[str, Measured]:
+    """Every part that is there, trained policies first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted(PARTS.glob("*.json")):
+        body = json.loads(path.read_text())
+        found.setdefault(body["policy"], []).append(body)
+    order = [*NAMES, *sorted(set(found) - set(NAMES))]
+    return {name: Measured(name, found[name]) for name in order if name in found}
+
+
+def spread(values: Iterable[float], digits: int = 2, scale: float = 1.0) -> str:
+    """Mean and, with several seeds, lowest to highest."""
+    x = [scale * v for v in values]
+    if not x:
+        return "-"
+    text = f"{mean(x):.{digits}f}"
+    return text if len(x) == 1 else f"{text} ({min(x):.{digits}f} to {max(x):.{digits}f})"
+
+
+def interval(per_episode: np.ndarray, digits: int = 2) -> str:
+    """Mean over seeds and episodes in %, with the 95 % interval over episodes."""
+    if not per_episode.size:
+        return "-"
+    one = 100 * per_episode.mean(axis=0)
+    low, high = bootstrap_interval(one)
+    return f"{one.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> str:
+    """Paired difference of mean gaps in points, with its 95 % interval."""
+    if not one.size or not other.size:
+        return "-"
+    centre, low, high = paired_difference(100 * one.mean(axis=0), 100 * other.mean(axis=0))
+    return f"{centre:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+# ---------------------------------------------------------------------------------------- sections
+def states_section(all_: dict[str, Measured]) -> str:
+    rows = [
+        f"| `{m.name}` | {spread(m.state('pr'), 2, 100)} | {spread(m.state('agreement'), 1, 100)} "
+        f"| {spread(m.state('drop_rate'), 2, 100)} | {spread(m.state('mean_cost_slots'), 3)} "
+        f"| {spread(m.state('drop_rate', size=10.0), 2, 100)} "
+        f"| {spread(m.state('parse_rate'), 1, 100)} |"
+        for m in all_.values()
+    ]
+    head = (
+        "| policy | PR, % | agrees, % | lost, % | cost, slots | 10-Mbit tasks lost, % | parsed, % |"
+    )
+    return (
+        f"\n## Independent states\n\n{STATES} states of one-step-oracle trajectories, preset "
+        "`paper`, 6 servers. A policy that looks\nahead is below 100 % on purpose.\n\n"
+        + table(head, rows)
+    )
+
+
+def servers_section(all_: dict[str, Measured]) -> str:
+    sizes = sorted({servers for preset, servers, size in SAMPLED if size is None})
+    rows = []
+    for m in all_.values():
+        cells = [spread([mean(m.state("pr", servers=n))], 2, 100) if m.state("pr", servers=n)
+                 else "-" for n in sizes]  # fmt: skip
+        lost = max(max(m.state("drop_rate", servers=n), default=0.0) for n in sizes if n <= 11)
+        rows.append(f"| `{m.name}` | " + " | ".join(cells) + f" | {100 * lost:.2f} |")
+    head = "| policy | " + " | ".join(map(str, sizes)) + " | most lost (3..11), % |"
+    return (
+        "\n## Other numbers of servers, without training again\n\nPR in % on independent states, "
+        "preset `paper`, mean over training seeds.\n\n" + table(head, rows)
+    )
+
+
+def gaps_section(all_: dict[str, Measured]) -> str:
+    def row(m: Measured) -> str:
+        aims = AIMS.get(m.name)
+        aim = " / ".join(f"{a:g}" for a in aims) if aims else ""
+        cells = " | ".join(interval(m.gaps(preset)) for preset in TRAINED_ON)
+        return f"| `{m.name}` | {cells} | {aim} |"
+
+    def unseen(m: Measured) -> str:
+        cells = [
+            interval(m.gaps(preset, servers))
+            for preset, servers in EPISODES
+            if (preset, servers) not in [(p, 6) for p in TRAINED_ON]
+        ]
+        return f"| `{m.name}` | " + " | ".join(cells) + " |"
+
+    first = min(m.gaps("paper").mean() for m in all_.values())
+    ordered = sorted(all_.values(), key=lambda m: sum(m.gaps(p).mean() for p in TRAINED_ON))
+    return (
+        f"\n## Whole episodes: gap to the certified bound, %\n\nSeeds {EPISODE_SEEDS.start}:"
+        f"{EPISODE_SEEDS.stop}; 95 % intervals over episodes; the least on `paper` is "
+        f"{100 * first:.2f} %.\n\n"
+        + table(
+            "| policy | paper | busy | large | aim |", map(row, ordered)
+        )
+        + "\nPresets and sizes on which nothing was trained:\n\n"
+        + table(
+            "| policy | slow-servers | uneven-links | paper, 3 servers | paper, 11 servers |",
+            map(unseen, ordered),
+        )
+    )  # fmt: skip
+
+
+def paired_section(all_: dict[str, Measured]) -> str:
+    def row(m: Measured, other: Measured) -> str:
+        cells = " | ".join(difference(m.gaps(p), other.gaps(p)) for p in TRAINED_ON)
+        return f"| `{m.name}` - `{other.name}` | {cells} |"
+
+    trained = [m for name, m in all_.items() if name in NAMES]
+    pairs = [(m, all_["sft"]) for m in trained if m.name.startswith("grpo") and "sft" in all_]
+    pairs += [(m, all_["priced"]) for m in trained if "priced" in all_]
+    return (
+        "\n## Paired differences of the gap, points\n\nThe same episodes, means over training "
+        "seeds; below zero the first is better.\n\n"
+        + table("| pair | paper | busy | large |", (row(m, o) for m, o in pairs))
+    )
+
+
+def perturbed_section(all_: dict[str, Measured]) -> str:
+    named = {
+        row["perturbation"]: None
+        for m in all_.values()
+        for result in m.results
+        for row in result["perturbed"]
+    }
+    rows = []
+    for m in all_.values():
+        if not any(result["perturbed"] for result in m.results):
+            continue
+        cells = []
+        for name in named:
+            moved = [
+                row["mean_cost_slots"] - plain
+                for result, plain in zip(m.results, m.state("mean_cost_slots"), strict=True)
+                for row in result["perturbed"]
+                if row["perturbation"] == name
+            ]
+            gap = [
+                100 * (mean(row["gaps"]) - own)
+                for result, own in zip(m.results, m.gaps("paper").mean(axis=1), strict=True)
+                for row in result["perturbed"]
+                if row["perturbation"] == name
+            ]
+            cells.append(f"{mean(moved):+.4f} / {mean(gap):+.2f}" if moved else "-")
+        rows.append(f"| `{m.name}` | " + " | ".join(cells) + " |")
+    return (
+        "\n## Perturbed prompts\n\nChange of the mean cost on independent states in slots / change "
+        "of the gap on episodes in points (preset\n`paper`). The paper: below 0.01 slots.\n\n"
+        + table("| policy | " + " | ".join(named) + " |", rows)
+    )
+
+
+def time_section(all_: dict[str, Measured]) -> str:
+    rows = []
+    for m in all_.values():
+        seconds = [r["training"]["cpu_seconds"] for r in m.results if "training" in r]
+        one = [r["decision"]["batch_1_ms"] for r in m.results]
+        many = [r["decision"]["batch_64_ms"] for r in m.results if "batch_64_ms" in r["decision"]]
+        rows.append(
+            f"| `{m.name}` | {spread(seconds, 0)} | {mean(one):.3f} "
+            f"| {f'{mean(many):.4f}' if many else '-'} |"
+        )
+    return (
+        "\n## Time\n\nCPU seconds of training (labels included; GRPO without its SFT start), CPU "
+        "ms per decision on one\nthread with everything from the state to the answer.\n\n"
+        + table("| policy | training, s | one at a time, ms | batches of 64, ms |", rows)
+    )
+
+
+def summary(all_: dict[str, Measured]) -> list[dict[str, Any]]:
+    """The figures of the page as data, one row per policy."""
+    return [
+        {
+            "policy": m.name,
+            "training_seeds": len(m.results),
+            "pr": mean(m.state("pr")),
+            "drop_rate": mean(m.state("drop_rate")),
+            "gap_percent": {
+                f"{preset}, {servers}": 100 * float(m.gaps(preset, servers).mean())
+                for preset, servers in EPISODES
+            },
+        }
+        for m in all_.values()
+    ]
+
+
+def main() -> None:
+    """Write the page."""
+    all_ = load()
+    if not all_:
+        raise SystemExit(f"nothing in {PARTS}: run python -m benchmarks.learning_train first")
+    body = next(iter(all_.values())).results[0]
+    seeds = max(len(m.results) for m in all_.values())
+    page = INTRO.format(seeds=seeds, cpu=body["provenance"]["cpu"])
+    for section in (
+        states_section, gaps_section, paired_section, servers_section, perturbed_section,
+        time_section,
+    ):  # fmt: skip
+        page += section(all_)
+    target = Path(__file__).parent.parent / "docs" / "learning_measured.md"
+    target.write_text(page)
+    print(target, write("learning", {"policies": summary(all_)}), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
