@@ -20,16 +20,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from learning import vocabulary
 from learning.states import States
-from learning.vocabulary import DROP, FIRST_NAME, KEY_ID, LOCAL, N_NAMES, SERVER_NAMES, WORD_ID
+from learning.vocabulary import (
+    DROP,
+    FIRST_NAME,
+    KEY_ID,
+    LOCAL,
+    N_NAMES,
+    SERVER_NAMES,
+    WORD_ID,
+    number_index,
+)
 
 UNITS = ("slots", "ms")
 _N_STATE = len(vocabulary.STATE_KEYS)
 #: Tokens of one server line.
 LINE = len(vocabulary.SERVER_KEYS) + 1
+_KEY_IDS = tuple(KEY_ID[key] for key in vocabulary.KEYS)
+_PAD, _ACT = WORD_ID[vocabulary.PAD], WORD_ID[vocabulary.ACT]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +71,10 @@ def in_order(states: States) -> Naming:
     ValueError
         If a state has more servers than there are names.
     """
+    shape = states.present.shape
+    if states.present.all() and shape[1] <= N_NAMES:  # the common case, on the hot path
+        order = np.arange(shape[0] * shape[1]).reshape(shape) % shape[1]
+        return Naming(order, order + 1)
     order = np.argsort(~states.present, axis=1, kind="stable")
     return _listed(
         states, order, np.broadcast_to(np.arange(1, N_NAMES + 1), (len(states), N_NAMES))
@@ -89,42 +105,59 @@ def compact_ids(states: States, naming: Naming) -> NDArray[np.int64]:
     Equal to `learning.tokenizer.CompactTokenizer` on `compact_texts`.
     """
     s, n_lines = states, int((naming.name > 0).sum(axis=1).max(initial=0))
-    batch = len(s)
-    ids = np.empty((batch, _N_STATE + LINE * n_lines + 1), dtype=np.int64)
-    mean = s.device_slots * s.mean_size_mbit / s.size_mbit
-    scalars = (
+    ids = np.empty((len(s), _N_STATE + LINE * n_lines + 1), dtype=np.int64)
+    _write_ids(
+        s.size_mbit,
         s.uplink_wait_slots,
         s.device_wait_slots,
-        s.device_slots,
+        s.device_ghz,
+        s.density,
         s.arrival_probability,
-        mean,
+        s.mean_size_mbit,
+        s.slot_s,
         s.deadline_slots,
         s.drop_cost_slots,
+        s.server_ghz,
+        s.rate_mbps,
+        s.wait_slots,
+        naming.order,
+        naming.name,
+        ids,
     )
-    keys = [KEY_ID[key] for key in vocabulary.STATE_KEYS]
-    ids[:, :_N_STATE] = vocabulary.number_index(np.column_stack(scalars)) + keys
-    order, name = naming.order[:, :n_lines], naming.name[:, :n_lines]
-    rows = np.arange(batch)[:, None]
-    listed = np.stack([s.transfer_slots, s.wait_slots, s.compute_slots], axis=2)[rows, order]
-    keys = [KEY_ID[key] for key in vocabulary.SERVER_KEYS]
-    lines = np.empty((batch, n_lines, LINE), dtype=np.int64)
-    lines[..., :-1] = vocabulary.number_index(np.nan_to_num(listed)) + keys
-    lines[..., -1] = FIRST_NAME - 1 + name
-    ids[:, _N_STATE:-1] = lines.reshape(batch, -1)
-    ids[:, -1] = WORD_ID[vocabulary.ACT]
-    return _left_padded(ids, n_lines - (name > 0).sum(axis=1))
+    return ids
 
 
-def _left_padded(ids: NDArray[np.int64], missing: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows with `missing` lines too many, those taken out and the rest moved to the right."""
-    if not missing.any():
-        return ids
-    column = np.arange(ids.shape[1])
-    source = column - LINE * missing[:, None]
-    # The lines that are not there stand before the last word: step over them.
-    source = np.where(column == ids.shape[1] - 1, column, source)
-    taken = np.take_along_axis(ids, np.maximum(source, 0), axis=1)
-    return np.where(source < 0, WORD_ID[vocabulary.PAD], taken)
+@njit(cache=True)
+def _write_ids(
+    size, uplink, device, device_ghz, density, arrival, mean, slot_s, deadline, drop, ghz, rate,
+    wait, order, name, ids,
+):  # fmt: skip
+    """One row of `ids` per state: padding, the user's quantities, a line per server, `act`."""
+    u, c, local, p, m, d, x, t, b, w = _KEY_IDS
+    for i in range(len(size)):
+        lines = 0
+        for line in range(name.shape[1]):
+            lines += name[i, line] > 0
+        at = ids.shape[1] - 8 - 4 * lines
+        ids[i, :at] = _PAD
+        gcycles = density[i] * size[i]
+        on_device = gcycles / (device_ghz[i] * slot_s[i])
+        ids[i, at] = u + number_index(uplink[i])
+        ids[i, at + 1] = c + number_index(device[i])
+        ids[i, at + 2] = local + number_index(on_device)
+        ids[i, at + 3] = p + number_index(arrival[i])
+        ids[i, at + 4] = m + number_index(on_device * mean[i] / size[i])
+        ids[i, at + 5] = d + number_index(deadline[i])
+        ids[i, at + 6] = x + number_index(drop[i])
+        at += 7
+        for line in range(lines):
+            j = order[i, line]
+            ids[i, at] = t + number_index(size[i] / (rate[i, j] * slot_s[i]))
+            ids[i, at + 1] = b + number_index(wait[i, j])
+            ids[i, at + 2] = w + number_index(gcycles / (ghz[i, j] * slot_s[i]))
+            ids[i, at + 3] = FIRST_NAME - 1 + name[i, line]
+            at += 4
+        ids[i, at] = _ACT
 
 
 def compact_texts(states: States, naming: Naming, *, units: str = "slots") -> list[str]:

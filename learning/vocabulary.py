@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from numba import vectorize
 from numpy.typing import ArrayLike, NDArray
 
 #: Keys in the order of the prompt, and what they say.
@@ -50,12 +51,14 @@ KEY_ID = {key: len(WORDS) + i * N_NUMBERS for i, key in enumerate(KEYS)}
 _QUANTITY = re.compile(r"([a-z])(\d+(?:\.\d+)?)")
 
 
-def number_index(values: ArrayLike) -> NDArray[np.int64]:
+@vectorize(["int64(float64)"], cache=True)
+def number_index(value):  # type: ignore[no-untyped-def]
     """Place on the grid of the nearest number; below 0 counts as 0, beyond 100 as 100."""
-    v = np.clip(np.asarray(values, dtype=np.float64), 0.0, _LIMIT)
+    v = min(max(value, 0.0), _LIMIT)
     fine = np.rint(v * _FINE)
-    coarse = _N_FINE + np.rint((v - _FINE_LIMIT) * _COARSE)
-    return np.where(fine < _N_FINE, fine, coarse).astype(np.int64)
+    if fine < _N_FINE:
+        return int(fine)
+    return _N_FINE + int(np.rint((v - _FINE_LIMIT) * _COARSE))
 
 
 def number_value(index: ArrayLike) -> NDArray[np.float64]:
