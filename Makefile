@@ -7,10 +7,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-KERNELS := $(shell grep -rl --include=*.py 'njit' mecopt formulations)
+KERNELS := $(shell grep -rl --include=*.py 'njit' mecopt formulations learning)
+TORCH := $(shell grep '^torch==' constraints.txt)
 
 BENCHMARKS := correctness gaps compare_solvers growth replay ascent policies trace_hour page
-DEMO_POLICIES := one-step-oracle,one-step-oracle-drop,priced,lookahead,least-loaded,random
+DEMO_POLICIES := one-step-oracle,one-step-oracle-drop,priced,lookahead,sft,sft-lookahead,grpo,random
 DATA := $(or $(MECOPT_DATA),../shared/data)
 
 # One thread a process: several processes share the cores, and more threads only get in the way.
@@ -37,13 +38,15 @@ $(BIN)/python:
 
 # A stamp is older than pyproject.toml or constraints.txt exactly when something must be installed.
 $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
-	@echo 'installing mecopt into $(VENV)'
-	@$(PIP) -e .
+	@echo 'installing mecopt with its trained policies into $(VENV) (a few minutes)'
+	@$(PIP) $(TORCH)
+	@$(PIP) -e '.[learning]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing mecopt with its test and notebook tools into $(VENV) (a few minutes)'
-	@$(PIP) -e '.[dev,notebooks,distributed]'
+	@$(PIP) $(TORCH)
+	@$(PIP) -e '.[dev,notebooks,distributed,learning,drl]'
 	@touch $(VENV)/.base $@
 
 $(VENV)/.bench: $(VENV)/.dev
@@ -53,8 +56,8 @@ $(VENV)/.bench: $(VENV)/.dev
 # Numba keys its cache on the file of a kernel, not on the kernels it calls: start afresh.
 $(VENV)/.warm: $(KERNELS) | $(VENV)/.base
 	@echo 'compiling the kernels (about a minute)'
-	@find mecopt formulations -name '*.nb[ic]' -delete
-	@$(BIN)/python -c 'import formulations; formulations.warm_up()'
+	@find mecopt formulations learning -name '*.nb[ic]' -delete
+	@$(BIN)/python -c 'import formulations; formulations.warm_up(); from learning.warm import warm_up; warm_up()'
 	@touch $@
 
 # ---------------------------------------------------------------- the two commands

@@ -147,9 +147,9 @@ class Value(nn.Module):
     def forward(self, observation: Tensor) -> Tensor:
         """Flat observations (B, n) to values (B, 1)."""
         options, load = environment.split(observation)
-        rows = torch.cat([options, load[:, None].expand(-1, options.shape[1], -1)], dim=-1)
+        rows = torch.cat([options, load[:, None].expand(-1, options.shape[1], -1)], dim=-1)  # type: ignore[attr-defined]
         code = self.encode(rows) * options[..., PRESENT, None]
-        count = options[..., PRESENT].sum(dim=1).clamp(min=1.0)[:, None]
+        count = options[..., PRESENT].sum(dim=1).clamp(min=1.0)[:, None]  # type: ignore[call-overload]
         pooled = torch.cat([code.sum(dim=1) / count, code.amax(dim=1)], dim=-1)
         return SCALE * self.value(pooled)
 

@@ -295,7 +295,7 @@ def _from_rows(
     """States whose arrays are views of `rows` (B, scalars + 4 J)."""
     edge = [_FIRST + i * n_servers for i in range(5)]
     r = rows.T
-    return States(
+    return States(  # type: ignore[call-arg]
         *r[:5],
         rows[:, edge[0] : edge[1]],
         rows[:, edge[1] : edge[2]],

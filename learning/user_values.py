@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -212,5 +213,5 @@ def parameters_of(instance: OffloadingInstance) -> comllm.Parameters:
     if instance.meta.get("scenario") != "comllm":
         raise ValueError(f"instance: scenario {instance.meta.get('scenario')!r} is not 'comllm'")
     given = instance.meta["parameters"]
-    frozen = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    frozen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     return comllm.Parameters(**frozen)

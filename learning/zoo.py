@@ -101,6 +101,10 @@ def _open(name: str, folder: str, changed_ns: int) -> Policy:
         import torch
 
         torch.set_num_threads(1)  # decisions are timed on one thread
+        if kind in ("language", "pretrained"):
+            from transformers.utils import logging
+
+            logging.disable_progress_bar()  # a line per checkpoint otherwise
         reader = import_module(module)
     except ImportError as error:
         raise ValueError(
