@@ -21,7 +21,7 @@ Importing this module registers the classes, so `AutoModelForCausalLM.from_pretr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -55,7 +55,7 @@ class TinyConfig(LlamaConfig):
     """
 
     model_type = "mecopt-tiny"
-    auto_map: dict[str, str] = {}  # no remote code; TRL asks when it loads a reference model
+    auto_map: ClassVar[dict[str, str]] = {}  # no remote code; TRL asks when it loads a reference model
 
     def __init__(self, vocabulary_size: int = vocabulary.SIZE, **kwargs: Any) -> None:
         hidden = kwargs.get("hidden_size", 64)
