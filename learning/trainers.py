@@ -30,6 +30,7 @@ MODULES = {
     "equivariant": ("learning.equivariant", "learning"),
     "mlp": ("learning.mlp", "learning"),
     "smollm2": ("learning.pretrained", "smollm"),
+    "grpo-multi-turn": ("learning.multi_turn", "learning"),
 }
 
 

@@ -25,7 +25,7 @@ def train(
         str,
         typer.Argument(
             help="sft, sft-lookahead, grpo, grpo-lambda0, grpo-lookahead, dqn, ppo, equivariant, "
-            "mlp, or smollm2 (LoRA on a pretrained model).",
+            "mlp; grpo-multi-turn (whole trajectories), smollm2 (LoRA on a pretrained model).",
             metavar="NAME",
         ),
     ],
