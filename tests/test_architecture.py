@@ -75,6 +75,12 @@ def test_solving_never_needs_torch(tmp_path):
     assert imported_by(statement, tmp_path, "torch", "transformers", "ortools") == set()
 
 
+def test_independent_states_and_tables_need_no_torch(tmp_path):
+    """Rules are scored on states, and checkpoints are named, without the learning extra."""
+    statement = "import learning.protocol, learning.tables, learning.trainers, learning.zoo"
+    assert imported_by(statement, tmp_path, "torch", "transformers", "gymnasium") == set()
+
+
 def test_import_check_sees_an_import(tmp_path):
     """The check above notices what is imported."""
     assert imported_by("import torch", tmp_path, "torch", "trl") == {"torch"}
