@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 INSTANCE_SCHEMA = "mecopt.offloading-instance"
+CACHING_SCHEMA = "mecopt.caching-instance"
 SCHEDULE_SCHEMA = "mecopt.schedule"
+PLAN_SCHEMA = "mecopt.caching-plan"
 CERTIFICATE_SCHEMA = "mecopt.certificate"
 VERSION = 1
 
