@@ -251,6 +251,15 @@ class OffloadingInstance:
             return "dropped"
         return self.labels[self.option_label[self.option_ptr[task] + choice]]
 
+    @property
+    def cost_unit(self) -> str:
+        """Costs are seconds."""
+        return " s"
+
+    def spread(self, cost: float) -> str:
+        """A sum of costs per task, in words."""
+        return f"over {self.n_tasks} tasks ({cost / self.n_tasks:.6g} s each)"
+
     def __repr__(self) -> str:
         return (
             f"OffloadingInstance({self.n_tasks} tasks of {len(self.owner_names)} owners, "

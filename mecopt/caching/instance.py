@@ -227,13 +227,26 @@ class CachingInstance:
                 digest.update(f"{name}{value!r}".encode())
         return digest.hexdigest()
 
+    @property
+    def cost_unit(self) -> str:
+        """Costs have no unit."""
+        return ""
+
+    def spread(self, cost: float) -> str:
+        """A sum of costs per slot (the paper's mean), in words."""
+        return (
+            f"over {self.n_servers} servers and {self.n_slots} slots "
+            f"({cost / self.n_slots:.6g} a slot)"
+        )
+
     def __repr__(self) -> str:
         extra = "" if self.coupling is None else f", {type(self.coupling).__name__.lower()}"
         outside = int(self.cloud_only.sum())
         extra += f", {outside} pairs larger than every server (cloud only)" if outside else ""
         return (
             f"CachingInstance({self.n_servers} servers, {self.n_pairs} pairs, "
-            f"{self.n_slots} slots, {int(self.requests.sum())} requests{extra}, hash {self.content_hash[:12]})"
+            f"{self.n_slots} slots, {int(self.requests.sum())} requests{extra}, "
+            f"hash {self.content_hash[:12]})"
         )
 
     # ---------------------------------------------------------------- construction
