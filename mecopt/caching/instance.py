@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -34,6 +34,7 @@ from mecopt import checks, files
 from mecopt.caching import coupling as couplings
 from mecopt.caching import grid
 from mecopt.caching.coupling import Coupling, Forwarding
+from mecopt.caching.kernel import Pairs, pairs_of
 from mecopt.caching.pair import Pair
 
 IntArray = NDArray[np.int64]
@@ -210,6 +211,16 @@ class CachingInstance:
     def cloud_only(self) -> NDArray[np.bool_]:
         """(P,) pairs larger than every server: their requests always go to the cloud."""
         return grid.frozen(self.memory_mb > self.capacity_mb.max(), np.bool_)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """What compiled policies read."""
+        return pairs_of(self)
+
+    @cached_property
+    def blinded(self) -> CachingInstance:
+        """The same instance without any request: what a policy may know beforehand."""
+        return replace(self, requests=np.zeros_like(self.requests))
 
     @cached_property
     def content_hash(self) -> str:

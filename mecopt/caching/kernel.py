@@ -6,12 +6,48 @@ are exact while they stay below 2^23, in whatever order they are taken.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mecopt.caching.instance import CachingInstance
 
 #: Parts of the cost, in the order of the kernel's output; couplings add ``overflow`` or ``hops``.
 PARTS = ("switching", "transmission", "compute", "accuracy", "cloud")
 SWITCHING, TRANSMISSION, COMPUTE, ACCURACY, CLOUD = range(5)
+
+
+class Pairs(NamedTuple):
+    """What compiled policies read of the pairs of an instance."""
+
+    memory: NDArray[np.int64]  # (P,) MB
+    energy: NDArray[np.int64]  # (P,) 10 J per request
+    thoughts: NDArray[np.int64]  # (P,)
+    vanish: NDArray[np.int64]  # (P,)
+    kappa_max: NDArray[np.int64]  # (P,)
+    accuracy: NDArray[np.float64]  # (P, K + 1) per request at that age
+    switch: NDArray[np.float64]  # (P,) per load
+    serve: NDArray[np.float64]  # (P,) transmission and compute per request
+    cloud: NDArray[np.float64]  # (P,) per request
+
+
+def pairs_of(instance: CachingInstance) -> Pairs:
+    """The arrays of an instance that do not depend on the slot."""
+    i = instance
+    return Pairs(
+        i.memory_mb,
+        i.energy_10j,
+        i.thoughts,
+        i.vanish,
+        i.kappa_max,
+        i.accuracy_cost,
+        i.switch_cost,
+        i.serve_cost,
+        i.cloud_cost,
+    )
 
 
 @njit(cache=True, nogil=True, inline="always")
