@@ -67,6 +67,16 @@ def write_document(path: str | os.PathLike[str], schema: str, body: dict[str, An
     write_bytes(path, data)
 
 
+def schema_of(path: str | os.PathLike[str]) -> object:
+    """The schema that a file claims; None when it claims none or is not readable."""
+    try:
+        data = Path(path).read_bytes()
+        body = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    except (OSError, EOFError, ValueError):
+        return None
+    return body.get("schema") if isinstance(body, dict) else None
+
+
 def read_document(path: str | os.PathLike[str], schema: str) -> dict[str, Any]:
     """Read a document and check what it says it is.
 

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from mecopt.caching.instance import CachingInstance
 from mecopt.offloading import OffloadingInstance
-from mecopt.scenarios import comllm
+from mecopt.scenarios import caching, comllm
 
 #: Slot of scenarios that have none of their own (traces), s; the ``*_slots`` figures use it.
 DEFAULT_SLOT_S = 0.1
 
-SCENARIOS = ("comllm", "traces")
+SCENARIOS = ("comllm", "traces", "caching")
+#: Solver routes of each family (`formulations.solve`).
+METHODS = {"offloading": ("plans", "milp"), "caching": ("plans", "network", "big-m")}
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Unit:
     Parameters
     ----------
     preset : str
-        COMLLM preset, or the name of the trace.
+        COMLLM or caching preset, or the name of the trace.
     seed : int
     """
 
@@ -43,15 +46,15 @@ class Suite:
     Parameters
     ----------
     scenario : str
-        ``"comllm"`` or ``"traces"``.
+        ``"comllm"``, ``"traces"`` or ``"caching"``.
     presets : tuple of str
-        COMLLM presets, or one trace name.
+        COMLLM or caching presets, or one trace name.
     seeds : (first, end)
         Seeds first, first + 1, ..., end - 1.
     policies : tuple of str
-        Names for `mecopt.policies.make`.
+        Names for `mecopt.policies.make`, or `mecopt.caching.policies.make`.
     method : str
-        Solver route, ``"plans"`` or ``"milp"``.
+        Solver route, one of `METHODS` of the family.
     time_limit_s : float
         Solver time per instance, s, compilation not counted.
     gap : float
@@ -59,7 +62,7 @@ class Suite:
     window_s : (start, end) or None
         Part of the trace, s; traces only.
     data_dir : str or None
-        Folder of the data files; traces only.
+        Folder of the data files; traces and caching preset ``trace`` only.
 
     Raises
     ------
@@ -78,13 +81,11 @@ class Suite:
     data_dir: str | None = None
 
     def __post_init__(self) -> None:
-        from mecopt.policies import NAMES
-
         for name in ("presets", "seeds", "policies", "window_s"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
         _one_of("scenario", self.scenario, SCENARIOS)
-        _one_of("method", self.method, ("plans", "milp"))
+        _one_of("method", self.method, METHODS[self.family])
         for name, values in (("presets", self.presets), ("policies", self.policies)):
             if not values:
                 raise ValueError(f"{name}: is empty")
@@ -92,7 +93,7 @@ class Suite:
                 if values.count(value) > 1:
                     raise ValueError(f"{name}: {value!r} is given twice")
         for policy in self.policies:
-            _one_of("policies", policy, tuple(NAMES))
+            _one_of("policies", policy, self._policy_names())
         first, end = self.seeds
         if not 0 <= first < end:
             raise ValueError(f"seeds: {first}:{end} is empty or negative, need 0 <= A < B")
@@ -103,15 +104,32 @@ class Suite:
         if self.scenario == "comllm":
             for preset in self.presets:
                 comllm.parameters(preset)
+        elif self.scenario == "caching":
+            for preset in self.presets:
+                caching.check_preset(preset)
         elif len(self.presets) != 1 or self.window_s is None:
             raise ValueError(f"presets: traces take one trace and a window, got {self.presets}")
+
+    @property
+    def family(self) -> str:
+        """``"offloading"`` or ``"caching"``: what instances, policies and figures look like."""
+        return "caching" if self.scenario == "caching" else "offloading"
+
+    def _policy_names(self) -> tuple[str, ...]:
+        if self.family == "caching":
+            from mecopt.caching import policies
+
+            return policies.known()
+        from mecopt.policies import NAMES
+
+        return tuple(NAMES)
 
     @property
     def units(self) -> tuple[Unit, ...]:
         """Every unit of work, in order."""
         return tuple(Unit(p, s) for p in self.presets for s in range(*self.seeds))
 
-    def instance(self, unit: Unit) -> OffloadingInstance:
+    def instance(self, unit: Unit) -> OffloadingInstance | CachingInstance:
         """Make the instance of a unit.
 
         Raises
@@ -121,6 +139,8 @@ class Suite:
         """
         if self.scenario == "comllm":
             return comllm.generate(unit.preset, unit.seed)
+        if self.scenario == "caching":
+            return caching.make(unit.preset, unit.seed, self.data_dir)
         from mecopt.scenarios import traces
 
         assert self.window_s is not None

@@ -9,7 +9,9 @@ Edge*, arXiv 2501.14205.
 from mecopt.caching.coupling import Backhaul as Backhaul
 from mecopt.caching.coupling import Forwarding as Forwarding
 from mecopt.caching.instance import CachingInstance as CachingInstance
+from mecopt.caching.observation import CachingObservation as CachingObservation
 from mecopt.caching.pair import Pair as Pair
 from mecopt.caching.plan import CachingPlan as CachingPlan
 from mecopt.caching.plan import replay as replay
 from mecopt.caching.prices import CachingPrices as CachingPrices
+from mecopt.caching.simulate import rollout as rollout

@@ -9,7 +9,8 @@ Tags: P printed in the paper, D our decision where the paper is silent or contra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -142,6 +143,34 @@ PRESETS = {
 }
 
 
+#: Name of the preset whose popularity, bursts and sizes come from data (`caching_trace`).
+TRACE = "trace"
+
+
+def check_preset(preset: str) -> None:
+    """Raise ValueError unless `make` knows the preset."""
+    if preset not in (*PRESETS, TRACE):
+        raise ValueError(f"preset: unknown {preset!r}, one of {', '.join(PRESETS)}, {TRACE}")
+
+
+def make(
+    preset: str, seed: int = 0, data_dir: str | os.PathLike[str] | None = None
+) -> CachingInstance:
+    """An episode of a preset of `PRESETS`, or of the data (`TRACE`, from `data_dir`).
+
+    Raises
+    ------
+    ValueError, OSError
+        Unknown preset; missing or malformed data files.
+    """
+    check_preset(preset)
+    if preset == TRACE:
+        from mecopt.scenarios import caching_trace
+
+        return caching_trace.generate(seed, data_dir=data_dir)
+    return generate(preset, seed)
+
+
 def parameters(preset: str = "base", **changes: object) -> Parameters:
     """Parameters of a preset, with changes.
 
@@ -249,7 +278,8 @@ def generate(
         thoughts=np.maximum(1, np.rint(p.zeta * agents.paths)).astype(np.int64),
         vanish=agents.vanish,
         kappa_max=np.full(p.agents, p.kappa_max),
-        inaccuracy=1.0 - _accuracy(models, agents),
+        inaccuracy=1.0
+        - accuracy([m.accuracy_row for _, m in models], agents.data_set, agents.paths),
         log_inverse_beta=np.full(p.agents, -np.log(p.beta)),
         accuracy_weight=p.accuracy_weight,
         switch_cost=np.asarray(p.switch_per_mb * memory_mb),
@@ -270,16 +300,15 @@ def generate(
     )
 
 
-def _accuracy(models: list[tuple[str, Model]], agents: _Agents) -> NDArray[np.float64]:
-    """(P,) accuracy at each agent's number of paths, linear between the table's columns."""
-    rows = [
-        ACCURACY[model.accuracy_row][DATA_SETS[d]]
-        for (_, model), d in zip(models, agents.data_set, strict=True)
-    ]
-    return (
-        np.array([np.interp(j, PATHS, row) for j, row in zip(agents.paths, rows, strict=True)])
-        / 100
-    )
+def accuracy(
+    rows: Sequence[str], data_set: NDArray[np.int64], paths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(P,) accuracy 0..1 at numbers of paths, linear between the columns of `ACCURACY`.
+
+    `rows` are keys of `ACCURACY`, `data_set` indices into `DATA_SETS`.
+    """
+    known = [ACCURACY[row][DATA_SETS[d]] for row, d in zip(rows, data_set, strict=True)]
+    return np.array([np.interp(j, PATHS, y) for j, y in zip(paths, known, strict=True)]) / 100
 
 
 def _coupling(
@@ -308,9 +337,10 @@ def true_rates(instance: CachingInstance) -> NDArray[np.float64]:
         If the instance does not say that it was generated here.
     """
     meta: Mapping[str, Any] = instance.meta
-    if meta.get("scenario") != "caching":
+    if meta.get("scenario") != "caching" or meta.get("preset") not in PRESETS:
         raise ValueError(
-            f"rates: scenario {meta.get('scenario')!r} has no known rates, only 'caching' has"
+            f"rates: preset {meta.get('preset')!r} of scenario {meta.get('scenario')!r} has no "
+            f"known rates, only scenario 'caching' with {', '.join(PRESETS)} has"
         )
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in meta["changes"].items()}
     p = parameters(meta["preset"], **changes)
