@@ -1,0 +1,276 @@
+"""The folder that a training leaves behind; every trainer of this package writes the same one.
+
+Layout::
+
+    parameters.json    kind, seed and settings (written first)
+    progress.parquet   one row per logged step: step, loss, ... (every number of the trainer)
+    checkpoint/        the trained policy, loadable; `mecopt.json` in it says of which kind
+    state.pt, trainer/ optimiser and trainer state, to take an interrupted training up again
+    run.json           versions, CPU seconds, figures; written last: without it training has not
+                       ended
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mecopt import files
+
+PARAMETERS_SCHEMA = "mecopt.training-parameters"
+RUN_SCHEMA = "mecopt.training-run"
+CHECKPOINT_SCHEMA = "mecopt.checkpoint"
+
+#: Packages whose versions can change a trained model.
+PACKAGES = ("mecopt", "numpy", "torch", "transformers", "trl", "stable-baselines3", "sb3-contrib")
+
+#: Called with (step, steps in all, figures of that step).
+OnProgress = Callable[[int, int, Mapping[str, float]], None]
+
+
+class TrainingDiverged(ValueError):
+    """A logged number is not finite; the run keeps its last good state."""
+
+
+@dataclass(eq=False)
+class TrainingRun:
+    """Reads and writes the folder of one training. Make it with `TrainingRun.open`.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        What is trained: ``"sft"``, ``"grpo"``, ``"dqn"``, ...
+    rows : list of dict
+        Progress so far.
+    """
+
+    path: Path
+    kind: str
+    rows: list[dict[str, float]] = field(default_factory=list)
+    _cpu_before: float = 0.0
+    _cpu_begin: float = field(default_factory=time.process_time)
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], kind: str, settings: Any, *, seed: int, resume: bool
+    ) -> TrainingRun:
+        """Begin a training, or take one up.
+
+        Parameters
+        ----------
+        path : path
+        kind : str
+        settings : dataclass or mapping
+            Everything that decides the result, besides the seed.
+        seed : int
+        resume : bool
+            Take up what the folder holds; a folder that holds nothing yet is begun.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds something else, a training with other parameters, or (without
+            `resume`) any training.
+        OSError
+            If it cannot be written.
+        """
+        folder = Path(path)
+        wanted = {"kind": kind, "seed": seed, "settings": _plain(settings)}
+        document = folder / "parameters.json"
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"out: {path} is a file, not a folder")
+        if document.exists():
+            found = files.read_document(document, PARAMETERS_SCHEMA)
+            _refuse_other(folder, found, wanted)
+            if not resume:
+                raise ValueError(
+                    f"out: {path} already holds this training; resume it, or choose another folder"
+                )
+        elif folder.exists() and any(folder.iterdir()):
+            raise ValueError(f"out: {path} is not empty and holds no training")
+        else:
+            files.write_document(document, PARAMETERS_SCHEMA, wanted)
+        return cls(folder, kind)
+
+    # ----------------------------------------------------------------------- while it trains
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of the trained policy."""
+        return self.path / "checkpoint"
+
+    def record(self, step: int, **figures: float) -> None:
+        """Add one row of progress.
+
+        Raises
+        ------
+        TrainingDiverged
+            If the figure ``loss`` or ``reward`` is not finite.
+        """
+        for name in ("loss", "reward"):
+            value = figures.get(name, 0.0)
+            if not np.isfinite(value):
+                raise TrainingDiverged(
+                    f"{name} = {value} at step {step}: {self.path} keeps the last state"
+                )
+        self.rows.append({"step": step, **figures})
+
+    def save_state(self, step: int, state: Mapping[str, Any]) -> None:
+        """Keep optimiser, model, generators, ... of a trainer of our own; whole or not at all."""
+        import torch
+
+        body = {"step": step, "rows": self.rows, "cpu_seconds": self.cpu_seconds, **state}
+        buffer = io.BytesIO()
+        torch.save(body, buffer)
+        files.write_bytes(self.path / "state.pt", buffer.getvalue())
+
+    def load_state(self) -> dict[str, Any] | None:
+        """What `save_state` kept last, with ``step``; None when nothing was kept.
+
+        Takes up the rows of progress and the CPU time of that moment.
+        """
+        import torch
+
+        file = self.path / "state.pt"
+        if not file.exists():
+            return None
+        state = torch.load(file, weights_only=False)
+        self.rows, self._cpu_before = state.pop("rows"), state.pop("cpu_seconds")
+        return state
+
+    @property
+    def trainer_folder(self) -> Path:
+        """Where a Hugging Face trainer keeps its own state."""
+        return self.path / "trainer"
+
+    def trainer_state(self) -> Path | None:
+        """The newest whole state of a Hugging Face trainer, or None.
+
+        Takes up the rows of progress that were kept beside it (`keep_rows`).
+        """
+        whole = [p.parent for p in self.trainer_folder.glob("checkpoint-*/progress.json")]
+        if not whole:
+            return None
+        newest = max(whole, key=lambda p: int(p.name.rpartition("-")[2]))
+        kept = json.loads((newest / "progress.json").read_text(encoding="utf-8"))
+        self.rows, self._cpu_before = kept["rows"], kept["cpu_seconds"]
+        return newest
+
+    def keep_rows(self, step: int) -> None:
+        """Call when a Hugging Face trainer has saved a state: only then does it count as whole."""
+        body = {"rows": self.rows, "cpu_seconds": self.cpu_seconds}
+        target = self.trainer_folder / f"checkpoint-{step}" / "progress.json"
+        files.write_bytes(target, json.dumps(body).encode())
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time of this training so far, interrupted parts up to their last state included."""
+        return self._cpu_before + time.process_time() - self._cpu_begin
+
+    # ----------------------------------------------------------------------- the finished run
+    def finish(self, figures: Mapping[str, Any]) -> Path:
+        """Write progress, then the manifest that makes the run whole; returns the folder."""
+        buffer = io.BytesIO()
+        pd.DataFrame(self.rows).to_parquet(buffer, index=False)
+        files.write_bytes(self.path / "progress.parquet", buffer.getvalue())
+        body = {
+            "status": "complete",
+            "kind": self.kind,
+            "cpu_seconds": self.cpu_seconds,
+            "versions": {name: _version(name) for name in PACKAGES}
+            | {"python": platform.python_version()},
+            **figures,
+        }
+        files.write_document(self.path / "run.json", RUN_SCHEMA, body)
+        return self.path
+
+    @property
+    def is_whole(self) -> bool:
+        """True when training has ended."""
+        return (self.path / "run.json").exists()
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any], pd.DataFrame]:
+    """Parameters, manifest and progress of a whole training.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no training, or one that has not ended.
+    """
+    folder = Path(path)
+    if not (folder / "parameters.json").exists():
+        raise ValueError(f"{path}: no training here (parameters.json is missing)")
+    parameters = files.read_document(folder / "parameters.json", PARAMETERS_SCHEMA)
+    if not (folder / "run.json").exists():
+        raise ValueError(f"{path}: this training has not ended; resume it")
+    manifest = files.read_document(folder / "run.json", RUN_SCHEMA)
+    return parameters, manifest, pd.read_parquet(folder / "progress.parquet")
+
+
+def describe_checkpoint(folder: Path, kind: str, **fields: Any) -> None:
+    """Write ``mecopt.json`` of a checkpoint folder: its kind, and what its loader needs."""
+    files.write_document(folder / "mecopt.json", CHECKPOINT_SCHEMA, {"kind": kind, **fields})
+
+
+def checkpoint_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """What ``mecopt.json`` of a checkpoint folder says; a run folder stands for its checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If there is no checkpoint.
+    """
+    document = checkpoint_folder(folder) / "mecopt.json"
+    return files.read_document(document, CHECKPOINT_SCHEMA)
+
+
+def checkpoint_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder with ``mecopt.json``: this one, or ``checkpoint/`` of a run folder.
+
+    Raises
+    ------
+    ValueError
+        If neither holds it.
+    """
+    for candidate in (Path(folder), Path(folder) / "checkpoint"):
+        if (candidate / "mecopt.json").exists():
+            return candidate
+    raise ValueError(f"{folder}: no checkpoint here (mecopt.json is missing)")
+
+
+def _plain(settings: Any) -> Any:
+    """Settings as JSON gives them back."""
+    body = (
+        asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else settings
+    )
+    return json.loads(json.dumps(body))
+
+
+def _refuse_other(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    old = {"kind": found.get("kind"), "seed": found.get("seed"), **(found.get("settings") or {})}
+    new = {"kind": wanted["kind"], "seed": wanted["seed"], **wanted["settings"]}
+    for name in dict.fromkeys([*new, *old]):
+        if old.get(name) != new.get(name):
+            raise ValueError(
+                f"out: {folder} holds a training with other parameters ({name} is "
+                f"{old.get(name)}, asked for {new.get(name)}); choose another folder"
+            )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
