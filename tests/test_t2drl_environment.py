@@ -1,6 +1,7 @@
 """The environment of T2DRL: checked by its libraries, priced like the core, blind to the future."""
 
 import warnings
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_observation_knows_nothing_of_later_requests():
     first = caching.generate("ten", 1, servers=1, slots=20)
     later = np.array(first.requests)
     later[:, :, 10:] += 3
-    second = CachingInstance(**{**_fields(first), "requests": later})
+    second = replace(first, requests=later)
     runs = [ServerBatch(servers.of_instances([(i, 0)])) for i in (first, second)]
     action = np.full((1, 10, 2), 0.3)
     for t in range(11):
@@ -103,20 +104,13 @@ def test_observation_knows_nothing_of_later_requests():
             run.step(action)
 
 
-def _fields(instance):
-    return {name: getattr(instance, name) for name in instance.__dataclass_fields__}
-
-
 def test_observation_does_not_depend_on_the_order_of_pairs():
     """Rows move with their pairs."""
     instance = caching.generate("ten", 2, servers=1, slots=5)
     order = np.random.default_rng(0).permutation(10)
-    swapped = {
-        name: np.asarray(value)[order] if np.ndim(value) and len(value) == 10 else value
-        for name, value in _fields(instance).items()
-    }
-    swapped["requests"] = instance.requests[:, order]
-    shuffled = CachingInstance(**swapped)
+    per_pair = {f.name: np.asarray(getattr(instance, f.name)) for f in fields(instance)}
+    swapped = {name: value[order] for name, value in per_pair.items() if value.shape == (10,)}
+    shuffled = replace(instance, requests=instance.requests[:, order], **swapped)
     rows = [ServerBatch(servers.of_instances([(i, 0)])).observe() for i in (instance, shuffled)]
     assert rows[0].shape == (1, 10, features.SIZE)
     assert np.array_equal(rows[0][:, order], rows[1])

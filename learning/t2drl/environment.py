@@ -92,7 +92,7 @@ class ServerBatch:
         return self.slot == self.slots
 
     def observe(self) -> NDArray[np.float32]:
-        """(B, P, SIZE) observation of the current slot (of the last one when the episode is over)."""
+        """(B, P, SIZE) observation of the current slot, of the last one once all are over."""
         return features.observations(self.batch, min(self.slot, self.slots - 1), self.state)
 
     def step(self, action: NDArray) -> NDArray[np.float64]:
