@@ -18,7 +18,7 @@ from mecopt.suite import Suite, Unit
 from mecopt.unit_rows import best_schedule, check_bound, columns
 
 #: Columns that hold one part of a policy's cost begin with this.
-SPLIT = "cost_"
+SPLIT = "part_"
 #: Always rolled out: what everything is compared with in words.
 REFERENCE = "cloud"
 

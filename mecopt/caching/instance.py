@@ -25,7 +25,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -237,6 +237,9 @@ class CachingInstance:
             for name, value in self.coupling.to_document().items():
                 digest.update(f"{name}{value!r}".encode())
         return digest.hexdigest()
+
+    #: Which family of problems this is.
+    family: ClassVar[str] = "caching"
 
     @property
     def cost_unit(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,12 @@ def load(path: str | os.PathLike[str], instance: CachingInstance) -> CachingPlan
         it claims (to 1e-9 relative).
     """
     body = files.read_document(path, files.PLAN_SCHEMA)
-    kinds = {"instance_hash": str, "objective": (int, float), "a": list, "flow": list}
+    kinds: dict[str, Any] = {
+        "instance_hash": str,
+        "objective": (int, float),
+        "a": list,
+        "flow": list,
+    }
     for name, kind in kinds.items():
         if not isinstance(body.get(name), kind):
             raise ValueError(f"{path}: field {name!r} is missing or malformed")

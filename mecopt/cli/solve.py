@@ -100,7 +100,7 @@ def solve(
 
     import formulations
 
-    shell.warm_up()
+    shell.warm_up(problem.family)
     typer.echo(repr(problem))
     # A spinner and a solver that prints would write over each other.
     if verbose:
@@ -119,10 +119,9 @@ def solve(
 def _check_method(
     problem: OffloadingInstance | CachingInstance, method: str, certificate: Path | None
 ) -> None:
-    from mecopt.offloading import OffloadingInstance
     from mecopt.suite import METHODS
 
-    known = METHODS["offloading" if isinstance(problem, OffloadingInstance) else "caching"]
+    known = METHODS[problem.family]
     if method not in known:
         raise ValueError(f"method: unknown {method!r}, one of {', '.join(known)}")
     if certificate is not None and method != "plans":
