@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
+    from mecopt.caching import CachingInstance, CachingPlan
     from mecopt.offloading import OffloadingInstance
     from mecopt.result import Result
+    from mecopt.schedule import Schedule
 
 METHODS = ("plans", "milp")
+CACHING_METHODS = ("plans", "network", "big-m")
 
 
+@overload
 def solve(
     instance: OffloadingInstance,
     *,
@@ -19,17 +23,41 @@ def solve(
     gap: float = 1e-4,
     seed: int = 0,
     verbose: bool = False,
-) -> Result:
-    """Solve an offloading instance.
+) -> Result[OffloadingInstance, Schedule]: ...
+
+
+@overload
+def solve(
+    instance: CachingInstance,
+    *,
+    method: str = "plans",
+    time_limit: float | None = None,
+    gap: float = 1e-4,
+    seed: int = 0,
+    verbose: bool = False,
+) -> Result[CachingInstance, CachingPlan]: ...
+
+
+def solve(
+    instance: OffloadingInstance | CachingInstance,
+    *,
+    method: str = "plans",
+    time_limit: float | None = None,
+    gap: float = 1e-4,
+    seed: int = 0,
+    verbose: bool = False,
+) -> Result[Any, Any]:
+    """Solve an instance of any family.
 
     Parameters
     ----------
-    instance : OffloadingInstance
-    method : {"plans", "milp"}
-        Plan decomposition (certified bound, any size) or the compact MILP for HiGHS (small
-        instances; its bound is the solver's claim).
+    instance : OffloadingInstance or CachingInstance
+    method : str
+        "plans": plan decomposition (certified bound, any size). Small offloading instances:
+        "milp", the compact MILP for HiGHS; small caching instances: "network", the time-expanded
+        network MILP, or "big-m". A MILP's bound is the solver's claim.
     time_limit : float, optional
-        Wall seconds; 60 unless said.
+        Wall seconds; 60 unless said (caching: 90).
     gap : float
         Relative gap to stop at.
     seed : int
@@ -40,15 +68,36 @@ def solve(
     ValueError
         Unknown method, negative `time_limit` or `gap`.
     """
-    if method not in METHODS:
-        raise ValueError(f"method: unknown {method!r}, one of {', '.join(METHODS)}")
+    from mecopt.caching import CachingInstance
+
+    asked: dict[str, Any] = {
+        "time_limit": time_limit,
+        "gap": gap,
+        "seed": seed,
+        "verbose": verbose,
+    }
+    methods = CACHING_METHODS if isinstance(instance, CachingInstance) else METHODS
+    if method not in methods:
+        raise ValueError(f"method: unknown {method!r}, one of {', '.join(methods)}")
+    if isinstance(instance, CachingInstance):
+        if method == "plans":
+            from formulations.caching.decomposition import solve_decomposition
+
+            return solve_decomposition(instance, **asked)
+        if method == "network":
+            from formulations.caching.network import solve_network
+
+            return solve_network(instance, **asked)
+        from formulations.caching.big_m import solve_big_m
+
+        return solve_big_m(instance, **asked)
     if method == "milp":
         from formulations.offloading import solve_milp
 
-        return solve_milp(instance, time_limit=time_limit, gap=gap, seed=seed, verbose=verbose)
+        return solve_milp(instance, **asked)
     from formulations.plans import solve_plans
 
-    return solve_plans(instance, time_limit=time_limit, gap=gap, seed=seed, verbose=verbose)
+    return solve_plans(instance, **asked)
 
 
 def warm_up() -> None:
@@ -70,3 +119,15 @@ def warm_up() -> None:
     )
     solve(graph, time_limit=60.0, gap=0.0)
     rollout(graph, policies.make("one-step-oracle"))
+
+
+def warm_up_caching() -> None:
+    """The same for the caching family, whose kernels are others."""
+    from mecopt.caching import policies, rollout
+    from mecopt.scenarios import caching
+
+    for preset in ("ten", "backhaul", "forwarding"):
+        episode = caching.generate(preset, 0, agents=4, servers=2, slots=12)
+        solve(episode, time_limit=2.0, gap=0.0)
+        for name in policies.NAMES:
+            rollout(episode, policies.make(name))

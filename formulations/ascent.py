@@ -5,7 +5,8 @@ rows. Prices on the rows make the blocks independent, and the Lagrangian
 
     L(price) = sum over blocks of min over plans of (cost + price . usage) - price . capacity
 
-is a lower bound on every schedule for every price >= 0. L is concave and piecewise linear; its
+is a lower bound on every schedule for every price >= 0 (of any sign on rows that are equations). L
+is concave and piecewise linear; its
 subgradient is the excess usage - capacity. Plain subgradient steps zigzag, because rows differ in
 how often their sign flips. `ascend` keeps, per row, running means of the excess and of its square
 (momentum and a diagonal metric, the update of Adam, Kingma and Ba 2015), with steps that decay as
@@ -62,14 +63,14 @@ class Ascent:
 
 
 @njit(cache=True)
-def _step(prices, excess, mean, square, first, second, bias1, bias2, step):
+def _step(prices, excess, mean, square, first, second, bias1, bias2, step, scale, lower, upper):
     """One projected step along momentum over the root of the mean square."""
     for i in range(len(prices)):
         mean[i] = first * mean[i] + (1.0 - first) * excess[i]
         square[i] = second * square[i] + (1.0 - second) * excess[i] * excess[i]
-        if prices[i] > 0.0 or mean[i] > 0.0:
-            move = step * (mean[i] / bias1) / (np.sqrt(square[i] / bias2) + 1e-8)
-            prices[i] = max(0.0, prices[i] + move)
+        if prices[i] > lower[i] or mean[i] > 0.0:
+            move = scale * step[i] * (mean[i] / bias1) / (np.sqrt(square[i] / bias2) + 1e-8)
+            prices[i] = min(upper[i], max(lower[i], prices[i] + move))
 
 
 def ascend(
@@ -77,8 +78,10 @@ def ascend(
     start: NDArray[np.float64],
     *,
     iterations: int,
-    step: float = 0.2,
+    step: float | NDArray[np.float64] = 0.2,
     patience: float = 60.0,
+    lower: float | NDArray[np.float64] = 0.0,
+    upper: float | NDArray[np.float64] = np.inf,
     deadline: float = np.inf,
     watch: Callable[[int, float, E], bool] | None = None,
 ) -> Ascent:
@@ -88,13 +91,16 @@ def ascend(
     ----------
     oracle : DualOracle
     start : (rows,) float64
-        Nonnegative prices.
+        Prices within [lower, upper].
     iterations : int
         Most evaluations.
-    step : float
+    step : float or (rows,) float64
         First step, in units of price; about the size prices should move.
     patience : float
         Iterations after which the step has halved.
+    lower, upper : float or (rows,) float64
+        Where prices may go: 0 and infinity for capacity rows, minus infinity below for equations,
+        the cost of exceeding a soft row above.
     deadline : float
         `time.perf_counter()` value at which to stop.
     watch : callable, optional
@@ -107,7 +113,9 @@ def ascend(
     """
     prices = start.astype(np.float64).copy()
     mean, square = np.zeros_like(prices), np.zeros_like(prices)
-    unit = np.maximum(oracle.capacity, 1e-12)
+    unit = np.where(oracle.capacity > 0, oracle.capacity, 1.0)
+    sizes, low, high = (np.broadcast_to(v, prices.shape) for v in (step, lower, upper))
+    sizes, low, high = (np.ascontiguousarray(v, dtype=np.float64) for v in (sizes, low, high))
     first, second = 0.9, 0.99
     best, best_prices = -np.inf, prices.copy()
     done = 0
@@ -124,7 +132,8 @@ def ascend(
             break
         excess = (priced.usage - oracle.capacity) / unit
         bias = (1.0 - first**done, 1.0 - second**done)
-        _step(prices, excess, mean, square, first, second, *bias, step / (1.0 + t / patience))
+        scale = 1.0 / (1.0 + t / patience)
+        _step(prices, excess, mean, square, first, second, *bias, sizes, scale, low, high)
     return Ascent(best_prices, best, done)
 
 

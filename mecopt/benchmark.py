@@ -21,12 +21,16 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from mecopt import benchmark_caching
+from mecopt.caching.instance import CachingInstance
 from mecopt.metrics import gap_to_bound, gap_to_incumbent, performance_ratio, run_policy
 from mecopt.offloading import OffloadingInstance
 from mecopt.result import Result
 from mecopt.runfolder import RunFolder, resume_command
 from mecopt.schedule import Schedule
 from mecopt.suite import DEFAULT_SLOT_S, Suite, Unit
+from mecopt.unit_rows import BrokenBound as BrokenBound
+from mecopt.unit_rows import best_schedule, check_bound, columns
 
 ENGINES = ("loky", "ray")
 #: The policy that PR compares with; rolled out even when the suite does not name it.
@@ -47,16 +51,15 @@ PACKAGES = (
 )
 
 
-class BrokenBound(RuntimeError):
-    """A replayed schedule is cheaper than a bound that was called proven."""
-
-
 @cache
-def _warm() -> None:
-    """Compile or load the kernels once per process, outside every clock."""
+def _warm(family: str) -> None:
+    """Compile or load a family's kernels once per process, outside every clock."""
     import formulations
 
-    formulations.warm_up()
+    if family == "caching":
+        formulations.warm_up_caching()
+    else:
+        formulations.warm_up()
 
 
 def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
     """
     import formulations
 
-    _warm()
+    _warm(suite.family)
     begin = perf_counter()
     instance = suite.instance(unit)
     result = formulations.solve(
@@ -84,13 +87,23 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
         gap=suite.gap,
         seed=unit.seed,
     )
+    if isinstance(instance, CachingInstance):
+        tables = benchmark_caching.rows(suite, unit, instance, result)
+    else:
+        tables = _rows(suite, unit, instance, result)
+    tables["instances"][0]["unit_seconds"] = perf_counter() - begin
+    return tables
+
+
+def _rows(suite: Suite, unit: Unit, instance: OffloadingInstance, result: Result) -> dict[str, Any]:
+    """Tables of a solved offloading instance, policies rolled out."""
     schedules: dict[str, Schedule] = {}
     measured: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys([*suite.policies, REFERENCE]):
         schedules[name], figures = run_policy(instance, suite.policy(name, unit))
         measured[name] = {**figures, "policy": name}
-    best_name, best = _best_schedule(result, schedules)
-    _check_bound(unit, result, best)
+    best_name, best = best_schedule(result, schedules)
+    check_bound(unit, result, best)
 
     where: dict[str, Any] = {"preset": unit.preset, "seed": unit.seed}
     slot_s = float(instance.meta.get("slot_s", DEFAULT_SLOT_S))
@@ -106,32 +119,10 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
         timelines = pd.concat([s.timeline().assign(schedule=name) for name, s in shown.items()])
     return {
         "results": results,
-        "instances": [{**where, **row, "unit_seconds": perf_counter() - begin}],
-        "progress": _columns(result.progress, where),
-        "timelines": _columns(timelines, where),
+        "instances": [{**where, **row}],
+        "progress": columns(result.progress, where),
+        "timelines": columns(timelines, where),
     }
-
-
-def _columns(frame: pd.DataFrame, where: dict[str, Any]) -> dict[str, Any]:
-    columns: dict[str, Any] = {str(name): frame[name].tolist() for name in frame}
-    return columns | {name: [value] * len(frame) for name, value in where.items()}
-
-
-def _best_schedule(result: Result, schedules: dict[str, Schedule]) -> tuple[str, Schedule]:
-    """The cheapest schedule anybody found, and who found it."""
-    found = {} if result.schedule is None else {"solver": result.schedule}
-    found.update(schedules)
-    name = min(found, key=lambda key: found[key].objective)
-    return name, found[name]
-
-
-def _check_bound(unit: Unit, result: Result, best: Schedule) -> None:
-    slack = 1e-9 * max(1.0, abs(result.bound))
-    if result.bound > best.objective + slack:
-        raise BrokenBound(
-            f"{unit.key}: the {result.bound_kind} bound {result.bound!r} s is above a replayed "
-            f"schedule of {best.objective!r} s; please report this instance"
-        )
 
 
 def _instance_row(

@@ -4,7 +4,8 @@
 integers, no compiled code, no solver). The proof is a tree that splits the alternatives of one
 task at a time; each leaf has a price vector whose exact Lagrangian value must reach the claimed
 bound, or has every task fixed, and then its replay must cost at least that. Prices made by any
-other tool can be checked the same way: write them in this format (docs/files.md).
+other tool can be checked the same way: write them in this format (docs/files.md). Caching results
+have a proof of their own (`mecopt.caching.certificate`): prices without a tree.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from mecopt import files
+from mecopt.caching import CachingInstance
+from mecopt.caching import certificate as caching
 from mecopt.exact.pricing import PRICE_SCALE, Alternatives, ExactPricer, leaf_of
 from mecopt.exact.replay import COST_SCALE, exact_replay
 from mecopt.exact.structure import structure_of
@@ -38,12 +41,14 @@ class Verdict:
     ok : bool
         Whether both ends of the claimed interval hold.
     objective, bound : float
-        The claimed interval, s.
+        The claimed interval, in the unit of the instance's costs.
     leaves : int
         Leaves of the proof that were checked.
     seconds : float
     problems : list of str
         Why it was rejected; empty when `ok`.
+    cost_unit : str
+        Of objective and bound, with its leading space; empty when costs have none.
     """
 
     ok: bool
@@ -52,6 +57,7 @@ class Verdict:
     leaves: int
     seconds: float
     problems: list[str]
+    cost_unit: str = " s"
 
 
 def save(path: str | os.PathLike[str], result: Result) -> None:
@@ -66,6 +72,9 @@ def save(path: str | os.PathLike[str], result: Result) -> None:
         raise ValueError(f"certificate: the bound of method {result.method!r} is solver-claimed")
     if result.schedule is None:
         raise ValueError("certificate: the result has no schedule")
+    if isinstance(result.instance, CachingInstance):
+        files.write_document(path, files.CERTIFICATE_SCHEMA, caching.body(result))
+        return
     proof, x = result.proof, result.instance
     nodes: list[dict[str, Any]] = []
     used: dict[int, int] = {}
@@ -128,6 +137,10 @@ def verify(
     """
     begin = time.perf_counter()
     body = files.read_document(path, files.CERTIFICATE_SCHEMA)
+    if body.get("family") == caching.FAMILY:
+        objective, bound, problems = caching.check(body, str(path), progress)
+        seconds = time.perf_counter() - begin
+        return Verdict(not problems, objective, bound, 1, seconds, problems, cost_unit="")
     try:
         instance = OffloadingInstance.from_document(body["instance"], f"{path}: instance")
         objective, bound = float(body["objective"]), float(body["bound"])

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 INSTANCE_SCHEMA = "mecopt.offloading-instance"
+CACHING_SCHEMA = "mecopt.caching-instance"
 SCHEDULE_SCHEMA = "mecopt.schedule"
+PLAN_SCHEMA = "mecopt.caching-plan"
 CERTIFICATE_SCHEMA = "mecopt.certificate"
 VERSION = 1
 
@@ -63,6 +65,16 @@ def write_document(path: str | os.PathLike[str], schema: str, body: dict[str, An
     if str(path).endswith(".gz"):
         data = gzip.compress(data, mtime=0)
     write_bytes(path, data)
+
+
+def schema_of(path: str | os.PathLike[str]) -> object:
+    """The schema that a file claims; None when it claims none or is not readable."""
+    try:
+        data = Path(path).read_bytes()
+        body = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    except (OSError, EOFError, ValueError):
+        return None
+    return body.get("schema") if isinstance(body, dict) else None
 
 
 def read_document(path: str | os.PathLike[str], schema: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -250,6 +250,18 @@ class OffloadingInstance:
         if choice == DROPPED:
             return "dropped"
         return self.labels[self.option_label[self.option_ptr[task] + choice]]
+
+    #: Which family of problems this is.
+    family: ClassVar[str] = "offloading"
+
+    @property
+    def cost_unit(self) -> str:
+        """Costs are seconds."""
+        return " s"
+
+    def spread(self, cost: float) -> str:
+        """A sum of costs per task, in words."""
+        return f"over {self.n_tasks} tasks ({cost / self.n_tasks:.6g} s each)"
 
     def __repr__(self) -> str:
         return (

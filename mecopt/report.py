@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
+from collections.abc import Mapping
 from pathlib import Path
-from string import Template
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mecopt import files, plot, plot_timeline, policies, published
+from mecopt.html_page import facts, fill, frame, image, interval, plain
+from mecopt.html_page import table as table
 from mecopt.runfolder import RunFolder
 from mecopt.scenarios import comllm, traces
 from mecopt.scorecard import (
@@ -58,8 +56,11 @@ def build(folder: RunFolder) -> str:
     ValueError
         If the folder is not a run or is damaged.
     """
+    from mecopt.families import FAMILIES
+
     manifest, tables = folder.read()
-    pictures = draw(tables)
+    family = FAMILIES[folder.suite.family]
+    pictures = family.draw(tables)
     growth = folder.path / GROWTH
     if growth.exists():
         pictures["growth"] = plot.png(plot.growth_picture(read_growth(growth)))
@@ -71,7 +72,7 @@ def build(folder: RunFolder) -> str:
         if path.exists()
     )
     path = folder.path / "report.html"
-    files.write_bytes(path, page(manifest, tables, pictures, extra).encode())
+    files.write_bytes(path, family.page(manifest, tables, pictures, extra).encode())
     return str(path)
 
 
@@ -134,17 +135,18 @@ def page(
     card, instances = scorecard(tables["results"]), tables["instances"]
     has_slots = suite["scenario"] == "comllm"
     timelines = [name for name in pictures if name.startswith("timeline-")]
-    template = Template((resources.files("mecopt") / "report.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=html.escape(f"{suite['scenario']}: {', '.join(suite['presets'])}"),
+    title = f"{suite['scenario']}: {', '.join(suite['presets'])}"
+    body = fill(
+        "report.html",
+        title=html.escape(title),
         headline=html.escape(headline(card, instances).replace(" %", "\u00a0%")),
         lead=html.escape(_lead(suite, instances)),
         scorecard=_scorecard_html(card, has_slots),
         conduct=_conduct_html(card),
         scorecard_note=_scorecard_note(has_slots),
-        gap=_picture(pictures, "gap", ALT_TEXT["gap"]),
+        gap=image(pictures, "gap", ALT_TEXT["gap"]),
         timelines="".join(
-            _picture(pictures, name, f"Resource timelines on {name.removeprefix('timeline-')}")
+            image(pictures, name, f"Resource timelines on {name.removeprefix('timeline-')}")
             for name in timelines
         )
         or "<p>No stage was served in the instances shown.</p>",
@@ -154,9 +156,9 @@ def page(
             "users, one bar per stage and one colour per user; with many, how many stages are in "
             "service at once. Long runs show their busiest stretch."
         ),
-        convergence=_picture(pictures, "convergence", ALT_TEXT["convergence"])
+        convergence=image(pictures, "convergence", ALT_TEXT["convergence"])
         or "<p>The solver reported no progress.</p>",
-        size=_picture(pictures, "size", ALT_TEXT["size"]),
+        size=image(pictures, "size", ALT_TEXT["size"]),
         growth=_growth_section(pictures),
         mechanisms=mechanisms,
         solver=_solver_html(instances),
@@ -165,34 +167,11 @@ def page(
         parameters=_parameters_section(suite),
         provenance=_provenance(manifest, instances),
     )
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> str:
-    """An HTML table in a box that scrolls sideways on a narrow screen.
-
-    Cells are escaped; the first `text_columns` are set left, numbers right.
-    """
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        side = ['class="t"' if i < text_columns else "" for i in range(len(row))]
-        return "".join(
-            f"<{tag} {s}>{html.escape(c)}</{tag}>" for s, c in zip(side, row, strict=True)
-        )
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    head = f"<thead><tr>{cells('th', header)}</tr></thead>"
-    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
-
-
-def _picture(pictures: Mapping[str, bytes], name: str, alt: str) -> str:
-    if name not in pictures:
-        return ""
-    source = f"data:image/png;base64,{base64.b64encode(pictures[name]).decode()}"
-    return f'<div class="scroll"><img alt="{html.escape(alt)}" src="{source}"></div>'
+    return frame(title, body)
 
 
 def _growth_section(pictures: Mapping[str, bytes]) -> str:
-    picture = _picture(pictures, "growth", ALT_TEXT["growth"])
+    picture = image(pictures, "growth", ALT_TEXT["growth"])
     if not picture:
         return ""
     return (
@@ -216,12 +195,6 @@ def _lead(suite: Mapping[str, Any], instances: pd.DataFrame) -> str:
     )
 
 
-def _interval(low: float, high: float, text: str = "{:.2f}", scale: float = 1.0) -> str:
-    if not np.isfinite(low):
-        return "-"
-    return f"{text.format(low * scale)} to {text.format(high * scale)}"
-
-
 def _scorecard_html(card: pd.DataFrame, has_slots: bool) -> str:
     header = ["policy", *(["cost, slots"] if has_slots else []), "cost, ms"]
     header += ["gap to bound, %", "95 % interval", "gap to best known, %", "late or dropped, %"]
@@ -235,13 +208,13 @@ def _scorecard_html(card: pd.DataFrame, has_slots: bool) -> str:
                 *([f"{r.mean_cost_slots:.4f}"] if has_slots else []),
                 f"{r.mean_cost_ms:.1f}",
                 percent(r.gap_to_bound),
-                _interval(r.gap_to_bound_low, r.gap_to_bound_high, scale=100.0),
+                interval(r.gap_to_bound_low, r.gap_to_bound_high, scale=100.0),
                 percent(r.gap_to_incumbent),
                 percent(r.drop_rate),
                 percent(r.pr, 1),
-                _interval(r.mean_cost_ms_low, r.mean_cost_ms_high, "{:.1f}"),
+                interval(r.mean_cost_ms_low, r.mean_cost_ms_high, "{:.1f}"),
                 f"{r.extra_ms:.1f}",
-                _interval(r.extra_ms_low, r.extra_ms_high, "{:.1f}"),
+                interval(r.extra_ms_low, r.extra_ms_high, "{:.1f}"),
             ]
             for r in rows_of(part)
         ]
@@ -351,7 +324,7 @@ def _or_dash(value: float | None) -> str:
 
 
 def _parameters_section(suite: Mapping[str, Any]) -> str:
-    asked = [[name, _plain(value)] for name, value in suite.items() if value is not None]
+    asked = [[name, plain(value)] for name, value in suite.items() if value is not None]
     out = table(["asked for", "value"], asked, text_columns=2)
     columns: dict[str, Any]
     if suite["scenario"] == "comllm":
@@ -369,26 +342,14 @@ def _parameters_section(suite: Mapping[str, Any]) -> str:
             "from the data files that <code>mecopt data</code> lists with sources and licences."
         )
     rows = [
-        [name, *(_plain(getattr(p, name)) for p in columns.values()), tag]
+        [name, *(plain(getattr(p, name)) for p in columns.values()), tag]
         for name, tag in all_tags.items()
     ]
     header = [f"parameter of {suite['scenario']}", *columns, "tag"]
     return out + table(header, rows, text_columns=len(header)) + f"<p>Tags: {note}</p>"
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(v) for v in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def _provenance(manifest: Mapping[str, Any], instances: pd.DataFrame) -> str:
-    machine = manifest["machine"]
-    facts = [["command", str(manifest["command"])]]
-    facts += [["machine", f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"]]
-    facts += [[name, str(version)] for name, version in manifest["versions"].items()]
-    facts += [["wall time of the last start", f"{manifest['wall_seconds']:.1f} s"]]
-    facts += [["time over all instances", f"{manifest['unit_seconds']:.1f} s"]]
     rows = [
         [
             r.preset,
@@ -408,4 +369,4 @@ def _provenance(manifest: Mapping[str, Any], instances: pd.DataFrame) -> str:
     ]
     header = ["preset", "seed", "tasks", "instance hash", "method", "stopped", "bound is"]
     header += ["bound, s", "best schedule, s", "gap, %", "found by", "seconds"]
-    return table(["", "value"], facts, text_columns=2) + table(header, rows)
+    return table(["", "value"], facts(manifest), text_columns=2) + table(header, rows)

@@ -5,15 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from mecopt.offloading import OffloadingInstance
-    from mecopt.schedule import Schedule
+
+class Instance(Protocol):
+    """What a result needs of an instance, of whatever family."""
+
+    @property
+    def content_hash(self) -> str: ...
+
+    @property
+    def cost_unit(self) -> str: ...
+
+    def spread(self, cost: float) -> str: ...
+
+
+class Replayed(Protocol):
+    """What a result needs of a replayed decision: `Schedule`, `CachingPlan`."""
+
+    @property
+    def objective(self) -> float: ...
+
+
+InstanceT = TypeVar("InstanceT", bound=Instance)
+ScheduleT = TypeVar("ScheduleT", bound=Replayed)
 
 
 class Termination(StrEnum):
@@ -75,16 +94,17 @@ class Prices:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
-    """Outcome of `solve`.
+class Result(Generic[InstanceT, ScheduleT]):
+    """Outcome of `solve`, for every family.
 
     Parameters
     ----------
-    instance : OffloadingInstance
-    schedule : Schedule or None
+    instance : OffloadingInstance or CachingInstance
+    schedule : Schedule, CachingPlan or None
         The incumbent, replayed by the core; None without one.
     bound : float
-        Proven lower bound on the sum of costs, s (infinite when infeasible).
+        Proven lower bound on the sum of costs, in the unit of the objective (infinite when
+        infeasible).
     bound_kind : BoundKind
     termination : Termination
     method : str
@@ -92,8 +112,8 @@ class Result:
         What the solve was asked for.
     seconds : float
         Wall time without compilation.
-    prices : Prices or None
-        Dual prices of server time, from methods that have them.
+    prices : Prices, CachingPrices or None
+        Dual prices of server time, or of memory and energy, from methods that have them.
     proof : object or None
         What `mecopt.certificate` needs to write a certificate; None when the bound is a claim.
     progress : DataFrame
@@ -102,22 +122,22 @@ class Result:
         Counters of the method (nodes, iterations, ...).
     """
 
-    instance: OffloadingInstance
-    schedule: Schedule | None
+    instance: InstanceT
+    schedule: ScheduleT | None
     bound: float
     bound_kind: BoundKind
     termination: Termination
     method: str
     parameters: Mapping[str, Any]
     seconds: float
-    prices: Prices | None = None
+    prices: Any = None
     proof: Any = None
     progress: pd.DataFrame = field(default_factory=pd.DataFrame)
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def objective(self) -> float:
-        """Sum of costs of the incumbent's replay, s; infinite without one."""
+        """Sum of costs of the incumbent's replay; infinite without one."""
         return float("inf") if self.schedule is None else self.schedule.objective
 
     @property
@@ -127,12 +147,12 @@ class Result:
 
     def summary(self) -> str:
         """A few lines a person can read."""
-        n = self.instance.n_tasks
+        unit = self.instance.cost_unit
         lines = [
             f"{self.method}: {self.termination} after {self.seconds:.2f} s",
-            f"  objective {self.objective:.9g} s over {n} tasks ({self.objective / n:.6g} s each)",
-            f"  bound     {self.bound:.9g} s ({self.bound_kind})",
+            f"  objective {self.objective:.9g}{unit} {self.instance.spread(self.objective)}",
+            f"  bound     {self.bound:.9g}{unit} ({self.bound_kind})",
             f"  gap       {100 * self.gap:.4g} %"
-            + (f"  (absolute {self.objective - self.bound:.3g} s)" if self.bound <= 0 else ""),
+            + (f"  (absolute {self.objective - self.bound:.3g}{unit})" if self.bound <= 0 else ""),
         ]
         return "\n".join(lines)

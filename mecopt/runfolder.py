@@ -179,6 +179,8 @@ def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
     parts += ["--policies", ",".join(suite.policies)]
     for trained in suite.checkpoints:
         parts += ["--checkpoint", f"{trained.name}={trained.folder}"]
+    if suite.scenario == "caching" and suite.data_dir:
+        parts += ["--data-dir", suite.data_dir]
     parts += ["--method", suite.method] if suite.method != "plans" else []
     parts += ["--time-limit", f"{suite.time_limit_s:g}", "--gap", f"{suite.gap:g}"]
     return " ".join([*parts, "--out", str(path)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,32 @@ def scorecard(results: pd.DataFrame) -> pd.DataFrame:
         and ``extra_ms`` with interval: the paired difference in mean cost to the best policy.
         Presets in order of appearance, policies from the least mean gap to the bound.
     """
+    card = aggregate(results, AVERAGED, "mean_cost_ms")
+    # pr is per instance oracle / policy, so pr x cost is the oracle's cost.
+    oracle = (results["pr"] * results["mean_cost_ms"]).groupby(
+        [results["preset"], results["policy"]]
+    )
+    keys = pd.MultiIndex.from_frame(card[["preset", "policy"]])
+    card["pr"] = oracle.mean().loc[keys].to_numpy() / card["mean_cost_ms"]
+    return card.rename(columns={name: name.replace("extra", "extra_ms") for name in EXTRA})
+
+
+#: Columns of the paired difference to the best policy, in the unit of the cost.
+EXTRA = ("extra", "extra_low", "extra_high")
+
+
+def aggregate(results: pd.DataFrame, averaged: Sequence[str], cost: str) -> pd.DataFrame:
+    """Means and intervals over instances, for every family.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Tidy results; one row per preset, seed and policy.
+    averaged : sequence of str
+        Columns to average, with ``*_low`` and ``*_high`` (95 % bootstrap over instances).
+    cost : str
+        The column that ranks policies, and of whose paired difference `EXTRA` is made.
+    """
     rows = []
     if "parse_rate" not in results:  # runs from before there were policies that write text
         results = results.assign(parse_rate=1.0)
@@ -56,21 +82,17 @@ def scorecard(results: pd.DataFrame) -> pd.DataFrame:
         per_policy = {
             p: part[part["policy"] == p].sort_values("seed") for p in part.policy.unique()
         }
-        means = {p: float(frame["mean_cost_ms"].mean()) for p, frame in per_policy.items()}
-        best = per_policy[min(means, key=lambda p: means[p])]["mean_cost_ms"]
+        means = {p: float(frame[cost].mean()) for p, frame in per_policy.items()}
+        best = per_policy[min(means, key=lambda p: means[p])][cost]
         for policy, frame in sorted(per_policy.items(), key=lambda item: means[item[0]]):
             row: dict[str, object] = {"preset": preset, "policy": policy, "instances": len(frame)}
-            for column in AVERAGED:
+            for column in averaged:
                 row[column] = float(frame[column].mean())
                 row[f"{column}_low"], row[f"{column}_high"] = bootstrap_interval(frame[column])
-            # pr is per instance oracle / policy, so pr x cost is the oracle's cost.
-            cost = frame["mean_cost_ms"].to_numpy()
-            row["pr"] = float((frame["pr"].to_numpy() * cost).mean() / cost.mean())
             row["decision_seconds_p50"] = float(frame["decision_seconds_p50"].median())
             row["decision_seconds_p99"] = float(frame["decision_seconds_p99"].max())
             row["decision_wall_seconds_p50"] = float(frame["decision_wall_seconds_p50"].median())
-            extra = paired_difference(frame["mean_cost_ms"], best)
-            row["extra_ms"], row["extra_ms_low"], row["extra_ms_high"] = extra
+            row.update(zip(EXTRA, paired_difference(frame[cost], best), strict=True))
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from mecopt.caching.instance import CachingInstance
 from mecopt.checkpoints import Checkpoint
 from mecopt.offloading import OffloadingInstance
-from mecopt.scenarios import comllm
+from mecopt.scenarios import caching, comllm
 
 if TYPE_CHECKING:
     from mecopt.policies.protocol import Policy
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 #: Slot of scenarios that have none of their own (traces), s; the ``*_slots`` figures use it.
 DEFAULT_SLOT_S = 0.1
 
-SCENARIOS = ("comllm", "traces")
+SCENARIOS = ("comllm", "traces", "caching")
+#: Solver routes of each family (`formulations.solve`).
+METHODS = {"offloading": ("plans", "milp"), "caching": ("plans", "network", "big-m")}
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Unit:
     Parameters
     ----------
     preset : str
-        COMLLM preset, or the name of the trace.
+        COMLLM or caching preset, or the name of the trace.
     seed : int
     """
 
@@ -49,15 +52,15 @@ class Suite:
     Parameters
     ----------
     scenario : str
-        ``"comllm"`` or ``"traces"``.
+        ``"comllm"``, ``"traces"`` or ``"caching"``.
     presets : tuple of str
-        COMLLM presets, or one trace name.
+        COMLLM or caching presets, or one trace name.
     seeds : (first, end)
         Seeds first, first + 1, ..., end - 1.
     policies : tuple of str
-        Names for `mecopt.policies.make`, or of checkpoints.
+        Names for `mecopt.policies.make` or `mecopt.caching.policies.make`, or of checkpoints.
     method : str
-        Solver route, ``"plans"`` or ``"milp"``.
+        Solver route, one of `METHODS` of the family.
     time_limit_s : float
         Solver time per instance, s, compilation not counted.
     gap : float
@@ -65,7 +68,7 @@ class Suite:
     window_s : (start, end) or None
         Part of the trace, s; traces only.
     data_dir : str or None
-        Folder of the data files; traces only.
+        Folder of the data files; traces and caching preset ``trace`` only.
     servers : int or None
         Servers in place of the preset's; comllm only.
     task_mbit : (least, most) or None
@@ -93,13 +96,11 @@ class Suite:
     checkpoints: tuple[Checkpoint, ...] = ()
 
     def __post_init__(self) -> None:
-        from mecopt import policies
-
         for name in ("presets", "seeds", "policies", "window_s", "task_mbit"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
         _one_of("scenario", self.scenario, SCENARIOS)
-        _one_of("method", self.method, ("plans", "milp"))
+        _one_of("method", self.method, METHODS[self.family])
         for name, values in (("presets", self.presets), ("policies", self.policies)):
             if not values:
                 raise ValueError(f"{name}: is empty")
@@ -112,7 +113,7 @@ class Suite:
                 raise ValueError(f"checkpoint: {name!r} is not among the policies")
         for policy in self.policies:
             if policy not in trained:
-                _one_of("policies", policy, policies.names())
+                _one_of("policies", policy, self._policy_names())
         first, end = self.seeds
         if not 0 <= first < end:
             raise ValueError(f"seeds: {first}:{end} is empty or negative, need 0 <= A < B")
@@ -129,8 +130,25 @@ class Suite:
         if self.scenario == "comllm":
             for preset in self.presets:
                 comllm.parameters(preset)
+        elif self.scenario == "caching":
+            for preset in self.presets:
+                caching.check_preset(preset)
         elif len(self.presets) != 1 or self.window_s is None:
             raise ValueError(f"presets: traces take one trace and a window, got {self.presets}")
+
+    @property
+    def family(self) -> str:
+        """``"offloading"`` or ``"caching"``: what instances, policies and figures look like."""
+        return "caching" if self.scenario == "caching" else "offloading"
+
+    def _policy_names(self) -> tuple[str, ...]:
+        if self.family == "caching":
+            from mecopt.caching import policies
+
+            return policies.known()
+        from mecopt import policies as rules
+
+        return rules.names()
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -143,7 +161,7 @@ class Suite:
         changes = {"servers": self.servers, "task_mbit": self.task_mbit}
         return {name: value for name, value in changes.items() if value is not None}
 
-    def instance(self, unit: Unit) -> OffloadingInstance:
+    def instance(self, unit: Unit) -> OffloadingInstance | CachingInstance:
         """Make the instance of a unit.
 
         Raises
@@ -153,6 +171,8 @@ class Suite:
         """
         if self.scenario == "comllm":
             return comllm.generate(unit.preset, unit.seed, **self.changes)
+        if self.scenario == "caching":
+            return caching.make(unit.preset, unit.seed, self.data_dir)
         from mecopt.scenarios import traces
 
         assert self.window_s is not None

@@ -227,6 +227,63 @@ def bench_traces(
     _bench(suite, out, json, engine, address, jobs)
 
 
+@app.command("caching")
+def bench_caching(
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: base, ten, sticky, fast, big, backhaul, forwarding, "
+            "base-backhaul, base-forwarding, trace.",
+            metavar="P,Q,...",
+        ),
+    ] = "ten",
+    seeds: Seeds = "0:8",
+    policies: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: cloud, fifo, lfu, least-age and their -sensible versions, "
+            "myopic, rolling, rolling-rates (told the true rates), priced, ppo, t2drl.",
+            metavar="A,B,...",
+        ),
+    ] = "cloud,fifo-sensible,lfu-sensible,least-age-sensible,myopic,rolling,priced",
+    method: Annotated[
+        str, typer.Option(help="Solver route: plans, network or big-m.", metavar="NAME")
+    ] = "plans",
+    time_limit: TimeLimit = 90.0,
+    gap: Gap = 1e-4,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Data folder, preset trace only.", metavar="DIR")
+    ] = None,
+    out: Out = None,
+    json: Json = None,
+    engine: Engine = "loky",
+    address: Address = None,
+    jobs: Jobs = None,
+) -> None:
+    """Benchmark on edge caches of models: 5 servers, 100 slots (T2DRL, arXiv 2501.14205).
+
+    Example:
+
+        mecopt bench caching --preset ten --seeds 0:8 --policies cloud,lfu-sensible,myopic,rolling
+
+    Bounds every episode, rolls out every policy, prints the scorecard and writes tables, pictures
+    and a report to the run folder. Costs are sums over servers and slots.
+    """
+    from mecopt.suite import Suite, parse_names, parse_range
+
+    suite = Suite(
+        scenario="caching",
+        presets=parse_names(preset),
+        seeds=parse_range(seeds),
+        policies=parse_names(policies),
+        method=method,
+        time_limit_s=time_limit,
+        gap=gap,
+        data_dir=shell.default_data_dir(data_dir),
+    )
+    _bench(suite, out, json, engine, address, jobs)
+
+
 def report(
     folder: Annotated[
         Path, typer.Argument(help="Folder of a benchmark or of a training.", metavar="FOLDER")
@@ -293,19 +350,22 @@ def _bench(
     jobs: int | None,
 ) -> None:
     from mecopt import report as page
-    from mecopt.scorecard import headline, print_scorecard, scorecard
+    from mecopt import scorecard_caching
+    from mecopt.families import FAMILIES
 
+    family = FAMILIES[suite.family]
     folder_path = out or default_folder(suite)
     try:
         folder = _run(suite, folder_path, engine, address, jobs)
         _, tables = folder.read()
         if json is not None:
-            shell.write_json(json, records(tables["results"]))
+            make_records = scorecard_caching.records if suite.family == "caching" else records
+            shell.write_json(json, make_records(tables["results"]))
         screen = shell.console()
         screen.print()
-        print_scorecard(screen, tables, has_slots=suite.scenario == "comllm")
+        family.print_scorecard(screen, tables, suite)
         typer.echo()
-        typer.echo(headline(scorecard(tables["results"]), tables["instances"]))
+        typer.echo(family.headline(tables))
         path = page.build(folder)
     except KeyboardInterrupt:
         from mecopt.runfolder import resume_command

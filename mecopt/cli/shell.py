@@ -123,12 +123,15 @@ def console(*, stderr: bool = False) -> Console:
     return probe if probe.is_terminal else Console(stderr=stderr, width=120)
 
 
-def warm_up() -> None:
-    """Compile the kernels (the first time takes a minute), outside every clock."""
+def warm_up(family: str = "offloading") -> None:
+    """Compile a family's kernels (the first time takes a minute), outside every clock."""
     import formulations
 
     with status("compiling kernels (only the first time)"):
-        formulations.warm_up()
+        if family == "caching":
+            formulations.warm_up_caching()
+        else:
+            formulations.warm_up()
 
 
 def status(text: str) -> AbstractContextManager[object]:

@@ -10,21 +10,21 @@ import typer
 from mecopt.cli import shell
 
 if TYPE_CHECKING:
+    from mecopt.caching import CachingInstance
     from mecopt.offloading import OffloadingInstance
     from mecopt.result import Result
-
-METHODS = ("plans", "milp")
 
 
 def solve(
     scenario: Annotated[
-        str | None, typer.Option(help="comllm (default) or traces.", metavar="NAME")
+        str | None, typer.Option(help="comllm (default), traces or caching.", metavar="NAME")
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             help="COMLLM preset: paper (default), busy, large, slow-servers, very-slow-servers, "
-            "uneven-links.",
+            "uneven-links; caching preset: base (default), ten, sticky, fast, big, backhaul, "
+            "forwarding, base-backhaul, base-forwarding, trace.",
             metavar="NAME",
         ),
     ] = None,
@@ -44,8 +44,8 @@ def solve(
     method: Annotated[
         str,
         typer.Option(
-            help="plans (plan decomposition, certified bounds) or milp (compact model for "
-            "HiGHS, small instances).",
+            help="plans (plan decomposition, certified bounds), milp (compact model for HiGHS, "
+            "small instances); caching: plans, network or big-m (both for HiGHS).",
             metavar="NAME",
         ),
     ] = "plans",
@@ -75,8 +75,13 @@ def solve(
     The JSON holds objective and bound (sums of cost over tasks, in seconds), gap (relative),
     termination, method, seconds, instance_hash, choice (option index per task, -1 = dropped) and
     bound_kind.
+
+        mecopt solve --scenario caching --preset ten --seed 0 --json result.json
+
+    Here objective and bound are sums of cost over servers and slots, and cost_split takes the
+    place of choice.
     """
-    _check(method, time_limit, gap, certificate)
+    _check(time_limit, gap)
     made: dict[str, Any] = {
         "scenario": scenario,
         "preset": preset,
@@ -89,12 +94,13 @@ def solve(
             if value is not None:
                 raise ValueError(f"{name}: {value!r} cannot be combined with --instance")
     problem = _load(instance) if instance is not None else _generate(**made, data_dir=data_dir)
+    _check_method(problem, method, certificate)
     if save_instance is not None:
         problem.save(save_instance)
 
     import formulations
 
-    shell.warm_up()
+    shell.warm_up(problem.family)
     typer.echo(repr(problem))
     # A spinner and a solver that prints would write over each other.
     if verbose:
@@ -110,23 +116,35 @@ def solve(
     _write(result, json, save_schedule, certificate)
 
 
-def _check(method: str, time_limit: float | None, gap: float, certificate: Path | None) -> None:
-    if method not in METHODS:
-        raise ValueError(f"method: unknown {method!r}, one of {', '.join(METHODS)}")
+def _check_method(
+    problem: OffloadingInstance | CachingInstance, method: str, certificate: Path | None
+) -> None:
+    from mecopt.suite import METHODS
+
+    known = METHODS[problem.family]
+    if method not in known:
+        raise ValueError(f"method: unknown {method!r}, one of {', '.join(known)}")
+    if certificate is not None and method != "plans":
+        raise ValueError(
+            f"certificate: the bound of method {method} is solver-claimed and cannot be "
+            "certified; use --method plans"
+        )
+
+
+def _check(time_limit: float | None, gap: float) -> None:
     if time_limit is not None and not time_limit > 0:
         raise ValueError(f"time-limit = {time_limit} must be > 0")
     if not gap >= 0:
         raise ValueError(f"gap = {gap} must be >= 0")
-    if certificate is not None and method == "milp":
-        raise ValueError(
-            "certificate: the bound of method milp is solver-claimed and cannot be certified; "
-            "use --method plans"
-        )
 
 
-def _load(path: Path) -> OffloadingInstance:
+def _load(path: Path) -> OffloadingInstance | CachingInstance:
+    from mecopt import files
+    from mecopt.caching import CachingInstance
     from mecopt.offloading import OffloadingInstance
 
+    if files.schema_of(path) == files.CACHING_SCHEMA:
+        return CachingInstance.load(path)
     return OffloadingInstance.load(path)
 
 
@@ -138,11 +156,16 @@ def _generate(
     trace: str | None,
     window: str | None,
     data_dir: Path | None,
-) -> OffloadingInstance:
-    if scenario in (None, "comllm"):
+) -> OffloadingInstance | CachingInstance:
+    if scenario != "traces":
         for name, value in (("trace", trace), ("window", window)):
             if value is not None:
                 raise ValueError(f"{name}: {value!r} needs --scenario traces")
+    if scenario == "caching":
+        from mecopt.scenarios import caching
+
+        return caching.make(preset or "base", seed or 0, data_dir)
+    if scenario in (None, "comllm"):
         from mecopt.scenarios import comllm
 
         return comllm.generate(preset or "paper", seed or 0)
@@ -158,13 +181,15 @@ def _generate(
             seed=seed or 0,
             data_dir=data_dir,
         )
-    raise ValueError(f"scenario: unknown {scenario!r}, one of comllm, traces")
+    raise ValueError(f"scenario: unknown {scenario!r}, one of comllm, traces, caching")
 
 
 def result_record(result: Result) -> dict[str, Any]:
     """The keys of ``mecopt solve --json``."""
+    from mecopt.caching import CachingInstance
+
     schedule = result.schedule
-    return {
+    record = {
         "objective": result.objective,
         "bound": result.bound,
         "gap": result.gap,
@@ -172,9 +197,14 @@ def result_record(result: Result) -> dict[str, Any]:
         "method": result.method,
         "seconds": result.seconds,
         "instance_hash": result.instance.content_hash,
-        "choice": None if schedule is None else schedule.choice.tolist(),
         "bound_kind": str(result.bound_kind),
     }
+    if isinstance(result.instance, CachingInstance):
+        record["cost_split"] = None if schedule is None else schedule.cost_split
+        record["edge_share"] = None if schedule is None else schedule.edge_share
+    else:
+        record["choice"] = None if schedule is None else schedule.choice.tolist()
+    return record
 
 
 def _write(
@@ -185,10 +215,14 @@ def _write(
         typer.echo(f"result: {json}")
     if save_schedule is not None:
         from mecopt import schedule_file
+        from mecopt.caching import CachingPlan, plan_file
 
         if result.schedule is None:
             raise ValueError(f"save-schedule: no schedule was found ({result.termination})")
-        schedule_file.save(save_schedule, result.schedule)
+        if isinstance(result.schedule, CachingPlan):
+            plan_file.save(save_schedule, result.schedule)
+        else:
+            schedule_file.save(save_schedule, result.schedule)
         typer.echo(f"schedule: {save_schedule}")
     if proof is not None:
         from mecopt import certificate
@@ -218,6 +252,6 @@ def verify(
             shell.say_error(f"{file}: rejected: {problem}")
         raise typer.Exit(shell.REJECTED)
     typer.echo(
-        f"{file}: accepted. The optimum lies in [{verdict.bound:.9g}, {verdict.objective:.9g}] s "
-        f"({verdict.leaves} leaves checked in {verdict.seconds:.1f} s)"
+        f"{file}: accepted. The optimum lies in [{verdict.bound:.9g}, {verdict.objective:.9g}]"
+        f"{verdict.cost_unit} ({verdict.leaves} leaves checked in {verdict.seconds:.1f} s)"
     )

@@ -8,105 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-#: Environment variable that names the data folder.
-DATA_DIR_VARIABLE = "MECOPT_DATA"
+from mecopt.data.spec import DATA_DIR_VARIABLE as DATA_DIR_VARIABLE
+from mecopt.data.spec import Column as Column
+from mecopt.data.spec import DataFile as DataFile
+from mecopt.data.spec import Original as Original
+
 #: The data folder when nothing else is said, relative to the current directory.
 DEFAULT_DATA_DIR = Path("..") / "shared" / "data"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column that mecopt reads.
-
-    Parameters
-    ----------
-    name : str
-    kind : str
-        ``"text"``, ``"int"`` or ``"float"``.
-    meaning : str
-        Unit or meaning.
-    low, high : float
-        Smallest and largest value allowed.
-    optional : bool
-        True when cells may be empty (read as NaN; text as an empty string).
-    rising : bool
-        True when values never fall from one row to the next.
-    """
-
-    name: str
-    kind: str
-    meaning: str
-    low: float = float("-inf")
-    high: float = float("inf")
-    optional: bool = False
-    rising: bool = False
-
-
-@dataclass(frozen=True)
-class Original:
-    """A file in a public repository, and the name of its conversion (`mecopt.data.convert`)."""
-
-    repository: str
-    commit: str
-    path: str
-    conversion: str
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """A data file: what is in it, where it comes from, who needs it.
-
-    Parameters
-    ----------
-    name : str
-        Short name, for `fetch` and for error messages.
-    path : str
-        Path inside the data folder; ``.gz`` is compressed CSV.
-    columns : tuple of Column
-        Columns that are read; others may be there and are ignored.
-    purpose, licence, source : str
-    rows : int
-        Data rows of the known content.
-    sha256 : str
-        SHA-256 (hex) of the known content, uncompressed.
-    scenarios : tuple of str
-        Scenarios that read the file.
-    original : Original, optional
-        None for a table compiled from several sources.
-    section : str
-        Section of the data folder's README that describes the file.
-    """
-
-    name: str
-    path: str
-    columns: tuple[Column, ...]
-    purpose: str
-    licence: str
-    source: str
-    rows: int = 0
-    sha256: str = ""
-    scenarios: tuple[str, ...] = ("traces",)
-    original: Original | None = None
-    section: str = ""
-
-    @property
-    def origin(self) -> str:
-        """One sentence for error messages: where the file comes from and how to get it."""
-        if not self.section:
-            return f"{self.path} is {self.source}"
-        if self.original is None:
-            how = f"it is described in {self.section} of the data folder's README.md"
-        else:
-            how = f"get it with `mecopt data fetch {self.name}`"
-        return (
-            f"{self.path} comes from {self.source} ({self.licence}); {how}, "
-            f"or point {DATA_DIR_VARIABLE} or --data-dir to a folder that has it"
-        )
 
 
 def request_columns(arrival: str, prompt: str, generated: str, unit: str) -> tuple[Column, ...]:
@@ -168,6 +80,7 @@ FILES: tuple[DataFile, ...] = (
         source=f"kvcache-ai/Mooncake@{_MOONCAKE_COMMIT[:8]} "
         "FAST25-release/traces/conversation_trace.jsonl",
         rows=12031,
+        scenarios=("traces", "caching"),
         sha256="1907cb1e764a081fc6854aa8ff35a6ef5e8b6a5106435171d31298ad77f6ae32",
         original=Original(
             "kvcache-ai/Mooncake",
@@ -175,6 +88,42 @@ FILES: tuple[DataFile, ...] = (
             "FAST25-release/traces/conversation_trace.jsonl",
             "mooncake",
         ),
+        section="section 1",
+    ),
+    DataFile(
+        name="servegen-rates",
+        path="traces/servegen_client_rates.csv.gz",
+        columns=(
+            Column("workload", "text", "service"),
+            Column("client", "int", "identifier", low=0),
+            Column("window_start_s", "float", "s", low=0),
+            Column("rate_rps", "float", "requests/s", low=0),
+            Column("iat_family", "text", "law of the gaps", optional=True),
+            Column("iat_param1", "float", "its shape", optional=True),
+        ),
+        purpose="request rates and burstiness of the clients of a production LLM service",
+        licence="Apache-2.0",
+        source="alibaba/ServeGen@f891d118 data/*/*/chunk-N-trace.csv, joined",
+        rows=251524,
+        sha256="c6ff776f7a7b274fd65f06940e48ff0d4ac272c31ed4a18fcc2bd1c1fe5745b9",
+        scenarios=("caching",),
+        section="section 1",
+    ),
+    DataFile(
+        name="servegen-tokens",
+        path="traces/servegen_client_token_quantiles.csv.gz",
+        columns=(
+            Column("workload", "text", "service"),
+            Column("client", "int", "identifier", low=0),
+            Column("field", "text", "what is counted"),
+            Column("mean", "float", "tokens", low=0),
+        ),
+        purpose="token counts of the clients of a production LLM service",
+        licence="Apache-2.0",
+        source="alibaba/ServeGen@f891d118 data/*/*/chunk-N-dataset.json, reduced to quantiles",
+        rows=15614,
+        sha256="4811ea3aeaeb65053fc9569eca92e76cf769730f1732b470e0405f0d38b53050",
+        scenarios=("caching",),
         section="section 1",
     ),
     _eua(
@@ -211,6 +160,7 @@ FILES: tuple[DataFile, ...] = (
             Column("gflop_per_token_forward", "float", "GFLOP, without attention scores", low=0),
         ),
         purpose="size, FLOPs and cache of a language model",
+        scenarios=("traces", "caching"),
         licence="Apache-2.0",
         source="Lightning-AI/litgpt@26857050 litgpt/config.py, computed",
         rows=36,

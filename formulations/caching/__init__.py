@@ -1,0 +1,1 @@
+"""Joint model caching and inference offloading: exact models, bounds, schedules."""

@@ -1,0 +1,314 @@
+r"""Caching by plan decomposition: certified bounds and near-optimal schedules.
+
+A plan is a path of one pair on one server through its states (slot, age of thoughts); plans meet in
+the memory and energy of every slot, and in what couples servers. The bound is the Lagrangian of
+pair blocks and slot blocks (`formulations.caching.oracle`), raised by `formulations.ascent`: first
+prices of the rows, then of the links, which start from them. Schedules come from annealing over
+windows (`formulations.caching.search`), started from the myopic policy and guided by the prices.
+
+Without a coupling servers separate exactly, and are solved side by side in threads (the kernels are
+compiled and release the interpreter).
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from formulations.ascent import ascend, on_grid
+from formulations.caching.blocks import build, to_choices, to_decision
+from formulations.caching.coupling import Coupling
+from formulations.caching.oracle import (
+    CachingEvaluation,
+    LinkOracle,
+    Pricer,
+    RowOracle,
+)
+from formulations.caching.proof import CachingProof
+from formulations.caching.search import Search
+from formulations.caching.windows import Guide
+from mecopt.caching import CachingInstance, CachingPlan, CachingPrices, replay
+from mecopt.caching.policies.simple import Myopic
+from mecopt.caching.simulate import rollout
+from mecopt.result import BoundKind, Result, Termination, relative_gap
+
+#: Servers worked on side by side.
+THREADS = 2
+#: Iterations of the two ascents.
+_ROWS, _LINKS = 250, 600
+
+
+@dataclass
+class _Log:
+    """Progress of one solve."""
+
+    begin: float
+    verbose: bool
+    rows: list[tuple[float, float, float]] = field(default_factory=list)
+
+    def note(self, bound: float, objective: float) -> None:
+        """Record bound and objective when either moved."""
+        row = (time.perf_counter() - self.begin, bound, objective)
+        if self.rows and self.rows[-1][1:] == row[1:]:
+            return
+        self.rows.append(row)
+        if self.verbose:
+            gap = 100 * relative_gap(objective, bound)
+            print(f"{row[0]:8.2f} s  bound {bound:.9g}  objective {objective:.9g}  {gap:.4f} %")
+
+
+class Part:
+    """Servers that are solved together: one, or all when something couples them."""
+
+    def __init__(self, start: CachingPlan, servers: list[int], gap: float, seed: int) -> None:
+        self.servers = servers
+        self.gap = gap
+        self.blocks = build(start.instance, servers)
+        self.pricer = Pricer(self.blocks, THREADS)
+        self.coupling = Coupling(self.blocks)
+        self.rows = RowOracle(self.blocks, self.pricer, self.coupling)
+        self.links = LinkOracle(self.blocks, self.pricer, self.coupling)
+        self.row_prices = np.zeros(len(self.rows.capacity))
+        self.link_prices = np.zeros(len(self.links.capacity))
+        self.bound = -np.inf
+        self.iterations = 0
+        flow = np.moveaxis(start.flow[servers], 1, -1).reshape(-1, 3)
+        picked = to_choices(start.a[servers], start.x[servers])
+        self.search = Search(self.blocks, picked, np.ascontiguousarray(flow), seed)
+        self._rounds = 0
+        self._gain = np.inf
+
+    @property
+    def spread(self) -> float:
+        """Objective less bound."""
+        return self.search.objective - self.bound
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the gap is larger than asked."""
+        return relative_gap(self.search.objective, self.bound) > self.gap
+
+    def begin(self, deadline: float) -> None:
+        """Prices of the rows, and a first bound."""
+        rise = ascend(
+            self.rows,
+            self.row_prices,
+            iterations=_ROWS,
+            step=self.rows.step,
+            upper=self.rows.upper,
+            deadline=deadline,
+        )
+        self.row_prices, self.iterations = rise.prices, rise.iterations
+        coupled = rise.prices[2 * self.rows.n_rows :]
+        self._take(np.concatenate([self.rows.charge(rise.prices), coupled]))
+
+    def raise_bound(self, iterations: int, size: float, patience: float, deadline: float) -> None:
+        """Ascent on the prices of the links, with steps `size` times the usual ones."""
+        before = self.bound
+        target = self.search.objective / (1 + 0.9 * self.gap)
+
+        def watch(t: int, best: float, priced: CachingEvaluation) -> bool:
+            return best >= target
+
+        rise = ascend(
+            self.links,
+            self.link_prices,
+            iterations=iterations,
+            step=size * self.links.step,
+            patience=patience,
+            lower=self.links.lower,
+            upper=self.links.upper,
+            deadline=deadline,
+            watch=watch,
+        )
+        self.iterations += rise.iterations
+        self._take(rise.prices)
+        self._gain = self.bound - before
+
+    def _take(self, prices: NDArray[np.float64]) -> None:
+        """Take prices over, on the grid of proofs, if they bound better."""
+        n = self.blocks.n_choices
+        signed = np.rint(prices[:n] * 2.0**20) / 2.0**20
+        rounded = np.concatenate([signed, on_grid(prices[n:])])
+        rounded[n:] = np.minimum(rounded[n:], np.floor(self.coupling.upper * 2.0**20) / 2.0**20)
+        priced = self.links.price(rounded)
+        value = self.links.dual_value(rounded, priced)
+        # Exact arithmetic must find at least this much: leave room for rounded sums.
+        scale = np.abs(priced.value).sum() + abs(value)
+        value -= 1e-12 * scale * np.sqrt(len(rounded))
+        if value > self.bound:
+            self.bound, self.link_prices = value, rounded
+            birth = np.zeros(len(self.blocks.requests))
+            if self.coupling.is_forwarding:
+                birth = rounded[n:]
+            self.search.guide = Guide(rounded[:n].copy(), birth)
+
+    def work(self, seconds: float, deadline: float) -> None:
+        """One round: a higher bound where it still rises, then a better schedule."""
+        if self._rounds == 0:
+            self.raise_bound(_LINKS, 0.5, 60.0, deadline)
+        elif self.is_open and self._gain > 0.02 * self.spread:
+            until = min(deadline, time.perf_counter() + seconds / 2)
+            self.raise_bound(10 * _LINKS, 0.5 / (1 + self._rounds), 300.0, until)
+        if self.is_open:
+            heat = 1.0 if self._rounds == 0 else 0.3
+            target = self.bound * (1 + 0.5 * self.gap)
+            self.search.run(seconds, deadline, target, heat)
+        self._rounds += 1
+
+
+class _Solve:
+    """All parts of one instance, and their sums."""
+
+    def __init__(
+        self, instance: CachingInstance, gap: float, deadline: float, seed: int, verbose: bool
+    ) -> None:
+        self.x = instance
+        self.gap = gap
+        self.deadline = deadline
+        self.log = _Log(time.perf_counter(), verbose)
+        start = rollout(instance, Myopic())
+        everyone = list(range(instance.n_servers))
+        groups = [[n] for n in everyone] if instance.coupling is None else [everyone]
+        self.parts = [Part(start, group, gap, seed + i) for i, group in enumerate(groups)]
+
+    @property
+    def bound(self) -> float:
+        """Proven lower bound."""
+        return sum(part.bound for part in self.parts)
+
+    @property
+    def objective(self) -> float:
+        """Cost of the best schedules."""
+        return sum(part.search.objective for part in self.parts)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether gap and time ask for more work."""
+        late = time.perf_counter() >= self.deadline
+        return not late and relative_gap(self.objective, self.bound) > self.gap
+
+    def run(self) -> None:
+        """First bounds for all, then rounds of growing length for the parts that are open."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda part: part.begin(self.deadline), self.parts))
+            self.log.note(self.bound, self.objective)
+            size = self.x.n_pairs * self.x.n_slots / 1000
+            seconds = max(0.5, 2.0 * size)
+            while self.is_open:
+                open_parts = sorted(
+                    (part for part in self.parts if part.is_open), key=lambda part: -part.spread
+                )
+
+                def work(part: Part, seconds: float = seconds) -> None:
+                    part.work(seconds, self.deadline)
+                    self.log.note(self.bound, self.objective)
+
+                list(pool.map(work, open_parts))
+                seconds *= 1.6
+
+    def plan(self) -> CachingPlan:
+        """The best schedule, replayed by the core."""
+        a = np.zeros(self.x.requests.shape, dtype=np.bool_)
+        flow = np.zeros((self.x.n_servers, 3, *self.x.requests.shape[1:]), dtype=np.int64)
+        for part in self.parts:
+            a[part.servers] = to_decision(part.blocks, part.search.picked)[0]
+            shape = (len(part.servers), self.x.n_pairs, self.x.n_slots, 3)
+            flow[part.servers] = np.moveaxis(part.search.flow.reshape(shape), -1, 1)
+        return replay(self.x, a, flow)
+
+    def prices(self) -> CachingPrices:
+        """Prices of memory and energy per slot and server, from the relaxation of the rows."""
+        x = self.x
+        shape = (x.n_servers, x.n_slots)
+        memory, energy = np.zeros(shape), np.zeros(shape)
+        for part in self.parts:
+            n = part.rows.n_rows
+            rows = (len(part.servers), x.n_slots)
+            memory[part.servers] = part.row_prices[:n].reshape(rows)
+            energy[part.servers] = part.row_prices[n : 2 * n].reshape(rows)
+        memory /= np.maximum(x.capacity_mb, 1)[:, None]
+        energy /= np.maximum(x.energy_budget_10j, 1)[:, None]
+        part = self.parts[0]
+        link = part.link_prices[part.blocks.n_choices :] if part.coupling.is_link else None
+        return CachingPrices(x.server_names, memory, energy, link)
+
+    def proof(self) -> CachingProof:
+        """Prices that prove the bound."""
+        links, coupling = [], np.zeros(0)
+        for part in self.parts:
+            n = part.blocks.n_choices
+            edges = part.blocks.first[:: self.x.n_pairs * self.x.n_slots]
+            links += np.split(part.link_prices[:n], edges[1:-1])
+            coupling = part.link_prices[n:]
+        return CachingProof(tuple(links), coupling)
+
+
+def solve_decomposition(
+    instance: CachingInstance,
+    *,
+    time_limit: float | None = None,
+    gap: float = 1e-4,
+    seed: int = 0,
+    verbose: bool = False,
+) -> Result[CachingInstance, CachingPlan]:
+    """Certified interval and schedule by plan decomposition.
+
+    Parameters
+    ----------
+    instance : CachingInstance
+    time_limit : float, optional
+        Wall seconds; 90 unless said.
+    gap : float
+        Relative gap to stop at.
+    seed : int
+        Of the annealing.
+    verbose : bool
+        Print bound and objective as they move.
+
+    Returns
+    -------
+    Result
+        With `prices` (memory and energy per slot and server), `proof`, and `progress`.
+
+    Raises
+    ------
+    ValueError
+        If `time_limit` or `gap` is negative or not a number.
+    """
+    limit = 90.0 if time_limit is None else time_limit
+    for name, value in (("time_limit", limit), ("gap", gap)):
+        if not value >= 0:
+            raise ValueError(f"{name} = {value} must be >= 0")
+    begin = time.perf_counter()
+    work = _Solve(instance, gap, begin + limit, seed, verbose)
+    work.run()
+    plan = work.plan()
+    bound = work.bound
+    parameters: dict[str, Any] = {"time_limit": limit, "gap": gap, "seed": seed}
+    closed = relative_gap(plan.objective, bound) <= gap
+    work.log.note(bound, plan.objective)
+    return Result(
+        instance=instance,
+        schedule=plan,
+        bound=bound,
+        bound_kind=BoundKind.CERTIFIED,
+        termination=Termination.OPTIMAL if closed else Termination.TIME_LIMIT,
+        method="plans",
+        parameters=parameters,
+        seconds=time.perf_counter() - begin,
+        prices=work.prices(),
+        proof=work.proof(),
+        progress=pd.DataFrame(work.log.rows, columns=["seconds", "bound", "objective"]),
+        details={
+            "iterations": sum(part.iterations for part in work.parts),
+            "moves": sum(part.search.moves for part in work.parts),
+            "choices": sum(part.blocks.n_choices for part in work.parts),
+        },
+    )

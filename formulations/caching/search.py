@@ -1,0 +1,70 @@
+"""Schedules: simulated annealing over windows, guided by the prices of the bound."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from formulations.caching.blocks import Blocks, IntArray
+from formulations.caching.windows import Guide, anneal, state_of, total_cost
+
+#: Moves between two looks at the clock.
+_CHUNK = 2000
+#: Longest window, in slots.
+_WIDEST = 60
+
+
+class Search:
+    """The best schedule of some servers, and ways to better it.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    picked : (Q T,) int64
+        Choices of a feasible schedule.
+    flow : (Q T, 3) int64
+        Requests served for the server before, the own, and the next.
+    seed : int
+    """
+
+    def __init__(self, blocks: Blocks, picked: IntArray, flow: IntArray, seed: int) -> None:
+        self.blocks = blocks
+        self.picked, self.flow = picked.copy(), flow.copy()
+        self.objective = float(total_cost(blocks, state_of(blocks, picked, flow)))
+        self.guide = Guide(np.zeros(blocks.n_choices), np.zeros(len(picked)))
+        self.moves = 0
+        self._rng = np.random.default_rng(seed)
+        worth = max(float(blocks.cost[blocks.first[:-1]].mean()), 1e-9)
+        #: Temperatures at which a schedule is loosened, and at which it is frozen.
+        self.hot, self.cold = worth, 0.003 * worth
+
+    def offer(self, picked: IntArray, flow: IntArray) -> None:
+        """Take a feasible schedule over if it is better."""
+        cost = float(total_cost(self.blocks, state_of(self.blocks, picked, flow)))
+        if cost < self.objective:
+            self.picked, self.flow, self.objective = picked.copy(), flow.copy(), cost
+
+    def run(self, seconds: float, deadline: float, target: float, heat: float = 1.0) -> None:
+        """Anneal from `heat` times the hot temperature to the cold one in some seconds.
+
+        Stops early at `deadline` (`time.perf_counter`) or once the objective is `target`.
+        """
+        state = state_of(self.blocks, self.picked, self.flow)
+        best, best_flow = state.picked.copy(), state.flow.copy()
+        begin = time.perf_counter()
+        hot = max(heat * self.hot, self.cold)
+        done, chunk = 0.0, max(50, _CHUNK * 25 // max(self.blocks.n_pairs, 25))
+        while done < 1.0 and self.objective > target:
+            now = hot * (self.cold / hot) ** done
+            # Temperatures move little within a chunk.
+            anneal(
+                self.blocks, state, self.guide, chunk, now, 0.999 * now, _WIDEST, self._rng,
+                best, best_flow,
+            )  # fmt: skip
+            self.moves += chunk
+            self.offer(best, best_flow)
+            clock = time.perf_counter()
+            if clock >= deadline:
+                break
+            done = (clock - begin) / max(seconds, 1e-9)

@@ -1,0 +1,64 @@
+"""Caching plan files: the decision, the instance it belongs to, the objective to be met again."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from mecopt import files
+from mecopt.caching.instance import CachingInstance
+from mecopt.caching.plan import CachingPlan, replay
+
+
+def save(path: str | os.PathLike[str], plan: CachingPlan) -> None:
+    """Write a plan file (schema ``mecopt.caching-plan``, docs/files.md)."""
+    body = {
+        "instance_hash": plan.instance.content_hash,
+        "objective": plan.objective,
+        "cost_split": plan.cost_split,
+        "a": plan.a.astype(np.int64),
+        "flow": plan.flow,
+        "servers": list(plan.instance.server_names),
+        "pairs": list(plan.instance.pair_names),
+    }
+    files.write_document(path, files.PLAN_SCHEMA, body)
+
+
+def load(path: str | os.PathLike[str], instance: CachingInstance) -> CachingPlan:
+    """Read a plan file and replay it on its instance.
+
+    Only ``instance_hash``, ``a``, ``flow`` and ``objective`` are read; the rest is for people.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is malformed, belongs to another instance, breaks a constraint, or does not cost what
+        it claims (to 1e-9 relative).
+    """
+    body = files.read_document(path, files.PLAN_SCHEMA)
+    kinds: dict[str, Any] = {
+        "instance_hash": str,
+        "objective": (int, float),
+        "a": list,
+        "flow": list,
+    }
+    for name, kind in kinds.items():
+        if not isinstance(body.get(name), kind):
+            raise ValueError(f"{path}: field {name!r} is missing or malformed")
+    if body["instance_hash"] != instance.content_hash:
+        raise ValueError(
+            f"{path}: instance_hash is {body['instance_hash'][:12]}..., the instance given has "
+            f"{instance.content_hash[:12]}..."
+        )
+    try:
+        plan = replay(instance, np.array(body["a"]), np.array(body["flow"]))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    claimed, found = float(body["objective"]), plan.objective
+    if not abs(claimed - found) <= 1e-9 * abs(found):
+        raise ValueError(f"{path}: objective is {claimed!r}, the replay costs {found!r}")
+    return plan
