@@ -1,7 +1,7 @@
 """Trained policies by name: shipped checkpoints, and folders that `mecopt train` made.
 
 Nothing here imports torch before a policy is asked for. The functions at the end are what
-pyproject.toml declares as entry points (`mecopt.policies.plugins`).
+pyproject.toml declares as entry points (`mecopt.plugins`).
 """
 
 from __future__ import annotations

@@ -52,7 +52,10 @@ def rows(suite: Suite, unit: Unit, instance: CachingInstance, result: Result) ->
     plans: dict[str, CachingPlan] = {}
     measured: dict[str, dict[str, float]] = {}
     for name in dict.fromkeys([*suite.policies, REFERENCE]):
-        clock = _Clock(rules.make(name, preset=unit.preset, seed=unit.seed))
+        policy = rules.make(
+            name, preset=unit.preset, seed=unit.seed, checkpoint=suite.checkpoint_folder(name)
+        )
+        clock = _Clock(policy)
         plans[name], cpu_s = timed_rollout(instance, clock)
         measured[name] = {
             "decision_seconds_p50": float(np.quantile(cpu_s, 0.5)),

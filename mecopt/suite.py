@@ -143,12 +143,12 @@ class Suite:
 
     def _policy_names(self) -> tuple[str, ...]:
         if self.family == "caching":
-            from mecopt.caching import policies
+            from mecopt.caching import policies as caching_policies
 
-            return policies.known()
-        from mecopt import policies as rules
+            return caching_policies.names()
+        from mecopt import policies
 
-        return rules.names()
+        return policies.names()
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -181,7 +181,7 @@ class Suite:
         )
 
     def policy(self, name: str, unit: Unit) -> Policy:
-        """Make a policy for a unit.
+        """Make an offloading policy for a unit.
 
         Raises
         ------
@@ -190,11 +190,18 @@ class Suite:
         """
         from mecopt import policies
 
-        folder = {c.name: c.folder for c in self.checkpoints}.get(name)
         preset = unit.preset if self.scenario == "comllm" else None
         return policies.make(
-            name, preset=preset, seed=unit.seed, data_dir=self.data_dir, checkpoint=folder
+            name,
+            preset=preset,
+            seed=unit.seed,
+            data_dir=self.data_dir,
+            checkpoint=self.checkpoint_folder(name),
         )
+
+    def checkpoint_folder(self, name: str) -> str | None:
+        """The folder that a policy is to be loaded from, if one was given."""
+        return {c.name: c.folder for c in self.checkpoints}.get(name)
 
     def to_document(self) -> dict[str, Any]:
         """JSON-able fields; the data folder is left out, it does not change the figures."""

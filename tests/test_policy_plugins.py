@@ -39,7 +39,7 @@ def make_always(*, preset, seed, data_dir, checkpoint):
 def always(monkeypatch):
     """A package that declares the policy `always`, and reads checkpoints under any name."""
     here = f"{__name__}:make_always"
-    points = [EntryPoint(name, here, plugins.GROUP) for name in ("always", "checkpoint")]
+    points = [EntryPoint(name, here, plugins.OFFLOADING) for name in ("always", "checkpoint")]
     monkeypatch.setattr(plugins, "entry_points", lambda group: points)
     plugins.declared.cache_clear()
     yield
@@ -106,17 +106,17 @@ def test_a_benchmark_names_rows_after_the_suite(always, tmp_path, monkeypatch):
 
 def test_two_packages_with_one_name_are_refused(monkeypatch):
     """Which one would be meant?"""
-    points = [EntryPoint("mine", f"package_{i}:make", plugins.GROUP) for i in (1, 2)]
+    points = [EntryPoint("mine", f"package_{i}:make", plugins.OFFLOADING) for i in (1, 2)]
     monkeypatch.setattr(plugins, "entry_points", lambda group: points)
     plugins.declared.cache_clear()
     with pytest.raises(ValueError, match="'mine' is declared twice, by package_1:make and"):
-        plugins.declared()
+        plugins.declared(plugins.OFFLOADING)
     plugins.declared.cache_clear()
 
 
 def test_a_package_that_is_not_installed_is_named(monkeypatch):
     """One line, no traceback of an import."""
-    point = EntryPoint("mine", "no_such_package.rules:make", plugins.GROUP)
+    point = EntryPoint("mine", "no_such_package.rules:make", plugins.OFFLOADING)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
     plugins.declared.cache_clear()
     with pytest.raises(ValueError, match="'mine' cannot be imported .*no_such_package"):

@@ -254,6 +254,7 @@ def bench_caching(
     data_dir: Annotated[
         Path | None, typer.Option(help="Data folder, preset trace only.", metavar="DIR")
     ] = None,
+    checkpoint: Checkpoints = None,
     out: Out = None,
     json: Json = None,
     engine: Engine = "loky",
@@ -269,6 +270,7 @@ def bench_caching(
     Bounds every episode, rolls out every policy, prints the scorecard and writes tables, pictures
     and a report to the run folder. Costs are sums over servers and slots.
     """
+    from mecopt import checkpoints
     from mecopt.suite import Suite, parse_names, parse_range
 
     suite = Suite(
@@ -280,6 +282,7 @@ def bench_caching(
         time_limit_s=time_limit,
         gap=gap,
         data_dir=shell.default_data_dir(data_dir),
+        checkpoints=checkpoints.parse(checkpoint or ()),
     )
     _bench(suite, out, json, engine, address, jobs)
 

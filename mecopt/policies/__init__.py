@@ -1,4 +1,4 @@
-"""Online decision rules by name: those of the core, and those of other packages (`plugins`).
+"""Online decision rules by name: those of the core, and those of other packages (`mecopt.plugins`).
 
 >>> make("priced", preset="busy").name
 'priced'
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from mecopt.policies import plugins
+from mecopt import plugins
 from mecopt.policies.lookahead import Lookahead, generated_futures
 from mecopt.policies.priced import Priced
 from mecopt.policies.protocol import Policy
@@ -45,7 +45,7 @@ NAMES = (
 
 def names() -> tuple[str, ...]:
     """Every name that `make` knows: the core's, then those of installed packages."""
-    return (*NAMES, *(name for name in plugins.names() if name not in NAMES))
+    return (*NAMES, *(name for name in plugins.names(plugins.OFFLOADING) if name not in NAMES))
 
 
 def make(
@@ -96,6 +96,14 @@ def make(
         return Random(seed)
     if name in _SIMPLE:
         return _SIMPLE[name]()
-    if checkpoint is None and name not in plugins.names():
+    if checkpoint is None and name not in plugins.names(plugins.OFFLOADING):
         raise ValueError(f"policy: unknown name {name!r}, one of {', '.join(names())}")
-    return plugins.make(name, preset=preset, seed=seed, data_dir=data_dir, checkpoint=checkpoint)
+    policy: Policy = plugins.make(
+        plugins.OFFLOADING,
+        name,
+        preset=preset,
+        seed=seed,
+        data_dir=data_dir,
+        checkpoint=checkpoint,
+    )
+    return policy

@@ -1,4 +1,4 @@
-"""Online caching rules by name; learned ones are found through entry points.
+"""Online caching rules by name; learned ones come through `mecopt.plugins`.
 
 >>> make("myopic").name
 'myopic'
@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
+from mecopt import plugins
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.policies.evicting import RULES, Evicting
 from mecopt.caching.policies.forecast import Given
@@ -17,10 +18,6 @@ from mecopt.caching.policies.protocol import CachingPolicy
 from mecopt.caching.policies.rolling import Priced, Rolling
 from mecopt.caching.policies.simple import Cloud, Myopic
 from mecopt.caching.policies.tuned import priced_numbers, setting_of
-
-#: Entry points of this group add policies: ``NAME = "package.module:function"``, called as
-#: ``function(NAME, preset=..., seed=...)``.
-GROUP = "mecopt.caching_policies"
 
 
 def _true_rates(instance: CachingInstance) -> Any:
@@ -47,31 +44,52 @@ _MAKERS: dict[str, Callable[[], CachingPolicy]] = {
 NAMES = tuple(_MAKERS)
 
 
-def known() -> tuple[str, ...]:
+def names() -> tuple[str, ...]:
     """Every name that `make` knows, installed learned policies included."""
-    return NAMES + tuple(sorted(e.name for e in entry_points(group=GROUP)))
+    return (*NAMES, *(name for name in plugins.names(plugins.CACHING) if name not in NAMES))
 
 
-def make(name: str, *, preset: str | None = None, seed: int = 0) -> CachingPolicy:
+def make(
+    name: str,
+    *,
+    preset: str | None = None,
+    seed: int = 0,
+    data_dir: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> CachingPolicy:
     """A policy by its name.
 
     Parameters
     ----------
     name : str
-        One of `known`.
+        One of `names`, or any name together with a checkpoint.
     preset : str, optional
         Preset whose checkpoint a learned policy loads; without it the instance's own decides.
     seed : int
         Seed of policies that draw.
+    data_dir : path, optional
+        Data folder, for policies of other packages.
+    checkpoint : path, optional
+        Folder of a trained policy.
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, a rule of the core is given a checkpoint, or the checkpoint cannot
+        be used.
     """
     if name in _MAKERS:
+        if checkpoint is not None:
+            raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
         return _MAKERS[name]()
-    for entry in entry_points(group=GROUP):
-        if entry.name == name:
-            return entry.load()(name, preset=preset, seed=seed)
-    raise ValueError(f"policy: unknown name {name!r}, one of {', '.join(known())}")
+    if checkpoint is None and name not in plugins.names(plugins.CACHING):
+        raise ValueError(f"policy: unknown name {name!r}, one of {', '.join(names())}")
+    policy: CachingPolicy = plugins.make(
+        plugins.CACHING,
+        name,
+        preset=preset,
+        seed=seed,
+        data_dir=data_dir,
+        checkpoint=checkpoint,
+    )
+    return policy

@@ -1,6 +1,7 @@
 """Policies that other packages bring, found through Python entry points.
 
-A package declares a factory under the group ``mecopt.policies``::
+A package declares a factory under the group of a family, ``mecopt.policies`` (offloading) or
+``mecopt.caching_policies``::
 
     [project.entry-points."mecopt.policies"]
     my-rule = "my_package.rules:make"
@@ -16,20 +17,19 @@ A name that nobody declares, but that comes with a checkpoint, is made by the fa
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from mecopt.policies.protocol import Policy
-
-GROUP = "mecopt.policies"
+#: Groups of entry points, one a family.
+OFFLOADING, CACHING = "mecopt.policies", "mecopt.caching_policies"
 #: The factory for checkpoints under a name of the user's own.
 ANY_CHECKPOINT = "checkpoint"
 
 
 @cache
-def declared() -> dict[str, EntryPoint]:
-    """Entry points by policy name.
+def declared(group: str) -> dict[str, EntryPoint]:
+    """Entry points of a group by policy name.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def declared() -> dict[str, EntryPoint]:
         If two packages declare the same name.
     """
     found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
+    for point in entry_points(group=group):
         other = found.setdefault(point.name, point)
         if other.value != point.value:
             raise ValueError(
@@ -46,30 +46,24 @@ def declared() -> dict[str, EntryPoint]:
     return found
 
 
-def names() -> tuple[str, ...]:
+def names(group: str) -> tuple[str, ...]:
     """Names that other packages declare, in order of the alphabet."""
-    return tuple(sorted(set(declared()) - {ANY_CHECKPOINT}))
+    return tuple(sorted(set(declared(group)) - {ANY_CHECKPOINT}))
 
 
-def make(
-    name: str,
-    *,
-    preset: str | None,
-    seed: int,
-    data_dir: str | os.PathLike[str] | None,
-    checkpoint: str | os.PathLike[str] | None,
-) -> Policy:
-    """A declared policy.
+def make(group: str, name: str, **arguments: Any) -> Any:
+    """A declared policy; `arguments` are those of the module docstring.
 
     Raises
     ------
     ValueError
-        If its package cannot be imported; whatever the factory refuses.
+        If nobody declares it, or its package cannot be imported; whatever the factory refuses.
     """
-    point = declared()[name if name in declared() else ANY_CHECKPOINT]
+    points = declared(group)
+    if name not in points and ANY_CHECKPOINT not in points:
+        raise ValueError(f"policy: no installed package makes {name!r}")
     try:
-        factory = point.load()
+        factory = points[name if name in points else ANY_CHECKPOINT].load()
     except ImportError as error:
         raise ValueError(f"policy: {name!r} cannot be imported ({error})") from None
-    policy: Policy = factory(preset=preset, seed=seed, data_dir=data_dir, checkpoint=checkpoint)
-    return policy
+    return factory(**arguments)
