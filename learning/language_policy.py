@@ -41,7 +41,7 @@ class LanguagePolicy:
 
     def __init__(self, model: TinyForCausalLM) -> None:
         self.model = model.eval()
-        self._logits = AnswerLogits(self.model)
+        self.forward = AnswerLogits(self.model)
         self._context = int(model.config.max_position_embeddings)
         self._asked = self._valid = 0
 
@@ -100,7 +100,7 @@ class LanguagePolicy:
     def _answer(self, ids: NDArray[np.int64], naming: Naming) -> NDArray[np.float32]:
         if ids.shape[1] + 1 > self._context:
             prompts.check_context((ids != 0).sum(axis=1), self._context)
-        logits = self._logits(ids)
+        logits = self.forward(ids)
         words = prompts.option_word_ids(naming)
         score = np.take_along_axis(logits, words, axis=1)
         score[words == 0] = -np.inf

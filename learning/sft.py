@@ -24,8 +24,10 @@ from learning.cost_trainer import CostTrainer, OrderedTrainer
 from learning.labels import Labelled
 from learning.tokenizer import CompactTokenizer
 from learning.training_run import OnProgress, TrainingRun
+from learning.user_values import UserValues
 from mecopt import policies
 from mecopt.offloading import OffloadingInstance
+from mecopt.policies.protocol import Policy
 from mecopt.scenarios import comllm
 
 LOSSES = ("soft", "hard")
@@ -99,9 +101,12 @@ class Settings:
             raise ValueError(f"explore = {self.explore} must be in [0, 1]")
 
 
+#: `user-values` teach looking ahead without noise: as policies, values and rollouts are equally
+#: good (docs/learning.md), but a rollout of 30 futures is off by 0.1 slot, as much as what the
+#: model has to tell apart, and costs a thousand times more.
 RECIPES = {
     "sft": Settings(),
-    "sft-lookahead": Settings(labels="lookahead"),
+    "sft-lookahead": Settings(labels="user-values", steps=3500),
 }
 
 
@@ -109,9 +114,9 @@ RECIPES = {
 def collect(settings: Settings, seed: int) -> Labelled:
     """Labelled states of training seeds; equal arguments give equal states.
 
-    One half comes from trajectories of the teacher's kind (one-step oracle, look-ahead, user
-    values, best schedules), one half from trajectories of the one-step oracle with random options
-    now and then.
+    One half comes from trajectories of the teacher (one-step oracle, look-ahead, user values, best
+    schedules), one half from trajectories with random options now and then, so that the model has
+    seen fuller queues than its teacher leaves.
     """
     rng = np.random.default_rng([6, seed])
     parts = []
@@ -139,20 +144,20 @@ def _collect_pair(
 def label(instance: OffloadingInstance, method: str, explore: float) -> Labelled:
     """States of one trajectory of an instance with the labels of a method.
 
-    With `explore` the trajectory is that of the one-step oracle with this share of random options.
+    With `explore` the trajectory has this share of random options; otherwise the teacher's own.
     """
     seed = int(instance.meta["seed"])
-    roaming = labels.Exploring(policies.make("one-step-oracle-drop"), explore, seed)
     if method == "clairvoyant":
         return labels.by_schedule([instance])
     if method == "one-step":
-        follow = roaming if explore else "one-step-oracle"
+        follow: Policy = policies.make("one-step-oracle")
+        if explore:
+            follow = labels.Exploring(policies.make("one-step-oracle-drop"), explore, seed)
         return labels.one_step(decision_states.collect([instance], follow))
+    ahead = labels.Exploring(UserValues(), explore, seed) if explore else UserValues()
     if method == "user-values":
-        from learning.user_values import UserValues
-
-        return labels.by_user_values([instance], roaming if explore else UserValues())
-    return labels.by_lookahead([instance], roaming if explore else "lookahead", seed=seed)
+        return labels.by_user_values([instance], ahead)
+    return labels.by_lookahead([instance], ahead if explore else "lookahead", seed=seed)
 
 
 # -------------------------------------------------------------------------------------- training
