@@ -6,9 +6,10 @@ limit of what that reward can teach, and a row of the table for the price of no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue
 from learning.rewards import Lacs, Reward
@@ -43,6 +44,37 @@ class GreedyTeacher:
         best = int(np.argmin(cost))
         # The drop is the last entry: argmin alone would prefer an equally dear late option.
         return -1 if cost[best] >= cost[-1] and np.isfinite(cost[-1]) else best
+
+
+@dataclass
+class Remembered:
+    """A reward that keeps its last answer, for a teacher and a collection that ask about one state.
+
+    Parameters
+    ----------
+    reward : Reward
+    """
+
+    reward: Reward
+    _instance: OffloadingInstance | None = field(default=None, repr=False)
+    _last: tuple[Observation, NDArray[np.float64]] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """That of the reward."""
+        return self.reward.name
+
+    def reset(self, instance: OffloadingInstance) -> None:
+        """Prepare the reward, once for an instance."""
+        if instance is not self._instance:
+            self.reward.reset(instance)
+            self._instance = instance
+
+    def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
+        """(n + 1,) costs of the reward, worked out once for an observation."""
+        if self._last is None or self._last[0] is not observation:
+            self._last = observation, self.reward.cost_slots(observation)
+        return self._last[1].copy()
 
 
 #: Rewards by name, as `mecopt train grpo --reward` and the tables know them.

@@ -227,3 +227,10 @@ def test_an_answer_earns_minus_its_cost_and_nonsense_minus_25():
     options, cost = ["local", "s03", "s07", "drop"], [4.5, 2.25, np.inf, 20.0]
     earned = [rewards.reward_of_answer(a, options, cost) for a in ("s03", " drop", "s07", "hm")]
     assert earned == [-2.25, -20.0, -25.0, -25.0]
+
+
+def test_nonsense_is_worse_than_every_option_where_everything_is_late():
+    """With impact a late option may cost more than 25: nonsense costs 5 more than the drop, and
+    more than the dearest option where a drop is forbidden."""
+    assert rewards.unparsable_cost_slots([33.0, 34.0, 30.0]) == 35.0
+    assert rewards.unparsable_cost_slots([7.0, 9.0, np.inf]) == 14.0
