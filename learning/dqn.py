@@ -147,8 +147,9 @@ class _Learner:
 
     def state(self) -> dict[str, Any]:
         memory = self._memory
+        used = memory.buffer_size if memory.full else memory.pos
         arrays = {
-            name: reinforcement.filled(getattr(memory, name), memory.pos, memory.full)
+            name: getattr(memory, name)[:used]
             for name in ("observations", "next_observations", "actions", "rewards", "dones")
         }
         place = {"pos": memory.pos, "full": memory.full, "calls": self.model._n_calls}
