@@ -9,7 +9,8 @@ look ahead.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ class Settings:
         Numbers of servers; every pair of preset and number gives the same number of states.
     states : int
         Labelled states in all.
+    drawn : float
+        Share of the states from settings with drawn loads, links and speeds (`draw_parameters`)
+        in place of a preset's, so that the model has seen longer and shorter times.
     explore : float
         Share of random options in the trajectories of one half of the states.
     temperature_slots : float
@@ -76,6 +80,7 @@ class Settings:
     presets: tuple[str, ...] = ("paper", "busy", "large")
     servers: tuple[int, ...] = (6,)
     states: int = 60_000
+    drawn: float = 0.0
     explore: float = 0.1
     temperature_slots: float = 0.1
     lines_weight: float = 1.0
@@ -97,16 +102,17 @@ class Settings:
         for name in (*positive, "learning_rate", "log_every", "save_every"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} = {getattr(self, name)} must be > 0")
-        if not 0 <= self.explore <= 1:
-            raise ValueError(f"explore = {self.explore} must be in [0, 1]")
+        for name in ("explore", "drawn"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} = {getattr(self, name)} must be in [0, 1]")
 
 
 #: `user-values` teach looking ahead without noise. As policies, values and rollouts are equally
-#: good (gap 1.7 / 3.5 / 4.5 and 1.7 / 3.5 / 4.8 % on paper / busy / large, seeds 0:10), but a rollout
-#: of 30 futures errs by 0.1 slot (0.4 on `large`) and takes 1.6 ms.
+#: good (gap 1.7 / 3.5 / 4.5 and 1.7 / 3.5 / 4.8 % on paper / busy / large, test seeds 0:10), but a
+#: rollout of 30 futures errs by 0.1 slot (0.4 on `large`) and takes 1.6 ms.
 RECIPES = {
     "sft": Settings(),
-    "sft-lookahead": Settings(labels="user-values", steps=3500),
+    "sft-lookahead": Settings(labels="user-values", drawn=0.3, steps=3500),
 }
 
 
@@ -119,24 +125,63 @@ def collect(settings: Settings, seed: int) -> Labelled:
     seen fuller queues than its teacher leaves.
     """
     rng = np.random.default_rng([6, seed])
-    parts = []
+    drawn = round(settings.drawn * settings.states)
     pairs = [(preset, servers) for preset in settings.presets for servers in settings.servers]
-    wanted = -(-settings.states // len(pairs))
-    for preset, servers in pairs:
-        parts.append(_collect_pair(settings, preset, servers, wanted, rng))
+    wanted = -(-(settings.states - drawn) // len(pairs))
+    parts = []
+    for preset, servers in pairs if wanted else []:
+
+        def episode(preset: str = preset, servers: int = servers) -> OffloadingInstance:
+            return comllm.generate(preset, _training_seed(rng), servers=servers)
+
+        parts.append(_trajectories(settings, episode, wanted, rng))
+    for _ in range(_DRAWN_SETTINGS if drawn else 0):
+        changes = draw_parameters(rng)
+        servers = int(rng.choice(settings.servers))
+
+        def episode(
+            changes: dict[str, Any] = changes, servers: int = servers
+        ) -> OffloadingInstance:
+            return comllm.generate("paper", _training_seed(rng), servers=servers, **changes)
+
+        found = _trajectories(settings, episode, -(-drawn // _DRAWN_SETTINGS), rng)
+        states = replace(found.states, preset=("drawn",) * len(found))
+        parts.append(replace(found, states=states))
     joined = labels.concat(parts)
     return joined[np.sort(rng.permutation(len(joined))[: settings.states])]
 
 
-def _collect_pair(
-    settings: Settings, preset: str, servers: int, wanted: int, rng: np.random.Generator
+#: Settings drawn for one training, each with the same number of states.
+_DRAWN_SETTINGS = 24
+
+
+def draw_parameters(rng: np.random.Generator) -> dict[str, Any]:
+    """Changes to COMLLM's parameters: load, task sizes, links and server speeds (D)."""
+    smallest, slowest = rng.uniform(1.5, 4.5), rng.uniform(4.0, 13.0)
+    speed = np.exp(rng.uniform(np.log(0.12), 0.0))
+    return {
+        "arrival_probability": float(rng.uniform(0.15, 0.55)),
+        "task_mbit": (float(smallest), float(smallest + rng.uniform(1.0, 4.0))),
+        "uplink_mbps": (float(slowest), float(slowest + rng.uniform(4.0, 20.0))),
+        "server_ghz": (float(20.0 * speed), float(48.0 * speed)),
+    }
+
+
+def _training_seed(rng: np.random.Generator) -> int:
+    return int(_FIRST_SEED + rng.integers(10**6))
+
+
+def _trajectories(
+    settings: Settings,
+    episode: Callable[[], OffloadingInstance],
+    wanted: int,
+    rng: np.random.Generator,
 ) -> Labelled:
-    """At least `wanted` states of one preset and number of servers."""
+    """`wanted` labelled states of as many episodes as that takes."""
     parts: list[Labelled] = []
     while sum(map(len, parts)) < wanted:
-        instance_seed = int(_FIRST_SEED + rng.integers(10**6))
-        instance = comllm.generate(preset, instance_seed, servers=servers)
-        parts.append(label(instance, settings.labels, settings.explore if len(parts) % 2 else 0.0))
+        explore = settings.explore if len(parts) % 2 else 0.0
+        parts.append(label(episode(), settings.labels, explore))
     joined = labels.concat(parts)
     return joined[np.sort(rng.permutation(len(joined))[:wanted])]
 
