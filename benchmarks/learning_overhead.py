@@ -22,7 +22,7 @@ from benchmarks.common import interval, write
 from learning import cost_trainer, datasets, sft, tiny_model
 from learning.labels import Labelled
 
-TURNS, STEPS = 4, 120
+TURNS, STEPS = 5, 80
 SETTINGS = replace(sft.RECIPES["sft"], states=5000, steps=STEPS, save_every=10 * STEPS)
 
 
