@@ -9,6 +9,7 @@ that names no option of the state it counts against `parse_rate`.
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ class LanguagePolicy:
         if units == "slots":
             return self._scores(found, naming)
         texts = prompts.compact_texts(found, naming, units=units)
-        read = CompactTokenizer()(texts, padding=True, return_tensors="np")
+        read = _tokenizer()(texts, padding=True, return_tensors="np")
         return self._answer(read["input_ids"].astype(np.int64), naming)
 
     def _scores(self, found: States, naming: Naming) -> NDArray[np.float32]:
@@ -107,6 +108,12 @@ class LanguagePolicy:
         self._asked += len(ids)
         self._valid += int((score.max(axis=1) >= logits.max(axis=1)).sum())
         return score
+
+
+@cache
+def _tokenizer() -> CompactTokenizer:
+    """Made once: its vocabulary takes half a second."""
+    return CompactTokenizer()
 
 
 def load(folder: str | os.PathLike[str]) -> LanguagePolicy:
