@@ -108,7 +108,7 @@ class Settings:
 RECIPES: dict[str, Settings] = {
     "grpo": Settings(),
     "grpo-lambda0": Settings(reward="lacs-lambda0"),
-    "grpo-lookahead": Settings(reward="rollout"),
+    "grpo-lookahead": Settings(reward="user-values"),
 }
 
 

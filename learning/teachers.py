@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue
+from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue, UserValue
 from learning.rewards import Lacs, Reward
 from mecopt.observation import Observation
 from mecopt.offloading import OffloadingInstance
@@ -78,7 +78,15 @@ class Remembered:
 
 
 #: Rewards by name, as `mecopt train grpo --reward` and the tables know them.
-REWARDS = ("lacs", "lacs-lambda0", "lacs-mean", "rollout", "priced", "hindsight-priced")
+REWARDS = (
+    "lacs",
+    "lacs-lambda0",
+    "lacs-mean",
+    "rollout",
+    "user-values",
+    "priced",
+    "hindsight-priced",
+)
 
 
 def make_reward(name: str, *, seed: int = 0) -> Reward:
@@ -89,7 +97,8 @@ def make_reward(name: str, *, seed: int = 0) -> Reward:
     name : str
         ``lacs``: sampled tasks two slots apart. ``lacs-lambda0``: without impact. ``lacs-mean``:
         the mean of sampled tasks, each alone 1.5 slots after the decision (tuned).
-        ``rollout``: value of a look-ahead rollout. ``priced``: cost plus mean dual prices of tuning
+        ``rollout``: value of a look-ahead rollout. ``user-values``: value of the queues left to
+        the user. ``priced``: cost plus mean dual prices of tuning
         instances. ``hindsight-priced``: the instance's own prices, for training only.
     seed : int
         Of whatever is sampled.
@@ -109,6 +118,8 @@ def make_reward(name: str, *, seed: int = 0) -> Reward:
         )
     if name == "rollout":
         return RolloutValue(seed=seed)
+    if name == "user-values":
+        return UserValue()
     if name == "priced":
         return DualPriced()
     if name == "hindsight-priced":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learning import rewards
-from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue
+from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue, UserValue
 from learning.rewards import Lacs
 from mecopt.observation import Observation, OnlineSystem
 from mecopt.offloading import OffloadingInstance, Option, Resource, Stage, Task
@@ -167,6 +167,16 @@ def test_the_value_of_a_rollout_keeps_differences_and_starts_at_the_one_step_bes
     states, own = rewards.collect([x], Lacs(weight=0.0))
     assert cost.min(axis=1) == pytest.approx(own.min(axis=1))
     assert np.ptp(cost[:, :-1], axis=1).max() > 0
+
+
+def test_the_value_of_queues_is_least_after_a_drop():
+    """A drop leaves the queues as they are, an option longer ones: its impact is not smaller."""
+    x = comllm.generate("busy", 0, slots=10)
+    _, cost = rewards.collect([x], UserValue())
+    _, own = rewards.collect([x], Lacs(weight=0.0))
+    impact = cost - own
+    assert np.all(impact >= impact[:, -1:] - 1e-9)
+    assert np.ptp(impact, axis=1).max() > 0.1
 
 
 def test_dual_prices_charge_the_seconds_of_every_stage():
