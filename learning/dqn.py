@@ -9,11 +9,10 @@ Q(s, a) = -(believed cost of a + learned rest), in slots, by the network of
 `learning.networks.EquivariantNet`: it acts on any number of servers. Environment, reward and
 segments: `learning.reinforcement`.
 
-**Masks.** stable-baselines3's DQN knows no action masks. Here the network itself scores absent
-options far below everything, so that neither the greedy choice (in training and after it) nor the
-maximum in the target ever is one. Random exploration draws from all rows: an absent one is carried
-out as a drop and learned from as such. Trained on one number of servers, as by default, no row is
-ever absent.
+**Masks.** stable-baselines3's DQN knows no action masks. The observation says which rows exist, so
+the network scores absent ones far below everything, and neither the greedy choice nor the maximum
+in the target ever is one; random exploration draws among the rows that exist. No absent option is
+taken or learned from, in training or after it.
 """
 
 from __future__ import annotations
@@ -23,13 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import stable_baselines3
 import torch
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 
-from learning import networks, reinforcement
+from learning import environment, networks, reinforcement
 from learning.networks import NetworkPolicy
+from learning.option_features import PRESENT
 from learning.reinforcement import REWARD_SHIFT_SLOTS, Scores
 from learning.training_run import OnProgress, TrainingRun
 
@@ -90,10 +91,31 @@ class _RowPolicy(DQNPolicy):
         return _RowQNetwork(hidden=self._hidden, **given).to(self.device)
 
 
+class _MaskedDQN(stable_baselines3.DQN):
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """Epsilon-greedy among the rows that exist."""
+        if deterministic or float(torch.rand(())) >= self.exploration_rate:
+            return self.policy.predict(observation, state, episode_start, deterministic)
+        present = environment.split(observation)[0][..., PRESENT] > 0
+        draw = torch.rand(present.shape).numpy()
+        return np.where(present, draw, -1.0).argmax(axis=-1), state
+
+    def _sample_action(self, *_: Any, **__: Any) -> tuple[Any, Any]:
+        """The same from the first decision on: the untrained network is no random policy."""
+        action, _ = self.predict(self._last_obs)
+        return action, action
+
+
 class _Learner:
     def __init__(self, settings: Settings, seed: int) -> None:
         self._settings = settings
-        self.model = stable_baselines3.DQN(
+        self.model = _MaskedDQN(
             _RowPolicy,
             reinforcement.environments(settings),
             learning_rate=settings.learning_rate,
@@ -118,15 +140,16 @@ class _Learner:
 
     def figures(self) -> dict[str, float]:
         memory = self._memory
-        last = torch.arange(memory.pos - self._settings.segment // memory.n_envs, memory.pos)
-        reward = memory.rewards[(last % memory.buffer_size).numpy()]
+        last = np.arange(memory.pos - self._settings.segment // memory.n_envs, memory.pos)
+        reward = memory.rewards[last % memory.buffer_size]
         loss = self.model.logger.name_to_value.get("train/loss", 0.0)
         return {"loss": float(loss), "reward": float(reward.mean()) - REWARD_SHIFT_SLOTS}
 
     def state(self) -> dict[str, Any]:
         memory = self._memory
+        used = memory.buffer_size if memory.full else memory.pos
         arrays = {
-            name: reinforcement.filled(getattr(memory, name), memory.pos, memory.full)
+            name: getattr(memory, name)[:used]
             for name in ("observations", "next_observations", "actions", "rewards", "dones")
         }
         place = {"pos": memory.pos, "full": memory.full, "calls": self.model._n_calls}

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning import prompts, rewards, states, vocabulary
-from learning.rewards import reward_of_answer
+from learning.rewards import reward_of_answer, unparsable_cost_slots
 from learning.states import States
-from learning.teachers import GreedyTeacher, make_reward
+from learning.teachers import GreedyTeacher, Remembered, make_reward
 from learning.training_run import OnProgress, TrainingRun, describe_checkpoint
 from mecopt.policies.protocol import Policy
 from mecopt.scenarios import comllm
@@ -108,7 +108,7 @@ class Settings:
 RECIPES: dict[str, Settings] = {
     "grpo": Settings(),
     "grpo-lambda0": Settings(reward="lacs-lambda0"),
-    "grpo-lookahead": Settings(reward="rollout"),
+    "grpo-lookahead": Settings(reward="user-values"),
 }
 
 
@@ -118,14 +118,12 @@ def collect(settings: Settings, *, seed: int) -> tuple[States, NDArray[np.float6
 
     Training seeds are used once per (behaviour, preset) and differ between training seeds.
     """
-    reward = make_reward(settings.reward, seed=seed)
+    reward = Remembered(make_reward(settings.reward, seed=seed))
     parts: list[States] = []
     costs: list[NDArray[np.float64]] = []
     first = FIRST_TRAIN_SEED + 10_000 * seed
     for behaviour in settings.behaviours:
-        actor: str | Policy = GreedyTeacher(make_reward(settings.reward, seed=seed))
-        if behaviour != TEACHER:
-            actor = behaviour
+        actor: str | Policy = GreedyTeacher(reward) if behaviour == TEACHER else behaviour
         for preset in settings.presets:
             worlds = [comllm.generate(preset, first + i) for i in range(settings.episodes)]
             first += settings.episodes
@@ -279,7 +277,7 @@ def make_trainer(
     """TRL's GRPO trainer over the rows of `dataset`."""
     from functools import partial, update_wrapper
 
-    from learning.one_word import OneWordGRPOTrainer
+    from learning.one_word import OneWordGRPOTrainer, Options
     from learning.tokenizer import CompactTokenizer
 
     config = base_config(
@@ -297,11 +295,15 @@ def make_trainer(
     )
     reward = update_wrapper(partial(decision_reward, group=settings.group), decision_reward)
     texts = rows["prompt"]
-    option_ids = None
+    exact = None
     if settings.exact_groups:
         pad = vocabulary.WORD_ID[vocabulary.PAD]
-        present = [[i for i in row if i != pad] for row in rows["option_ids"]]
-        option_ids = dict(zip(texts, present, strict=True))
+        exact = {
+            row["prompt"]: Options(
+                [i for i in row["option_ids"] if i != pad], -unparsable_cost_slots(row["cost"])
+            )
+            for row in rows
+        }
     return OneWordGRPOTrainer(
         model=model,
         reward_funcs=reward,
@@ -310,7 +312,7 @@ def make_trainer(
         processing_class=CompactTokenizer(),
         callbacks=[progress_callback(run, on_progress)],
         prompt_ids=dict(zip(texts, rows["prompt_ids"], strict=True)),
-        option_ids=option_ids,
+        exact=exact,
     )
 
 

@@ -14,8 +14,11 @@ differences count. `soft` turns it into a distribution.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,7 @@ import formulations
 from learning import states as decision_states
 from learning import user_values
 from learning.states import States
+from mecopt import files
 from mecopt.observation import Observation
 from mecopt.offloading import OffloadingInstance
 from mecopt.policies.lookahead import Lookahead, generated_futures
@@ -92,6 +96,30 @@ def _widened(cost: NDArray[np.float64], n_servers: int) -> NDArray[np.float64]:
     """Cost vectors with columns of absent servers before the drop."""
     absent = np.full((len(cost), n_servers + 2 - cost.shape[1]), np.inf)
     return np.hstack([cost[:, :-1], absent, cost[:, -1:]])
+
+
+def write(labelled: Labelled, path: Path) -> None:
+    """Keep labelled states in one file, whole or not at all."""
+    s = labelled.states
+    arrays = {f.name: np.asarray(getattr(s, f.name)) for f in fields(States)}
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        cost_slots=labelled.cost_slots,
+        bound_slots=labelled.bound_slots,
+        method=labelled.method,
+        **arrays,
+    )
+    files.write_bytes(path, buffer.getvalue())
+
+
+def read(path: Path) -> Labelled:
+    """What `write` kept."""
+    with np.load(path) as kept:
+        arrays: dict[str, Any] = {f.name: kept[f.name] for f in fields(States)}
+        arrays["preset"] = tuple(arrays["preset"].tolist())
+        cost, bound = kept["cost_slots"], kept["bound_slots"]
+        return Labelled(States(**arrays), cost, str(kept["method"]), bound)
 
 
 def best(cost_slots: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ that names no option of the state it counts against `parse_rate`.
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ class LanguagePolicy:
 
     def __init__(self, model: TinyForCausalLM) -> None:
         self.model = model.eval()
-        self._logits = AnswerLogits(self.model)
+        self.forward = AnswerLogits(self.model)
         self._context = int(model.config.max_position_embeddings)
         self._asked = self._valid = 0
 
@@ -91,7 +92,7 @@ class LanguagePolicy:
         if units == "slots":
             return self._scores(found, naming)
         texts = prompts.compact_texts(found, naming, units=units)
-        read = CompactTokenizer()(texts, padding=True, return_tensors="np")
+        read = _tokenizer()(texts, padding=True, return_tensors="np")
         return self._answer(read["input_ids"].astype(np.int64), naming)
 
     def _scores(self, found: States, naming: Naming) -> NDArray[np.float32]:
@@ -100,13 +101,19 @@ class LanguagePolicy:
     def _answer(self, ids: NDArray[np.int64], naming: Naming) -> NDArray[np.float32]:
         if ids.shape[1] + 1 > self._context:
             prompts.check_context((ids != 0).sum(axis=1), self._context)
-        logits = self._logits(ids)
+        logits = self.forward(ids)
         words = prompts.option_word_ids(naming)
         score = np.take_along_axis(logits, words, axis=1)
         score[words == 0] = -np.inf
         self._asked += len(ids)
         self._valid += int((score.max(axis=1) >= logits.max(axis=1)).sum())
         return score
+
+
+@cache
+def _tokenizer() -> CompactTokenizer:
+    """Made once: its vocabulary takes half a second."""
+    return CompactTokenizer()
 
 
 def load(folder: str | os.PathLike[str]) -> LanguagePolicy:

@@ -1,11 +1,12 @@
 """Longer rewards: what a decision costs everybody, by rollout or by the prices of resources.
 
 LACS looks at a few tasks of the same user. `RolloutValue` plays sampled futures of all users to a
-horizon (`mecopt.policies.lookahead`). `DualPriced` charges the seconds an option takes at dual
-prices: means per resource kind, or, on training instances only, the prices of that very instance
-over time and resource, which know its future (`HindsightPriced`). In the Lagrangian of the plan
-decomposition the priced cost of an option is its reduced cost, so an option that an optimal
-schedule uses is among the cheapest.
+horizon (`mecopt.policies.lookahead`). `UserValue` adds the value of the queues that an option
+leaves to its user, solved to the end without sampling (`learning.user_values`). `DualPriced`
+charges the seconds an option takes at dual prices: means per resource kind, or, on training
+instances only, the prices of that very instance over time and resource, which know its future
+(`HindsightPriced`). In the Lagrangian of the plan decomposition the priced cost of an option is its
+reduced cost, so an option that an optimal schedule uses is among the cheapest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from learning import states, user_values
 from learning.rewards import own_cost_slots, slot_ns
 from mecopt import projection
 from mecopt.kernel import NEVER
@@ -63,6 +65,27 @@ class RolloutValue:
         own = own_cost_slots(observation, self._slot_ns)
         value = np.where(np.isfinite(own), self._lookahead.candidate_costs(observation), np.inf)
         return own.min() + (value - value.min()) * 1e9 / self._slot_ns
+
+
+@dataclass
+class UserValue:
+    """Own cost + value of the user's own queues afterwards (`learning.user_values`), slots.
+
+    What LACS samples over a few tasks, in expectation and to the end. Only for COMLLM episodes.
+    """
+
+    name: str = "user-values"
+    _grid: user_values.Grid | None = field(default=None, repr=False)
+
+    def reset(self, instance: OffloadingInstance) -> None:
+        """Values of the instance's parameters (solved once)."""
+        self._grid = user_values.solve(user_values.parameters_of(instance))
+
+    def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
+        """(n + 1,) own cost + value of the queues left behind, slots, the drop last."""
+        if self._grid is None:
+            raise RuntimeError("reset() must be called before cost_slots()")
+        return user_values.cost_vectors(states.of(observation), self._grid)[0]
 
 
 @dataclass

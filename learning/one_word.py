@@ -20,14 +20,19 @@ without sampling noise; it is divided by the standard deviation of the reward un
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from transformers import PrinterCallback
 from trl import GRPOTrainer
 
-from learning.rewards import UNPARSABLE_SLOTS
+
+class Options(NamedTuple):
+    """Tokens of the options of a prompt, and the reward of an answer that is none of them."""
+
+    ids: list[int]
+    none_reward: float
 
 
 class OneWordGRPOTrainer(GRPOTrainer):
@@ -37,9 +42,9 @@ class OneWordGRPOTrainer(GRPOTrainer):
     ----------
     prompt_ids : dict from str to list of int
         Tokens of every prompt, without padding.
-    option_ids : dict from str to list of int, optional
-        Tokens of the options of every prompt: groups are exact then. A prompt with fewer options
-        than the group is large repeats the last one; repetitions get no weight.
+    exact : dict from str to Options, optional
+        Options of every prompt: groups are exact then. A prompt with fewer options than the group
+        is large repeats the last one; repetitions get no weight.
     **kwargs
         Of `trl.GRPOTrainer`.
     """
@@ -48,10 +53,10 @@ class OneWordGRPOTrainer(GRPOTrainer):
         self,
         *args: Any,
         prompt_ids: dict[str, list[int]],
-        option_ids: dict[str, list[int]] | None = None,
+        exact: dict[str, Options] | None = None,
         **kwargs: Any,
     ) -> None:
-        self._prompt_ids, self._option_ids = prompt_ids, option_ids
+        self._prompt_ids, self._exact = prompt_ids, exact
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the hook is experimental; TRL is pinned
             super().__init__(*args, rollout_func=self._rollout, **kwargs)
@@ -68,11 +73,11 @@ class OneWordGRPOTrainer(GRPOTrainer):
         ids = [self._prompt_ids[text] for text in groups]
         with torch.no_grad():
             logps = self._next_word(self.model, *self._padded(ids)).log_softmax(dim=-1)
-        if self._option_ids is None:
+        if self._exact is None:
             # (groups, size) draws from the policy
             drawn = torch.multinomial(logps.exp(), size, replacement=True)
         else:
-            drawn = torch.tensor([_filled(self._option_ids[text], size) for text in groups])
+            drawn = torch.tensor([_filled(self._exact[text].ids, size) for text in groups])
         chosen = logps.gather(1, drawn).reshape(-1, 1)
         return {
             "prompt_ids": [row for row in ids for _ in range(size)],
@@ -122,17 +127,20 @@ class OneWordGRPOTrainer(GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        if self._option_ids is not None and self.model.training:
+        if self._exact is not None and self.model.training:
             size = self.num_generations
+            nothing = [self._exact[row["prompt"]].none_reward for row in inputs[::size]]
             answer = output["completion_ids"].reshape(-1, size)
             share = output["sampling_per_token_logps"].reshape(-1, size).exp()
             share = share * _first_of_equals(answer)
             reward = self._rewards.sum(dim=1).reshape(-1, size)
-            output["advantages"] = exact_advantages(reward, share).reshape(-1)
+            output["advantages"] = exact_advantages(
+                reward, share, torch.tensor(nothing, dtype=reward.dtype)
+            ).reshape(-1)
         return output
 
 
-def exact_advantages(reward: Tensor, share: Tensor) -> Tensor:
+def exact_advantages(reward: Tensor, share: Tensor, none_reward: Tensor) -> Tensor:
     """(groups, options) advantages whose mean over a group is the exact policy gradient.
 
     Parameters
@@ -142,8 +150,10 @@ def exact_advantages(reward: Tensor, share: Tensor) -> Tensor:
     share : (groups, options) Tensor
         Probability of each option; what is missing to 1 goes to answers that are no option. 0
         leaves a column out.
+    none_reward : (groups,) Tensor
+        Reward of those, slots.
     """
-    above = reward + UNPARSABLE_SLOTS
+    above = reward - none_reward[:, None]
     mean = (share * above).sum(dim=1, keepdim=True)
     rest = (1 - share.sum(dim=1, keepdim=True)).clamp(min=0)
     variance = (share * (above - mean) ** 2).sum(dim=1, keepdim=True) + rest * mean**2

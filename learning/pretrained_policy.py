@@ -53,12 +53,14 @@ class PretrainedPolicy:
     """
 
     name = "pretrained"
+    #: Wording is a perturbation that it can meet (`learning.perturbations`).
+    reads_words = True
 
     def __init__(self, model: Any, tokenizer: Any, *, mode: str = "score", batch: int = 4) -> None:
         if mode not in MODES:
             raise ValueError(f"mode: unknown {mode!r}, one of {', '.join(MODES)}")
         self.model, self.tokenizer, self.mode, self.batch = model.eval(), tokenizer, mode, batch
-        self._prefix: tuple[int, Any] | None = None
+        self._prefix: dict[int, tuple[int, Any]] = {}
         self._parsed: list[parsing.Parsed] = []
 
     @property
@@ -112,26 +114,33 @@ class PretrainedPolicy:
 
     # ---------------------------------------------------------------------------------- scored
     @torch.inference_mode()
-    def scores(self, found: States, naming: prompts.Naming) -> NDArray[np.float64]:
-        """(B, J + 2) log-probability of every option's name, -inf where there is no option."""
-        texts = prompts.natural_texts(found, naming, instructions=False)
+    def scores(
+        self, found: States, naming: prompts.Naming, *, units: str = "slots", wording: int = 0
+    ) -> NDArray[np.float64]:
+        """(B, J + 2) log-probability of every option's name, -inf where there is no option.
+
+        `units` and `wording` are those of `learning.prompts.natural_texts`.
+        """
+        texts = prompts.natural_texts(
+            found, naming, units=units, wording=wording, instructions=False
+        )
         names = [answers_of(prompts.option_names(naming, i)) for i in range(len(found))]
         parts = [
-            self._score(texts[i : i + self.batch], names[i : i + self.batch])
+            self._score(texts[i : i + self.batch], names[i : i + self.batch], wording)
             for i in range(0, len(texts), self.batch)
         ]
         return np.concatenate(parts)
 
-    def _instructions(self) -> tuple[int, Any]:
+    def _instructions(self, wording: int) -> tuple[int, Any]:
         """Length of the fixed instructions in tokens, and their keys and values."""
-        if self._prefix is None:
-            ids = self.tokenizer(prompts.INSTRUCTIONS[0], return_tensors="pt")["input_ids"]
+        if wording not in self._prefix:
+            ids = self.tokenizer(prompts.INSTRUCTIONS[wording], return_tensors="pt")["input_ids"]
             output = self.model(ids.to(self.model.device), use_cache=True, logits_to_keep=1)
-            self._prefix = ids.shape[1], output.past_key_values
-        return self._prefix
+            self._prefix[wording] = ids.shape[1], output.past_key_values
+        return self._prefix[wording]
 
-    def _score(self, texts: list[str], names: list[list[str]]) -> NDArray[np.float64]:
-        length, prefix = self._instructions()
+    def _score(self, texts: list[str], names: list[list[str]], wording: int) -> NDArray[np.float64]:
+        length, prefix = self._instructions(wording)
         device = self.model.device
         given = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
         ids, real = given["input_ids"], given["attention_mask"]

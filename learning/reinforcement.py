@@ -19,7 +19,6 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -187,6 +186,7 @@ def train(
     ``cost_slots`` is the mean cost of the greedy policy on tuning seeds.
     """
     model, step = learner.model, 0
+    policy = NetworkPolicy(learner.net, kind, {"seed": seed, "settings": asdict(settings)})
     if kept := run.load_state():
         step = kept["step"]
         learner.restore(kept["learner"])
@@ -203,7 +203,6 @@ def train(
         model._last_obs = None  # what makes stable-baselines3 reset the environments
         model.learn(min(settings.segment, settings.steps - step), reset_num_timesteps=False)
         step = model.num_timesteps
-        policy = NetworkPolicy(learner.net, kind, {"seed": seed, "settings": asdict(settings)})
         row = learner.figures() | {"cost_slots": tuning_cost_slots(policy, settings.presets)}
         learner.net.train()
         run.record(step, **row)
@@ -243,8 +242,3 @@ def restore_optimiser(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     policy.load_state_dict(state["policy"])
     policy.optimizer.load_state_dict(state["optimiser"])
     model.num_timesteps, model._n_updates = state["num_timesteps"], state["n_updates"]
-
-
-def filled(array: NDArray, position: int, full: bool) -> NDArray:
-    """The part of a replay buffer's array that holds something."""
-    return array if full else array[:position]

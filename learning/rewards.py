@@ -40,8 +40,8 @@ from mecopt.policies import rollouts
 from mecopt.policies.protocol import Policy
 from mecopt.projection import believe, enter, estimate, project
 
-#: What an answer that names no valid option costs, slots (D).
-UNPARSABLE_SLOTS = 25.0
+#: What an answer that names no valid option costs beyond a drop, slots (D): 25 where a drop is 20.
+UNPARSABLE_EXTRA_SLOTS = 5.0
 #: Costs from here on stand for a drop that is forbidden, ns.
 _FORBIDDEN_NS = 1e14
 
@@ -299,6 +299,20 @@ def check_costs(cost: NDArray[np.float64], name: str = "cost") -> None:
 
 
 # ------------------------------------------------------------------------- rewards of answers
+def unparsable_cost_slots(cost: Sequence[float]) -> float:
+    """Cost of an answer that names no valid option: it does nothing, as a drop, and costs more.
+
+    Where dropping is forbidden it costs more than the dearest option.
+
+    Parameters
+    ----------
+    cost : sequence of float
+        Of the options, the drop last; slots.
+    """
+    drop = cost[-1] if np.isfinite(cost[-1]) else max(c for c in cost if np.isfinite(c))
+    return float(drop) + UNPARSABLE_EXTRA_SLOTS
+
+
 def reward_of_answer(answer: str, options: Sequence[str], cost: Sequence[float]) -> float:
     """Reward of one answer, slots.
 
@@ -307,7 +321,7 @@ def reward_of_answer(answer: str, options: Sequence[str], cost: Sequence[float])
     answer : str
         What the model said, without surrounding blanks.
     options : sequence of str
-        The valid answers.
+        The valid answers, the drop last.
     cost : sequence of float
         Cost of each of them.
 
@@ -317,7 +331,8 @@ def reward_of_answer(answer: str, options: Sequence[str], cost: Sequence[float])
     -25.0
     """
     found = {text: value for text, value in zip(options, cost, strict=True) if np.isfinite(value)}
-    return -float(found.get(answer.strip(), UNPARSABLE_SLOTS))
+    said = answer.strip()
+    return -float(found[said] if said in found else unparsable_cost_slots(cost))
 
 
 @dataclass(frozen=True)

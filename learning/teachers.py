@@ -6,11 +6,12 @@ limit of what that reward can teach, and a row of the table for the price of no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue
+from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue, UserValue
 from learning.rewards import Lacs, Reward
 from mecopt.observation import Observation
 from mecopt.offloading import OffloadingInstance
@@ -45,8 +46,47 @@ class GreedyTeacher:
         return -1 if cost[best] >= cost[-1] and np.isfinite(cost[-1]) else best
 
 
+@dataclass
+class Remembered:
+    """A reward that keeps its last answer, for a teacher and a collection that ask about one state.
+
+    Parameters
+    ----------
+    reward : Reward
+    """
+
+    reward: Reward
+    _instance: OffloadingInstance | None = field(default=None, repr=False)
+    _last: tuple[Observation, NDArray[np.float64]] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """That of the reward."""
+        return self.reward.name
+
+    def reset(self, instance: OffloadingInstance) -> None:
+        """Prepare the reward, once for an instance."""
+        if instance is not self._instance:
+            self.reward.reset(instance)
+            self._instance = instance
+
+    def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
+        """(n + 1,) costs of the reward, worked out once for an observation."""
+        if self._last is None or self._last[0] is not observation:
+            self._last = observation, self.reward.cost_slots(observation)
+        return self._last[1].copy()
+
+
 #: Rewards by name, as `mecopt train grpo --reward` and the tables know them.
-REWARDS = ("lacs", "lacs-lambda0", "lacs-mean", "rollout", "priced", "hindsight-priced")
+REWARDS = (
+    "lacs",
+    "lacs-lambda0",
+    "lacs-mean",
+    "rollout",
+    "user-values",
+    "priced",
+    "hindsight-priced",
+)
 
 
 def make_reward(name: str, *, seed: int = 0) -> Reward:
@@ -57,7 +97,8 @@ def make_reward(name: str, *, seed: int = 0) -> Reward:
     name : str
         ``lacs``: sampled tasks two slots apart. ``lacs-lambda0``: without impact. ``lacs-mean``:
         the mean of sampled tasks, each alone 1.5 slots after the decision (tuned).
-        ``rollout``: value of a look-ahead rollout. ``priced``: cost plus mean dual prices of tuning
+        ``rollout``: value of a look-ahead rollout. ``user-values``: value of the queues left to
+        the user. ``priced``: cost plus mean dual prices of tuning
         instances. ``hindsight-priced``: the instance's own prices, for training only.
     seed : int
         Of whatever is sampled.
@@ -77,6 +118,8 @@ def make_reward(name: str, *, seed: int = 0) -> Reward:
         )
     if name == "rollout":
         return RolloutValue(seed=seed)
+    if name == "user-values":
+        return UserValue()
     if name == "priced":
         return DualPriced()
     if name == "hindsight-priced":

@@ -55,7 +55,8 @@ class TinyConfig(LlamaConfig):
     """
 
     model_type = "mecopt-tiny"
-    auto_map: ClassVar[dict[str, str]] = {}  # no remote code; TRL asks when it loads a reference model
+    #: No remote code; TRL asks when it loads a reference model.
+    auto_map: ClassVar[dict[str, str]] = {}
 
     def __init__(self, vocabulary_size: int = vocabulary.SIZE, **kwargs: Any) -> None:
         hidden = kwargs.get("hidden_size", 64)

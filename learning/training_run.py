@@ -5,7 +5,8 @@ Layout::
     parameters.json    kind, seed and settings (written first)
     progress.parquet   one row per logged step: step, loss, ... (every number of the trainer)
     checkpoint/        the trained policy, loadable; `mecopt.json` in it says of which kind
-    state.pt, trainer/ optimiser and trainer state, to take an interrupted training up again
+    state.pt, trainer/, labelled.npz   optimiser and trainer state, and labels that took long, to
+                       take an interrupted training up again
     run.json           versions, CPU seconds, figures; written last: without it training has not
                        ended
 """

@@ -20,10 +20,11 @@ from mecopt.policies.protocol import Policy
 KINDS = {
     "language": ("learning.language_policy", "learning"),
     "pretrained": ("learning.pretrained", "learning"),
-    "dqn": ("learning.dqn", "drl"),
-    "ppo": ("learning.ppo", "drl"),
-    "equivariant": ("learning.equivariant", "learning"),
-    "mlp": ("learning.mlp", "learning"),
+    # Trained with stable-baselines3 or without, they decide as networks of our own.
+    "dqn": ("learning.networks", "learning"),
+    "ppo": ("learning.networks", "learning"),
+    "equivariant": ("learning.networks", "learning"),
+    "mlp": ("learning.networks", "learning"),
 }
 
 #: Names of trained policies (docs/learning.md says how each is trained).

@@ -48,6 +48,16 @@ def test_absent_options_are_never_the_best() -> None:
     assert torch.all(q[~torch.from_numpy(env.action_masks())] == -1e6)
 
 
+def test_exploration_draws_among_options_that_exist() -> None:
+    """All decisions random: absent rows never come up, every other one does."""
+    learner = dqn._Learner(TINY, 0)
+    learner.model.exploration_rate = 1.0
+    env = make(("paper",), (2,), max_options=4)
+    observation, _ = env.reset(seed=0)
+    drawn, _ = learner.model.predict(np.tile(observation, (200, 1)))
+    assert set(drawn.tolist()) == set(np.flatnonzero(env.action_masks()).tolist())
+
+
 def test_rewards_are_centred_and_nothing_else() -> None:
     """The wrapper adds four slots; masks are still to be had."""
     plain, centred = make(("paper",), (3,)), CentredReward(make(("paper",), (3,)))

@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from learning import grpo, states, tiny_model  # noqa: E402
+from learning import grpo, rewards, states, tiny_model  # noqa: E402
 from learning.grpo import Settings  # noqa: E402
 from learning.one_word import _first_of_equals, exact_advantages  # noqa: E402
 from learning.training_run import TrainingDiverged, TrainingRun  # noqa: E402
@@ -90,7 +90,7 @@ def test_exact_advantages_give_the_gradient_of_the_expected_reward():
     rest = 1 - share.sum()
     (wanted,) = torch.autograd.grad((share * reward).sum() - 25 * rest, logits)
     share = logits.softmax(dim=1)[:, :3]
-    advantage = exact_advantages(reward, share.detach())
+    advantage = exact_advantages(reward, share.detach(), torch.tensor([-25.0]))
     surrogate = (share / share.detach() * advantage).mean()
     (found,) = torch.autograd.grad(surrogate, logits)
     cosine = torch.nn.functional.cosine_similarity(found, wanted)
@@ -154,8 +154,9 @@ def test_it_learns_the_cheapest_option_of_a_reward_that_is_plain(start, tmp_path
     assert share > 0.9
 
 
-def test_groups_without_spread_teach_nothing(start, tmp_path):
-    """Every answer earns the same: no gradient, weights stay as they are."""
+def test_groups_without_spread_teach_nothing(start, tmp_path, monkeypatch):
+    """Every answer earns the same, nonsense included: no gradient, weights stay as they are."""
+    monkeypatch.setattr(rewards, "UNPARSABLE_EXTRA_SLOTS", 0.0)
     found = states.collect([comllm.generate("paper", 0, slots=4)])
     rows = grpo.dataset(found, np.full((len(found), 8), 25.0), seed=0)
     settings = tiny(start, kl=0.0)

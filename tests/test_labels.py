@@ -91,6 +91,16 @@ def test_labels_of_other_sizes_are_joined(episode):
         labels.concat([both, other])
 
 
+def test_labelled_states_are_kept_in_a_file(episode, tmp_path):
+    labelled = labels.by_schedule([episode], time_limit=5.0)
+    labels.write(labelled, tmp_path / "labelled.npz")
+    again = labels.read(tmp_path / "labelled.npz")
+    assert (again.method, again.states.preset) == ("clairvoyant", labelled.states.preset)
+    assert np.array_equal(again.cost_slots, labelled.cost_slots)
+    assert np.array_equal(again.states.wait_slots, labelled.states.wait_slots)
+    assert np.array_equal(again.bound_slots, labelled.bound_slots)
+
+
 # ---------------------------------------------------------------------------------- datasets
 def test_rows_of_a_dataset_say_where_they_come_from(episode):
     labelled = labels.one_step(decision_states.collect([episode]))

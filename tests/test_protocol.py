@@ -7,12 +7,15 @@ import pytest
 from typer.testing import CliRunner
 
 from learning import protocol
+from learning import states as decision_states
+from learning.batch_rollout import rollout_batch
 from mecopt import policies
 from mecopt.cli import app
 from mecopt.metrics import jain
 from mecopt.observation import OnlineSystem
 from mecopt.policies.simple import OneStepOracle
 from mecopt.scenarios import comllm
+from mecopt.simulate import rollout
 
 RULES = ("one-step-oracle", "local", "random")
 
@@ -132,6 +135,29 @@ def test_fairness_of_a_worked_example():
     found = protocol.figures(sample, protocol.Answers(np.array([2, 1, 3])))
     assert found["backlog_fairness"] == pytest.approx((0.8 + 1 + 1) / 3)
     assert found["assignment_fairness"] == jain([1, 1]) == 1.0
+
+
+def test_many_episodes_at_once_are_the_same_schedules():
+    """Other presets, sizes and lengths side by side; the drop of a wider state stays a drop."""
+
+    class Dropper(OneStepOracle):
+        """Drops small tasks; which index that is depends on the states beside it."""
+
+        def decide(self, states):
+            cheapest = states.one_step_cost_slots[:, :-1].argmin(axis=1)
+            return np.where(states.size_mbit < 2.5, states.n_servers + 1, cheapest)
+
+        def act(self, observation):
+            state = decision_states.of(observation)
+            return decision_states.to_choice(int(self.decide(state)[0]), state.n_servers)
+
+    worlds = [comllm.generate("paper", s, servers=2 + s, slots=10 + 3 * s) for s in range(3)]
+    together = rollout_batch(worlds, Dropper())
+    for schedule, world in zip(together, worlds, strict=True):
+        alone = rollout(world, Dropper())
+        assert np.array_equal(schedule.choice, alone.choice)
+        assert (alone.choice == -1).any()
+    assert rollout_batch([], Dropper()) == []
 
 
 # ---------------------------------------------------------------- the command line

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learning import rewards
-from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue
+from learning.long_rewards import DualPriced, HindsightPriced, RolloutValue, UserValue
 from learning.rewards import Lacs
 from mecopt.observation import Observation, OnlineSystem
 from mecopt.offloading import OffloadingInstance, Option, Resource, Stage, Task
@@ -169,6 +169,16 @@ def test_the_value_of_a_rollout_keeps_differences_and_starts_at_the_one_step_bes
     assert np.ptp(cost[:, :-1], axis=1).max() > 0
 
 
+def test_the_value_of_queues_is_least_after_a_drop():
+    """A drop leaves the queues as they are, an option longer ones: its impact is not smaller."""
+    x = comllm.generate("busy", 0, slots=10)
+    _, cost = rewards.collect([x], UserValue())
+    _, own = rewards.collect([x], Lacs(weight=0.0))
+    impact = cost - own
+    assert np.all(impact >= impact[:, -1:] - 1e-9)
+    assert np.ptp(impact, axis=1).max() > 0.1
+
+
 def test_dual_prices_charge_the_seconds_of_every_stage():
     """Priced at 0.5 per uplink second and 2 per server second: A costs 5 + 0.5 * 2 + 2 * 1."""
     reward = DualPriced({"uplink": 0.5, "server": 2.0})
@@ -227,3 +237,10 @@ def test_an_answer_earns_minus_its_cost_and_nonsense_minus_25():
     options, cost = ["local", "s03", "s07", "drop"], [4.5, 2.25, np.inf, 20.0]
     earned = [rewards.reward_of_answer(a, options, cost) for a in ("s03", " drop", "s07", "hm")]
     assert earned == [-2.25, -20.0, -25.0, -25.0]
+
+
+def test_nonsense_is_worse_than_every_option_where_everything_is_late():
+    """With impact a late option may cost more than 25: nonsense costs 5 more than the drop, and
+    more than the dearest option where a drop is forbidden."""
+    assert rewards.unparsable_cost_slots([33.0, 34.0, 30.0]) == 35.0
+    assert rewards.unparsable_cost_slots([7.0, 9.0, np.inf]) == 14.0

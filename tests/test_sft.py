@@ -127,6 +127,18 @@ def test_states_are_collected_from_training_seeds_only(method):
     assert found.cost_slots.tolist() == again.cost_slots.tolist()
 
 
+def test_drawn_settings_widen_what_a_model_has_seen():
+    """Half of the states from drawn settings: other speeds, links and sizes than any preset's."""
+    settings = replace(TINY, presets=("paper",), states=200, drawn=0.5)
+    found = sft.collect(settings, 0)
+    drawn = np.array(found.states.preset) == "drawn"
+    assert len(found) == 200 and 0.4 < drawn.mean() < 0.6
+    width = found.states.server_ghz.min(axis=1)
+    assert width[~drawn].min() >= 20 > width[drawn].min()
+    with pytest.raises(ValueError, match="drawn = 2 must be in"):
+        replace(TINY, drawn=2)
+
+
 def test_bad_settings_and_bad_numbers_are_refused(labelled, tmp_path):
     with pytest.raises(ValueError, match="labels: unknown 'oracle'"):
         replace(TINY, labels="oracle")

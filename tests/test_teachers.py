@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from learning import rewards
 from learning.rewards import Lacs
-from learning.teachers import REWARDS, GreedyTeacher, make_reward
+from learning.teachers import REWARDS, GreedyTeacher, Remembered, make_reward
 from mecopt import policies
 from mecopt.policies.protocol import Policy
 from mecopt.scenarios import comllm
@@ -51,3 +52,21 @@ def test_every_reward_has_a_teacher():
         assert rollout(x, teacher).mean_cost_s > 0
     with pytest.raises(ValueError, match="reward: unknown 'luck'"):
         make_reward("luck")
+
+
+def test_a_remembered_reward_is_worked_out_once_for_a_state():
+    """Teacher and collection ask about the same observations: as many calls as states."""
+
+    class Counting(Lacs):
+        calls = 0
+
+        def cost_slots(self, observation):
+            self.calls += 1
+            return super().cost_slots(observation)
+
+    x = comllm.generate("busy", 0, slots=10)
+    counting = Counting()
+    shared = Remembered(counting)
+    states, cost = rewards.collect([x], shared, GreedyTeacher(shared))
+    assert counting.calls == len(states) == x.n_tasks
+    assert np.array_equal(cost, rewards.collect([x], Lacs(), GreedyTeacher(Lacs()))[1])
