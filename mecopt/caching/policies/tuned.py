@@ -26,7 +26,7 @@ PRICED = {
     "fast": PriceNumbers(0.07, 0),
     "big": PriceNumbers(0.1, 0.16),
     "backhaul": PriceNumbers(0, 1.6),
-    "forwarding": PriceNumbers(0.008, 0),
+    "forwarding": PriceNumbers(0.01, 0.6),
     "base-backhaul": PriceNumbers(0.16, 0.2),
     "base-forwarding": PriceNumbers(0.04, 0.0),
 }
