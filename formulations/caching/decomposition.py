@@ -175,6 +175,7 @@ class Part:
             self.raise_bound(10 * _LINKS, 0.5 / (1 + self._rounds), 300.0, until)
         if self.is_open:
             heat, widest = _HEATS[self._rounds % len(_HEATS)]
+            widest *= 3 if self.coupling.is_forwarding else 1  # where a pair is, it is for long
             target = self.bound * (1 + 0.5 * self.gap)
             self.search.run(seconds, deadline, target, heat=heat, widest=widest)
         if self.is_open and (self._rounds > 0 or self.is_small):
