@@ -129,7 +129,7 @@ def test_search_keeps_its_books(preset: str) -> None:
     flow = np.ascontiguousarray(np.moveaxis(start.flow, 1, -1).reshape(-1, 3))
     search = Search(blocks, to_choices(start.a, start.x), flow, seed=5)
     assert search.objective == pytest.approx(start.objective)
-    search.run(0.3, np.inf, 0.0)
+    search.run(0.3, np.inf, 0.0, heat=0.3)
     assert search.objective < start.objective
     shape = (x.n_servers, x.n_pairs, x.n_slots)
     plan = replay(

@@ -104,7 +104,7 @@ def test_fractions_of_the_grid_are_refused_in_flat_arrays_too():
 def test_pair_larger_than_every_server_is_cloud_only_and_says_so():
     x = make(pairs=(CHAT, changed(CODE, memory_gb=81)))
     assert x.cloud_only.tolist() == [False, True]
-    assert "1 pairs larger than every server (cloud only)" in repr(x)
+    assert "1 pair larger than every server (cloud only)" in repr(x)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,6 +5,8 @@ the memory and energy of every slot, and in what couples servers. The bound is t
 pair blocks and slot blocks (`formulations.caching.oracle`), raised by `formulations.ascent`: first
 prices of the rows, then of the links, which start from them. Schedules come from annealing over
 windows (`formulations.caching.search`), started from the myopic policy and guided by the prices.
+What gap remains may be closed by HiGHS on the arcs that are left (`formulations.caching.closing`):
+the schedule is then optimal by the solver's word, and the certified bound stays what prices prove.
 
 Without a coupling servers separate exactly, and are solved side by side in threads (the kernels are
 compiled and release the interpreter).
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from formulations.ascent import ascend, on_grid
 from formulations.caching.blocks import build, to_choices, to_decision
+from formulations.caching.closing import close
 from formulations.caching.coupling import Coupling
 from formulations.caching.oracle import (
     CachingEvaluation,
@@ -40,6 +43,12 @@ from mecopt.result import BoundKind, Result, Termination, relative_gap
 
 #: Servers worked on side by side.
 THREADS = 2
+#: Relative gap of a part from which on closing is tried.
+_CLOSE = 2e-3
+#: Temperatures (shares of the hot one) and longest windows of successive rounds.
+_HEATS = ((1.0, 30), (0.3, 60), (1.0, 60), (0.1, 60), (1.0, 30), (0.3, 30))
+#: Choices of a part up to which it is tried at once.
+_SMALL = 200
 #: Iterations of the two ascents.
 _ROWS, _LINKS = 250, 600
 
@@ -81,8 +90,11 @@ class Part:
         flow = np.moveaxis(start.flow[servers], 1, -1).reshape(-1, 3)
         picked = to_choices(start.a[servers], start.x[servers])
         self.search = Search(self.blocks, picked, np.ascontiguousarray(flow), seed)
+        self.claimed = -np.inf  # bound by HiGHS' word
+        self.arcs_left = -1
         self._rounds = 0
         self._gain = np.inf
+        self._tried = np.inf
 
     @property
     def spread(self) -> float:
@@ -91,8 +103,13 @@ class Part:
 
     @property
     def is_open(self) -> bool:
-        """Whether the gap is larger than asked."""
-        return relative_gap(self.search.objective, self.bound) > self.gap
+        """Whether the gap is larger than asked, also by the solver's word."""
+        return relative_gap(self.search.objective, max(self.bound, self.claimed)) > self.gap
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the whole network is worth handing to HiGHS."""
+        return self.blocks.n_choices <= _SMALL
 
     def begin(self, deadline: float) -> None:
         """Prices of the rows, and a first bound."""
@@ -157,10 +174,33 @@ class Part:
             until = min(deadline, time.perf_counter() + seconds / 2)
             self.raise_bound(10 * _LINKS, 0.5 / (1 + self._rounds), 300.0, until)
         if self.is_open:
-            heat = 1.0 if self._rounds == 0 else 0.3
+            heat, widest = _HEATS[self._rounds % len(_HEATS)]
+            widest *= 3 if self.coupling.is_forwarding else 1  # where a pair is, it is for long
             target = self.bound * (1 + 0.5 * self.gap)
-            self.search.run(seconds, deadline, target, heat)
+            self.search.run(seconds, deadline, target, heat=heat, widest=widest)
+        if self.is_open and (self._rounds > 0 or self.is_small):
+            self.close(min(0.5 * seconds, deadline - time.perf_counter()))
         self._rounds += 1
+
+    def close(self, seconds: float) -> None:
+        """HiGHS on what the bound leaves of the network, if it has changed enough since."""
+        if self.claimed >= self.search.objective or self.spread > 0.8 * self._tried:
+            return
+        if seconds <= 0 or (self.spread > _CLOSE * abs(self.bound) and not self.is_small):
+            return
+        self._tried = self.spread
+        claimed, better, self.arcs_left = close(
+            self.links,
+            self.link_prices,
+            self.bound,
+            self.search.objective,
+            self.search.picked,
+            seconds=seconds,
+            gap=0.1 * self.gap,
+        )
+        self.claimed = max(self.claimed, claimed)
+        if better is not None:
+            self.search.offer(*better)
 
 
 class _Solve:
@@ -191,16 +231,18 @@ class _Solve:
     @property
     def is_open(self) -> bool:
         """Whether gap and time ask for more work."""
-        late = time.perf_counter() >= self.deadline
-        return not late and relative_gap(self.objective, self.bound) > self.gap
+        if time.perf_counter() >= self.deadline:
+            return False
+        closed = relative_gap(self.objective, self.bound) <= self.gap
+        return not closed and any(part.is_open for part in self.parts)
 
     def run(self) -> None:
         """First bounds for all, then rounds of growing length for the parts that are open."""
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(lambda part: part.begin(self.deadline), self.parts))
             self.log.note(self.bound, self.objective)
-            size = self.x.n_pairs * self.x.n_slots / 1000
-            seconds = max(0.5, 2.0 * size)
+            places = sum(len(part.blocks.requests) for part in self.parts) / len(self.parts)
+            seconds = max(0.5, places / 300)
             while self.is_open:
                 open_parts = sorted(
                     (part for part in self.parts if part.is_open), key=lambda part: -part.spread
@@ -211,7 +253,7 @@ class _Solve:
                     self.log.note(self.bound, self.objective)
 
                 list(pool.map(work, open_parts))
-                seconds *= 1.6
+                seconds *= 1.3
 
     def plan(self) -> CachingPlan:
         """The best schedule, replayed by the core."""
@@ -292,14 +334,19 @@ def solve_decomposition(
     plan = work.plan()
     bound = work.bound
     parameters: dict[str, Any] = {"time_limit": limit, "gap": gap, "seed": seed}
-    closed = relative_gap(plan.objective, bound) <= gap
     work.log.note(bound, plan.objective)
+    if relative_gap(plan.objective, bound) <= gap:
+        termination = Termination.OPTIMAL
+    elif time.perf_counter() >= begin + limit:
+        termination = Termination.TIME_LIMIT
+    else:  # settled by HiGHS, which is not proof enough
+        termination = Termination.STALLED
     return Result(
         instance=instance,
         schedule=plan,
         bound=bound,
         bound_kind=BoundKind.CERTIFIED,
-        termination=Termination.OPTIMAL if closed else Termination.TIME_LIMIT,
+        termination=termination,
         method="plans",
         parameters=parameters,
         seconds=time.perf_counter() - begin,
@@ -310,5 +357,7 @@ def solve_decomposition(
             "iterations": sum(part.iterations for part in work.parts),
             "moves": sum(part.search.moves for part in work.parts),
             "choices": sum(part.blocks.n_choices for part in work.parts),
+            "arcs_left": [part.arcs_left for part in work.parts],
+            "solver_claimed_bound": sum(max(part.bound, part.claimed) for part in work.parts),
         },
     )

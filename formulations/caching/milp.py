@@ -41,16 +41,16 @@ def run_highs(
     gap: float,
     seed: int = 0,
     verbose: bool = False,
-    cutoff: float = np.inf,
+    start: tuple[NDArray[np.int32], NDArray[np.float64]] | None = None,
 ) -> Outcome:
-    """Solve a program on one thread; `cutoff` is the cost of a known schedule.
+    """Solve a program on one thread, from the values of some columns if they are given.
 
     Raises
     ------
     ValueError
         If `time_limit` or `gap` is out of range.
     RuntimeError
-        If HiGHS stops for a reason other than optimality, infeasibility below the cutoff, or time.
+        If HiGHS stops for a reason other than optimality or time.
     """
     check_arguments(time_limit, gap)
     begin = time.perf_counter()
@@ -65,26 +65,17 @@ def run_highs(
     }
     if time_limit is not None:
         options["time_limit"] = time_limit
-    if np.isfinite(cutoff):
-        options["objective_bound"] = cutoff
     for name, value in options.items():
         solver.setOptionValue(name, value)
     solver.passModel(lp)
+    if start is not None:
+        solver.setSolution(len(start[0]), *start)
     solver.run()
     status, info = solver.getModelStatus(), solver.getInfo()
-    expected = (
-        highspy.HighsModelStatus.kOptimal,
-        highspy.HighsModelStatus.kTimeLimit,
-        highspy.HighsModelStatus.kInfeasible,
-        highspy.HighsModelStatus.kObjectiveBound,
-    )
-    if status not in expected:
+    if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
         raise RuntimeError(f"HiGHS stopped with {solver.modelStatusToString(status)}")
     has_solution = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     values = np.asarray(solver.getSolution().col_value) if has_solution else None
-    bound = float(info.mip_dual_bound)
-    if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kObjectiveBound):
-        bound = cutoff
     details = {
         "solver": f"HiGHS {solver.version()}",
         "status": solver.modelStatusToString(status),
@@ -92,7 +83,7 @@ def run_highs(
         "constraints": lp.num_row_,
         "nodes": int(info.mip_node_count),
     }
-    return Outcome(values, bound, time.perf_counter() - begin, details)
+    return Outcome(values, float(info.mip_dual_bound), time.perf_counter() - begin, details)
 
 
 def to_result(

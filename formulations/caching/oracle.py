@@ -68,6 +68,8 @@ class Pricer:
         self._offs = [np.zeros(slots + 1) for _ in servers]
         self._works = [slot_work(blocks) for _ in servers]
         self._pool = ThreadPoolExecutor(threads) if threads > 1 and len(servers) > 1 else None
+        self.levels = self._works[0].level
+        self.capacity_levels = self._works[0].levels
         self.energy_price = np.zeros((blocks.n_servers, slots))
         self.fitting = np.zeros(len(blocks.first) - 1, dtype=np.int64)
 

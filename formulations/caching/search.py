@@ -11,8 +11,6 @@ from formulations.caching.windows import Guide, anneal, state_of, total_cost
 
 #: Moves between two looks at the clock.
 _CHUNK = 2000
-#: Longest window, in slots.
-_WIDEST = 60
 
 
 class Search:
@@ -45,10 +43,19 @@ class Search:
         if cost < self.objective:
             self.picked, self.flow, self.objective = picked.copy(), flow.copy(), cost
 
-    def run(self, seconds: float, deadline: float, target: float, heat: float = 1.0) -> None:
+    def run(
+        self,
+        seconds: float,
+        deadline: float,
+        target: float,
+        *,
+        heat: float = 1.0,
+        widest: int = 30,
+    ) -> None:
         """Anneal from `heat` times the hot temperature to the cold one in some seconds.
 
-        Stops early at `deadline` (`time.perf_counter`) or once the objective is `target`.
+        Windows have up to `widest` slots. Stops early at `deadline` (`time.perf_counter`) or once
+        the objective is `target`.
         """
         state = state_of(self.blocks, self.picked, self.flow)
         best, best_flow = state.picked.copy(), state.flow.copy()
@@ -59,7 +66,7 @@ class Search:
             now = hot * (self.cold / hot) ** done
             # Temperatures move little within a chunk.
             anneal(
-                self.blocks, state, self.guide, chunk, now, 0.999 * now, _WIDEST, self._rng,
+                self.blocks, state, self.guide, chunk, now, 0.999 * now, widest, self._rng,
                 best, best_flow,
             )  # fmt: skip
             self.moves += chunk

@@ -278,24 +278,34 @@ def _insert(blocks, state, q, begin, end, kappa, resident, guide, scale):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _choose_group(blocks, state, size, rng):
-    """Pairs to free: of one server, and with several servers the same pairs next door too."""
-    count, pairs, servers = 0, blocks.n_pairs, blocks.n_servers
-    home = int(rng.random() * servers)
-    while count < size:
-        if servers > 1 and count > 0 and rng.random() < 0.4:
-            q = state.group[int(rng.random() * count)]
-            q += pairs if rng.random() < 0.5 else -pairs
-            if not 0 <= q < pairs * servers:
-                continue
-        else:
-            q = home * pairs + int(rng.random() * pairs)
-        known = False
-        for i in range(count):
-            known = known or state.group[i] == q
-        if not known:
-            state.group[count] = q
-            count += 1
+def _choose_group(blocks, group, rng):
+    """Pairs to free, in random order; returns their number.
+
+    Some of one server; with forwarding, which moves work between servers, mostly the same ones of
+    two or three neighbours.
+    """
+    pairs, servers, count = blocks.n_pairs, blocks.n_servers, 0
+    home, span = int(rng.random() * servers), 1
+    if servers > 1 and blocks.hop[0] < np.inf and rng.random() < 0.7:
+        span = 2 + int(rng.random() * 2)
+    size = 2 + int(rng.random() * (GROUP - 1))
+    size = min(size // span + 1, pairs) if span > 1 else min(size, pairs)
+    for _ in range(size):
+        p = int(rng.random() * pairs)
+        for i in range(span):
+            n, known = home + i, False
+            if n >= servers or count == GROUP:
+                break
+            q = n * pairs + p
+            for k in range(count):
+                known = known or group[k] == q
+            if not known:
+                group[count] = q
+                count += 1
+    for i in range(count - 1, 0, -1):
+        k = int(rng.random() * (i + 1))
+        group[i], group[k] = group[k], group[i]
+    return count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -312,11 +322,10 @@ def anneal(blocks, state, guide, moves, hot, cold, widest, rng, best, best_flow)
     best_flow[:] = state.flow
     for move in range(moves):
         temperature = hot * (cold / hot) ** (move / moves)
-        size = min(blocks.n_pairs, 2 + int(rng.random() * (GROUP - 1)))
         width = 1 + int(rng.random() * (min(widest, slots)))
         begin = int(rng.random() * (slots - width + 1))
         end = begin + width
-        _choose_group(blocks, state, size, rng)
+        size = _choose_group(blocks, state.group, rng)
         before = _overflow(blocks, state, begin, end)
         for i in range(size):
             q = state.group[i]

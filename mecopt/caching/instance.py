@@ -256,7 +256,9 @@ class CachingInstance:
     def __repr__(self) -> str:
         extra = "" if self.coupling is None else f", {type(self.coupling).__name__.lower()}"
         outside = int(self.cloud_only.sum())
-        extra += f", {outside} pairs larger than every server (cloud only)" if outside else ""
+        if outside:
+            what = "pair" if outside == 1 else "pairs"
+            extra += f", {outside} {what} larger than every server (cloud only)"
         return (
             f"CachingInstance({self.n_servers} servers, {self.n_pairs} pairs, "
             f"{self.n_slots} slots, {int(self.requests.sum())} requests{extra}, "

@@ -14,15 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mecopt.caching.coupling import Backhaul
+from mecopt.caching.coupling import Backhaul, Forwarding
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.observation import CachingObservation
 from mecopt.caching.policies.forecast import Ewma, Forecast
+from mecopt.caching.policies.kernels.cooperation import decide_together
 from mecopt.caching.policies.kernels.values import futures
 from mecopt.caching.policies.slotwise import SlotDecision
 
 #: Corrections of the prices per slot, and their size.
 _CORRECTIONS, _STEP = 6, 0.1
+#: Rounds over the servers when they serve each other's requests.
+_ROUNDS = 3
 #: Weight of the newest slot in the believed price of a token.
 _TOKEN_WEIGHT = 0.1
 
@@ -53,6 +56,7 @@ class Rolling:
         self._x = instance
         self._decide = SlotDecision(instance)
         self._prices = self._first_prices(instance)
+        self._knapsack_prices = np.zeros_like(self._prices)
         self._token_price = 0.0
         shape = (instance.n_servers, instance.n_pairs, instance.accuracy_cost.shape[1])
         self._future = np.zeros(shape)
@@ -65,6 +69,9 @@ class Rolling:
         x, seen = self._x, observation
         self.forecast.see(seen.requests)
         ahead = min(self.horizon, x.n_slots - 1 - seen.slot)
+        rates = np.ascontiguousarray(self.forecast.rates(seen.slot, ahead))
+        if isinstance(x.coupling, Forwarding):
+            return self._together(seen, rates, x.coupling)
         worth = x.cloud_cost
         if isinstance(x.coupling, Backhaul):
             worth = worth + self._token_price * x.coupling.tokens
@@ -75,7 +82,7 @@ class Rolling:
             seen.resident,
             seen.kappa,
             seen.requests,
-            np.ascontiguousarray(self.forecast.rates(seen.slot, ahead)),
+            rates,
             worth,
             self._prices,
             self._corrections,
@@ -85,6 +92,32 @@ class Rolling:
         answer = self._decide(seen, self._future)
         self._token_price += _TOKEN_WEIGHT * (self._decide.token_price - self._token_price)
         return answer
+
+    def _together(
+        self, seen: CachingObservation, rates: NDArray[np.float64], coupling: Forwarding
+    ) -> tuple[ArrayLike, ArrayLike]:
+        """Servers in turn, each with the demand that the others leave to it."""
+        x = self._x
+        a = seen.resident.copy()
+        flow = np.empty((x.n_servers, 3, x.n_pairs), dtype=np.int64)
+        decide_together(
+            x.pairs,
+            x.capacity_mb,
+            x.energy_budget_10j,
+            seen.resident,
+            seen.kappa,
+            seen.requests,
+            rates,
+            coupling.hop_cost,
+            self._prices,
+            self._knapsack_prices,
+            self._corrections,
+            _STEP,
+            _ROUNDS,
+            a,
+            flow,
+        )
+        return a, flow
 
 
 @dataclass

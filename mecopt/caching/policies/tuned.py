@@ -21,14 +21,14 @@ class PriceNumbers(NamedTuple):
 # From `python -m benchmarks.tune_caching`: seeds 1000:1012 of each preset, least mean cost.
 PRICED = {
     "base": PriceNumbers(0.04, 0.6),
-    "ten": PriceNumbers(0, 1.6),
+    "ten": PriceNumbers(0.0, 1.6),
     "sticky": PriceNumbers(0.04, 0.16),
-    "fast": PriceNumbers(0.07, 0),
+    "fast": PriceNumbers(0.07, 0.0),
     "big": PriceNumbers(0.1, 0.16),
-    "backhaul": PriceNumbers(0, 1.6),
-    "forwarding": PriceNumbers(0.008, 0),
+    "backhaul": PriceNumbers(0.0, 1.6),
+    "forwarding": PriceNumbers(0.01, 0.6),
     "base-backhaul": PriceNumbers(0.16, 0.2),
-    "base-forwarding": PriceNumbers(0.04, 0.0),
+    "base-forwarding": PriceNumbers(0.05, 1.0),
 }
 
 #: For instances without tuned numbers.

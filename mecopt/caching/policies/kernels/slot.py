@@ -65,6 +65,39 @@ def decide_server(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def give_back(n, flow, left, away):
+    """Return what server n serves to `left` (N, P), and fill `away` (P,): what neighbours offer."""
+    servers = len(left)
+    away[:] = 0
+    for j in range(3):
+        m = n + j - 1
+        if 0 <= m < servers:
+            left[m] += flow[n, j]
+            if m != n:
+                away += left[m]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def hand_out(n, x, left, flow):
+    """Turn x (P,) served at n into flows and take them from `left`; whether the flows changed.
+
+    Own requests come first, then those of the lower neighbour, then of the upper one.
+    """
+    changed = False
+    for p in range(len(x)):
+        rest = x[p]
+        for j in (1, 0, 2):
+            m = n + j - 1
+            take = min(rest, left[m, p]) if 0 <= m < len(left) else 0
+            changed |= flow[n, j, p] != take
+            flow[n, j, p] = take
+            rest -= take
+            if take > 0:
+                left[m, p] -= take
+    return changed
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def decide_slot(pairs, capacity, budget, was, kappa, requests, worth, hop, future, prices, a, flow):
     """Decide a slot of all servers: a (N, P) and flow (N, 3, P); returns the total gain.
 
@@ -89,32 +122,16 @@ def decide_slot(pairs, capacity, budget, was, kappa, requests, worth, hop, futur
             flow[n, 1] = x
         return total
     gains = np.zeros(servers)
+    away = nothing.copy()
     for _ in range(_SWEEPS):
         changed = False
         for n in range(servers):
-            before = flow[n].copy()
-            for j in range(3):
-                if 0 <= n + j - 1 < servers:
-                    left[n + j - 1] += flow[n, j]
-            away = nothing.copy()
-            if n > 0:
-                away += left[n - 1]
-            if n < servers - 1:
-                away += left[n + 1]
+            give_back(n, flow, left, away)
             gains[n] = decide_server(
                 pairs, capacity[n], budget[n], was[n], kappa[n], left[n], away, worth, worth - hop,
                 future[n], prices[n], a[n], x,
             )  # fmt: skip
-            for p in range(n_pairs):
-                rest = x[p]
-                for j in (1, 0, 2):  # own requests first, then the neighbours'
-                    m = n + j - 1
-                    take = min(rest, left[m, p]) if 0 <= m < servers else 0
-                    flow[n, j, p] = take
-                    rest -= take
-                    if take > 0:
-                        left[m, p] -= take
-            changed |= not np.array_equal(before, flow[n])
+            changed |= hand_out(n, x, left, flow)
         if not changed:
             break
     return gains.sum()

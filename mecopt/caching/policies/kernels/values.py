@@ -132,31 +132,37 @@ def future_of_server(pairs, capacity, budget, was, kappa, requests, rates, worth
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def correct(prices, memory, energy, capacity, budget, requests, rates, worth, step):
+    """Move the prices (2,) of a server towards use = capacity.
+
+    A price moves by `step` times its scale (what the requests of a slot are worth, per unit of the
+    resource) times the relative excess of use over capacity.
+    """
+    demand = 0.0
+    for p in range(len(requests)):
+        demand += (requests[p] + rates[p].sum()) * worth[p]
+    demand *= step / (1.0 + rates.shape[1])
+    if capacity > 0:
+        excess = min(max(memory / capacity - 1.0, -1.0), 1.0)
+        prices[0] = max(0.0, prices[0] + demand / capacity * excess)
+    if budget > 0:
+        excess = min(max(energy / budget - 1.0, -1.0), 1.0)
+        prices[1] = max(0.0, prices[1] + demand / budget * excess)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def futures(
     pairs, capacity, budget, was, kappa, requests, rates, worth, prices, steps, step, future
 ):
-    """Fill future (N, P, K + 1), after `steps` corrections of prices (N, 2) by what is used.
-
-    A correction moves a price by `step` times its scale (the cloud cost of a slot, per unit of the
-    resource) times the relative excess of use over capacity.
-    """
+    """Fill future (N, P, K + 1), after `steps` corrections of prices (N, 2) by what is used."""
     for n in range(len(capacity)):
-        demand = 0.0
-        for p in range(requests.shape[1]):
-            demand += (requests[n, p] + rates[n, p].sum()) * worth[p]
-        demand /= 1.0 + rates.shape[2]
         for i in range(steps + 1):
             memory, energy = future_of_server(
                 pairs, capacity[n], budget[n], was[n], kappa[n], requests[n], rates[n], worth,
                 prices[n], future[n],
             )  # fmt: skip
-            if i == steps:
-                break
-            if capacity[n] > 0:
-                excess = min(max(memory / capacity[n] - 1.0, -1.0), 1.0)
-                move = step / (1.0 + i) * demand / capacity[n] * excess
-                prices[n, 0] = max(0.0, prices[n, 0] + move)
-            if budget[n] > 0:
-                excess = min(max(energy / budget[n] - 1.0, -1.0), 1.0)
-                move = step / (1.0 + i) * demand / budget[n] * excess
-                prices[n, 1] = max(0.0, prices[n, 1] + move)
+            if i < steps:
+                correct(
+                    prices[n], memory, energy, capacity[n], budget[n], requests[n], rates[n], worth,
+                    step / (1.0 + i),
+                )  # fmt: skip

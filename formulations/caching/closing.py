@@ -1,0 +1,114 @@
+"""Closing a gap: arcs that no better schedule uses are left out, the rest goes to HiGHS.
+
+Under the prices of the bound, a schedule that makes a choice costs at least the bound, plus what
+the pair's plan loses by going through the arc, plus what the slot block loses by making the choice.
+Where that exceeds the best known schedule the arc is out. What is left of the network is small when
+the gap is; HiGHS finds the best schedule in it, or that there is none below the known one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from formulations.caching.blocks import FloatArray, IntArray
+from formulations.caching.milp import run_highs
+from formulations.caching.network_arrays import Arcs, arcs_within, build_program, read_program
+from formulations.caching.oracle import LinkOracle
+
+#: Most arcs that are worth handing over.
+MOST_ARCS = 60_000
+
+
+def remaining(links: LinkOracle, prices: FloatArray, bound: float, known: float) -> Arcs:
+    """Arcs that a schedule cheaper than `known` may use."""
+    blocks, pricer = links.blocks, links.pricer
+    value, _ = pricer.slots(-prices[: blocks.n_choices])
+    loss = np.zeros(blocks.n_choices)
+    _slot_losses(
+        blocks,
+        -prices[: blocks.n_choices],
+        pricer.energy_price,
+        value.reshape(blocks.n_servers, -1),
+        loss,
+        pricer.levels,
+        int(pricer.capacity_levels.max()),
+        pricer.capacity_levels,
+    )
+    # Sums of prices are not exact: keep what is close.
+    slack = known - bound + 1e-7 * max(1.0, abs(known))
+    return arcs_within(blocks, links.weights(prices), loss, slack)
+
+
+def close(
+    links: LinkOracle,
+    prices: FloatArray,
+    bound: float,
+    known: float,
+    picked: IntArray,
+    *,
+    seconds: float,
+    gap: float,
+) -> tuple[float, tuple[IntArray, IntArray] | None, int]:
+    """HiGHS on what is left of the network, from the known schedule.
+
+    Returns its bound (its own word; the given bound when too much is left), a schedule cheaper than
+    `known` as choices and flows or None, and the number of arcs left.
+    """
+    arcs = remaining(links, prices, bound, known)
+    if len(arcs.place) > MOST_ARCS:
+        return bound, None, len(arcs.place)
+    program = build_program(links.blocks, arcs)
+    taken = np.isin(program.choice, links.blocks.first[:-1] + picked)
+    columns = (program.z + np.arange(len(taken))).astype(np.int32)
+    start = (columns, taken.astype(np.float64))
+    found = run_highs(program.lp, time_limit=seconds, gap=gap, start=start)
+    claimed = max(bound, min(found.bound, known))
+    if found.values is None:
+        return claimed, None, len(arcs.place)
+    return claimed, read_program(links.blocks, program, found.values), len(arcs.place)
+
+
+@njit(cache=True, nogil=True)
+def _slot_losses(blocks, cost, energy_price, value, loss, level, most, capacity_levels):  # type: ignore[no-untyped-def]
+    """At least what a slot's least cost rises when a choice is made (choices,)."""
+    pairs, slots = blocks.n_pairs, blocks.n_slots
+    ahead, behind = np.zeros((pairs + 1, most + 1)), np.zeros((pairs + 1, most + 1))
+    net = np.zeros(pairs)
+    for n in range(blocks.n_servers):
+        levels = capacity_levels[n]
+        for t in range(slots):
+            y, base = energy_price[n, t], 0.0
+            for p in range(pairs):
+                q = n * pairs + p
+                first, end = blocks.first[q * slots + t], blocks.first[q * slots + t + 1]
+                base += cost[first]
+                net[p] = 0.0
+                for c in range(first + 1, end):
+                    worth = cost[first] - cost[c] - y * blocks.energy[q] * (c - first - 1)
+                    net[p] = max(net[p], worth)
+            for p in range(pairs):
+                _add(ahead[p + 1], ahead[p], level[n * pairs + p], net[p], levels)
+            for p in range(pairs - 1, -1, -1):
+                _add(behind[p], behind[p + 1], level[n * pairs + p], net[p], levels)
+            base -= y * blocks.energy_budget[n]
+            for p in range(pairs):
+                q, without, beside = n * pairs + p, 0.0, 0.0
+                w = level[q]
+                for m in range(levels + 1):
+                    without = max(without, ahead[p, m] + behind[p + 1, levels - m])
+                for m in range(levels - w + 1):
+                    beside = max(beside, ahead[p, m] + behind[p + 1, levels - w - m])
+                first, end = blocks.first[q * slots + t], blocks.first[q * slots + t + 1]
+                loss[first] = max(0.0, base - without - value[n, t])
+                for c in range(first + 1, end):
+                    worth = cost[first] - cost[c] - y * blocks.energy[q] * (c - first - 1)
+                    loss[c] = max(0.0, base - beside - worth - value[n, t])
+
+
+@njit(cache=True, nogil=True)
+def _add(row, source, w, net, levels):  # type: ignore[no-untyped-def]
+    for m in range(levels + 1):
+        row[m] = source[m]
+        if m >= w:
+            row[m] = max(row[m], net + source[m - w])
