@@ -31,9 +31,10 @@ INTRO = """# Learning, measured
 
 Every figure comes from `benchmarks/learning_train.py` (test seeds 0:1000, training seeds from
 10000 on) and stands in `benchmarks/results/learning/`; `python -m benchmarks.learning_page` writes
-this page. Trained policies are means over up to {seeds} training seeds; in brackets the lowest and
-the highest, or, where it says so, 95 % bootstrap intervals over episodes. Two cores ({cpu}), one
-thread a process, other work beside it. What the words mean: [learning.md](learning.md).
+this page. Trained policies are means over up to {seeds} training seeds ("Time" says how many); in
+brackets the lowest and the highest, or, where it says so, 95 % bootstrap intervals over episodes.
+Two cores ({cpu}), one thread a process, other work beside it. What the words mean:
+[learning.md](learning.md).
 """
 
 
@@ -176,6 +177,8 @@ def paired_section(all_: dict[str, Measured]) -> str:
     trained = [m for name, m in all_.items() if name in NAMES]
     pairs = [(m, all_["sft"]) for m in trained if m.name.startswith("grpo") and "sft" in all_]
     pairs += [(m, all_["priced"]) for m in trained if "priced" in all_]
+    if not pairs:
+        return ""
     return (
         "\n## Paired differences of the gap, points\n\nThe same episodes, means over training "
         "seeds; below zero the first is better.\n\n"
@@ -190,6 +193,8 @@ def perturbed_section(all_: dict[str, Measured]) -> str:
         for result in m.results
         for row in result["perturbed"]
     }
+    if not named:
+        return ""
     rows = []
     for m in all_.values():
         if not any(result["perturbed"] for result in m.results):
@@ -224,13 +229,16 @@ def time_section(all_: dict[str, Measured]) -> str:
         one = [r["decision"]["batch_1_ms"] for r in m.results]
         many = [r["decision"]["batch_64_ms"] for r in m.results if "batch_64_ms" in r["decision"]]
         rows.append(
-            f"| `{m.name}` | {spread(seconds, 0)} | {mean(one):.3f} "
+            f"| `{m.name}` | {len(seconds) or '-'} | {spread(seconds, 0)} | {mean(one):.3f} "
             f"| {f'{mean(many):.4f}' if many else '-'} |"
         )
     return (
         "\n## Time\n\nCPU seconds of training (labels included; GRPO without its SFT start), CPU "
         "ms per decision on one\nthread with everything from the state to the answer.\n\n"
-        + table("| policy | training, s | one at a time, ms | batches of 64, ms |", rows)
+        + table(
+            "| policy | training seeds | training, s | one at a time, ms | batches of 64, ms |",
+            rows,
+        )
     )
 
 

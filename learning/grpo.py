@@ -81,7 +81,7 @@ class Settings:
     group: int = 8
     exact_groups: bool = False
     states_per_step: int = 64
-    steps: int = 400
+    steps: int = 300
     learning_rate: float = 1e-3
     temperature: float = 1.0
     clip: float = 0.2
@@ -108,7 +108,7 @@ class Settings:
 RECIPES: dict[str, Settings] = {
     "grpo": Settings(),
     "grpo-lambda0": Settings(reward="lacs-lambda0"),
-    "grpo-lookahead": Settings(reward="user-values"),
+    "grpo-lookahead": Settings(reward="user-values", steps=400),
 }
 
 
@@ -252,7 +252,7 @@ def train(
     trainer = make_trainer(model, rows, settings, run, seed=seed, on_progress=on_progress)
     before = run.trainer_state() if resume else None
     trainer.train(resume_from_checkpoint=None if before is None else str(before))
-    save(model, run.checkpoint, prompt="compact", reward=settings.reward)
+    save(model, run.checkpoint, prompts="compact", reward=settings.reward)
     return run.finish({"states": len(found), "start": str(settings.start)})
 
 

@@ -390,5 +390,5 @@ def train(
     )
     before = run.trainer_state() if resume else None
     trainer.train(resume_from_checkpoint=None if before is None else str(before))
-    save(model, run.checkpoint, prompt="compact", reward="realised cost")
+    save(model, run.checkpoint, prompts="compact", reward="realised cost")
     return run.finish({"episodes": len(worlds), "start": str(settings.start)})

@@ -54,6 +54,7 @@ class Settings(reinforcement.Settings):
         As there, or a segment that is no whole number of updates.
     """
 
+    servers: tuple[int, ...] = (6,)
     steps: int = 204_800
     segment: int = 20_480
     environments: int = 16

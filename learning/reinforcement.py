@@ -69,9 +69,9 @@ class Settings:
     """
 
     presets: tuple[str, ...] = ("paper", "busy", "large")
-    servers: tuple[int, ...] = (6,)
-    steps: int = 100_000
-    segment: int = 10_000
+    servers: tuple[int, ...] = (3, 6)
+    steps: int = 60_000
+    segment: int = 6_000
     environments: int = 8
     hidden: int = 32
     learning_rate: float = 1e-3

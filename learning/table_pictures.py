@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from learning.measured import Figure
 from learning.table_output import PROTOCOLS, QUANTITIES
@@ -62,7 +62,9 @@ def _dots(axes: Axes, figures: Sequence[Figure]) -> None:
             )  # fmt: skip
     if figures[0].quantity == "gap_percent":
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_yticks(range(len(names)), reversed(names))
     axes.set_ylim(-0.6, len(names) - 0.2)
     plot.clean(axes, "x")
@@ -71,17 +73,22 @@ def _dots(axes: Axes, figures: Sequence[Figure]) -> None:
 def _lines(axes: Axes, figures: Sequence[Figure]) -> None:
     settings = list(dict.fromkeys(f.setting for f in figures))
     names = list(dict.fromkeys(f.policy for f in figures))
+    ordered = all(s.isdecimal() for s in settings)  # sizes are joined, kinds stand side by side
     for i, name in enumerate(names):
-        mine = {f.setting: f.ours for f in figures if f.policy == name}
-        x = [settings.index(s) for s in mine]
-        axes.plot(x, list(mine.values()), marker="o", markersize=3, linewidth=1.2, label=name,
-                  color=plot.PALETTE[i % len(plot.PALETTE)],
-                  linestyle="-" if i < len(plot.PALETTE) else "--")  # fmt: skip
+        mine = [f for f in figures if f.policy == name]
+        aside = 0.0 if ordered else 0.6 * ((i + 0.5) / len(names) - 0.5)
+        x = [settings.index(f.setting) + aside for f in mine]
+        colour = plot.PALETTE[i % len(plot.PALETTE)]
+        axes.plot(x, [f.ours for f in mine], marker="o", markersize=3, linewidth=1.2, label=name,
+                  color=colour, linestyle=("-" if i < len(plot.PALETTE) else "--") if ordered
+                  else "none")  # fmt: skip
+        if not ordered:
+            axes.vlines(x, [f.low for f in mine], [f.high for f in mine], colour, linewidth=1.2)
     limits = {f.paper: f.method for f in figures if f.paper is not None}
     for limit, method in limits.items():
         axes.axhline(limit, color=plot.ORANGE, linewidth=1, linestyle=":")
         axes.annotate(f"{method}, paper", (0, limit), (2, 2), textcoords="offset points",
                       fontsize=7, color=plot.ORANGE)  # fmt: skip
     axes.set_xticks(range(len(settings)), settings)
-    axes.legend(fontsize=6.5, ncols=2, frameon=False)
+    axes.legend(fontsize=6.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     plot.clean(axes, "y")

@@ -34,7 +34,7 @@ class CompactTokenizer(PreTrainedTokenizer):
 
     def get_vocab(self) -> dict[str, int]:
         """Every word with its id."""
-        return {vocabulary.word_of(i): i for i in range(vocabulary.SIZE)}
+        return dict(vocabulary.words())
 
     def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
         return [_in_slots(word) for word in text.split()]

@@ -8,6 +8,7 @@ word is one of `N_QUANTITIES` and its number can be embedded by value.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 from numba import vectorize
@@ -82,6 +83,12 @@ def word_of(token: int) -> str:
         return WORDS[token]
     key, index = divmod(token - len(WORDS), N_NUMBERS)
     return quantity(KEYS[key], float(number_value(index)))
+
+
+@cache
+def words() -> dict[str, int]:
+    """Every word with its id (made once; not to be changed)."""
+    return {word_of(i): i for i in range(SIZE)}
 
 
 def id_of(word: str) -> int:

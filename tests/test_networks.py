@@ -18,6 +18,7 @@ from learning import (  # noqa: E402
     states,
     training_run,
     user_values,
+    zoo,
 )
 from learning.cost_training import Settings, collect  # noqa: E402
 from learning.networks import EquivariantNet, FixedNet, NetworkPolicy, seats  # noqa: E402
@@ -226,3 +227,15 @@ def test_bad_settings() -> None:
         Settings(steps=0)
     with pytest.raises(ValueError, match="temperature_slots = nan"):
         Settings(temperature_slots=float("nan"))
+
+
+@pytest.mark.parametrize("name", ["equivariant", "mlp", "dqn", "ppo"])
+def test_shipped_checkpoints_beat_the_one_step_oracle(name: str) -> None:
+    """Three busy tuning episodes, six servers; the files are what the cards say they are."""
+    episodes = [comllm.generate("busy", seed) for seed in range(1000, 1003)]
+    policy = zoo.load(name)
+    ours = sum(rollout(x, policy).objective for x in episodes)
+    assert ours < 0.97 * sum(
+        rollout(x, policies.make("one-step-oracle-drop")).objective for x in episodes
+    )
+    assert policy.about["seed"] == 0
