@@ -105,7 +105,7 @@ def from_caching(
         (saved / size)[pair],
         np.full(offered, float(reserve)),
         buyer_names=[
-            f"{x.pair_names[p]}, unit {i + 1}" for p in _pairs(x) for i in range(count[p])
+            f"{x.pair_names[p]}, unit {i + 1}" for p in _pairs(x) for i in range(units[p])
         ],
         seller_names=[f"{x.server_names[server]}, unit {j + 1}" for j in range(offered)],
         meta={
