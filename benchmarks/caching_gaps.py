@@ -27,10 +27,10 @@ from mecopt.scenarios import caching
 #: Seeds and time limit (s) of every preset.
 PLAN = {
     "ten": (8, 90.0),
-    "base": (2, 200.0),
-    "big": (1, 180.0),
-    "backhaul": (1, 120.0),
-    "forwarding": (1, 120.0),
+    "base": (1, 100.0),
+    "big": (1, 80.0),
+    "backhaul": (1, 60.0),
+    "forwarding": (1, 60.0),
     "sticky": (1, 100.0),
     "fast": (1, 100.0),
 }

@@ -101,7 +101,7 @@ def solve(
 
 
 def warm_up() -> None:
-    """Compile, or load from the on-disk cache, every kernel that `solve` and rollouts use."""
+    """Compile, or load from disk, every kernel that `solve` and rollouts use for offloading."""
     from mecopt import policies
     from mecopt.offloading import OffloadingInstance, Option, Resource, Stage, Task
     from mecopt.scenarios import comllm

@@ -108,7 +108,7 @@ def write(labelled: Labelled, path: Path) -> None:
         cost_slots=labelled.cost_slots,
         bound_slots=labelled.bound_slots,
         method=labelled.method,
-        **arrays,
+        **arrays,  # type: ignore[arg-type]
     )
     files.write_bytes(path, buffer.getvalue())
 

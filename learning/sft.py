@@ -139,12 +139,12 @@ def collect(settings: Settings, seed: int) -> Labelled:
         changes = draw_parameters(rng)
         servers = int(rng.choice(settings.servers))
 
-        def episode(
+        def drawn_episode(
             changes: dict[str, Any] = changes, servers: int = servers
         ) -> OffloadingInstance:
             return comllm.generate("paper", _training_seed(rng), servers=servers, **changes)
 
-        found = _trajectories(settings, episode, -(-drawn // _DRAWN_SETTINGS), rng)
+        found = _trajectories(settings, drawn_episode, -(-drawn // _DRAWN_SETTINGS), rng)
         states = replace(found.states, preset=("drawn",) * len(found))
         parts.append(replace(found, states=states))
     joined = labels.concat(parts)

@@ -14,23 +14,34 @@ from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from learning.training_run import OnProgress
 
-#: Policy name -> module, and the extra that has to be installed for it.
+
+class Trainer(NamedTuple):
+    """Module that trains a policy, the extra it needs, the scenario of the policy's benchmark."""
+
+    module: str
+    extra: str
+    scenario: str = "comllm"
+
+
+#: Trainers by policy name; `t2drl-ppo` is plain PPO on caches, `ppo` that of offloading.
 MODULES = {
-    "sft": ("learning.sft", "learning"),
-    "sft-lookahead": ("learning.sft", "learning"),
-    "grpo": ("learning.grpo", "learning"),
-    "grpo-lambda0": ("learning.grpo", "learning"),
-    "grpo-lookahead": ("learning.grpo", "learning"),
-    "dqn": ("learning.dqn", "drl"),
-    "ppo": ("learning.ppo", "drl"),
-    "equivariant": ("learning.equivariant", "learning"),
-    "mlp": ("learning.mlp", "learning"),
-    "smollm2": ("learning.pretrained", "smollm"),
-    "grpo-multi-turn": ("learning.multi_turn", "learning"),
+    "sft": Trainer("learning.sft", "learning"),
+    "sft-lookahead": Trainer("learning.sft", "learning"),
+    "grpo": Trainer("learning.grpo", "learning"),
+    "grpo-lambda0": Trainer("learning.grpo", "learning"),
+    "grpo-lookahead": Trainer("learning.grpo", "learning"),
+    "dqn": Trainer("learning.dqn", "drl"),
+    "ppo": Trainer("learning.ppo", "drl"),
+    "equivariant": Trainer("learning.equivariant", "learning"),
+    "mlp": Trainer("learning.mlp", "learning"),
+    "smollm2": Trainer("learning.pretrained", "smollm"),
+    "grpo-multi-turn": Trainer("learning.multi_turn", "learning"),
+    "t2drl": Trainer("learning.t2drl.train", "drl", "caching"),
+    "t2drl-ppo": Trainer("learning.t2drl.train", "drl", "caching"),
 }
 
 
@@ -44,7 +55,7 @@ def module(name: str) -> ModuleType:
     """
     if name not in MODULES:
         raise ValueError(f"train: unknown {name!r}, one of {', '.join(MODULES)}")
-    path, extra = MODULES[name]
+    path, extra, _ = MODULES[name]
     try:
         import torch  # noqa: F401
 

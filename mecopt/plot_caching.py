@@ -30,11 +30,14 @@ def residency_picture(timeline: pd.DataFrame) -> Figure:
     """Heat maps of one server: pairs by slots, one panel per plan, blue where resident.
 
     Darker means more thoughts in the context; a white gap is a pair that was given up. Pairs are
-    ordered by requests, most first, with their memory beside the name.
+    ordered by requests, most first, with their memory beside the name; those that are resident in
+    none of the plans are counted, not drawn (unless none ever is).
     """
     plans = [s for s in timeline["schedule"].unique() if s != "prices"]
     first = timeline[timeline["schedule"] == plans[0]]
-    pairs = first.drop_duplicates("pair").sort_values("requests", ascending=False)
+    every = first.drop_duplicates("pair").sort_values("requests", ascending=False)
+    pairs = every[every["pair"].isin(timeline.loc[timeline["slot"].notna(), "pair"])]
+    pairs = pairs if len(pairs) else every
     names = list(pairs["pair"])
     row = {name: i for i, name in enumerate(names)}
     slots = int(timeline["slot"].max()) + 1 if timeline["slot"].notna().any() else 1
@@ -51,7 +54,7 @@ def residency_picture(timeline: pd.DataFrame) -> Figure:
             warmth, aspect="auto", cmap=_WARMTH, vmin=0, vmax=most, interpolation="nearest",
             extent=(0, slots, len(names) - 0.5, -0.5),
         )  # fmt: skip
-        labels = [f"{r.pair}, {r.memory_gb:g} GB" for r in rows_of(pairs)]
+        labels = [f"{r.pair}, {r.memory_gb:.0f} GB" for r in rows_of(pairs)]
         panel.set_yticks(range(len(names)), labels, fontsize=7.5 if len(names) > 14 else 8.5)
         clean(panel, "x")
         panel.grid(False)
@@ -60,7 +63,9 @@ def residency_picture(timeline: pd.DataFrame) -> Figure:
         for i in range(1, len(names)):
             panel.axhline(i - 0.5, color="white", linewidth=1.0)
         title(panel, str(plan))
-    panels[-1].set_xlabel("slot", fontsize=9, color=MUTED)
+    never = len(every) - len(pairs)
+    note = f"slot ({never} other pairs are never resident here)" if never else "slot"
+    panels[-1].set_xlabel(note, fontsize=9, color=MUTED)
     if image is not None:
         bar = figure.colorbar(image, ax=list(panels), shrink=0.6, pad=0.01, aspect=30)
         bar.set_label("thoughts in the context (white: not resident)", fontsize=8.5, color=MUTED)

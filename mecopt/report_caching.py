@@ -55,6 +55,8 @@ def _named(timeline: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.Dat
     here = results[(results["preset"] == preset) & (results["seed"] == seed)]
     known = instances[(instances["preset"] == preset) & (instances["seed"] == seed)].iloc[0]
     best = "optimum" if known["termination"] == "optimal" else "best known plan"
+    if known["incumbent_from"] != "solver":
+        best += f" (found by {known['incumbent_from']})"
     names = {"best known": f"{preset}, {server}, {best}: {known['incumbent']:.0f} in all"}
     for policy, cost in zip(here["policy"], here["cost"], strict=True):
         names[policy] = f"{preset}, {server}, {policy}: {cost:.0f} in all"

@@ -10,11 +10,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("stable_baselines3")
 
 from learning import training_run  # noqa: E402
-from learning.t2drl import hindsight, policy, servers  # noqa: E402
+from learning.t2drl import hindsight, policy, servers, zoo  # noqa: E402
 from learning.t2drl.environment import ServerBatch  # noqa: E402
 from learning.t2drl.network import Agent  # noqa: E402
 from learning.t2drl.train import Settings, drawn, mean_cost, train  # noqa: E402
 from learning.t2drl.vectors import CachingVecEnv  # noqa: E402
+from mecopt.caching import policies as rules  # noqa: E402
 from mecopt.caching.simulate import rollout  # noqa: E402
 from mecopt.scenarios import caching  # noqa: E402
 
@@ -181,3 +182,23 @@ def test_coupled_presets_are_refused(tmp_path):
     """Training on servers that share a link is an error before any work."""
     with pytest.raises(ValueError, match="coupled"):
         train(Settings(preset="backhaul", rollouts=1), tmp_path / "run")
+
+
+@pytest.mark.parametrize("preset", policy.PRESETS)
+@pytest.mark.parametrize("name", ["t2drl", "ppo"])
+def test_shipped_checkpoints_beat_the_myopic_rule(name, preset):
+    """On a test seed each shipped agent costs less than the exact myopic rule."""
+    instance = caching.generate(preset, 3, servers=2)
+    learned = rollout(instance, getattr(zoo, name)())
+    assert learned.objective < rollout(instance, rules.make("myopic")).objective
+
+
+def test_by_name_comes_the_checkpoint_of_the_instances_preset():
+    """`sticky` and `ten` have their own weights, other presets use those of `ten`."""
+    chosen = {}
+    for preset in ("ten", "sticky", "fast"):
+        one = zoo.ppo()
+        one.reset(caching.generate(preset, 0, servers=1, slots=2, agents=3).blinded)
+        chosen[preset] = one._policy.agent.actor.last.weight
+    assert torch.equal(chosen["ten"], chosen["fast"])
+    assert not torch.equal(chosen["ten"], chosen["sticky"])

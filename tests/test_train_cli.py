@@ -55,7 +55,7 @@ def halver(tmp_path, monkeypatch):
     module.Settings, module.train, module.RECIPES = Settings, train, {"slow": Settings(rate=0.9)}
     monkeypatch.setitem(sys.modules, "halver_module", module)
     for name in ("halver", "slow"):
-        monkeypatch.setitem(trainers.MODULES, name, ("halver_module", "learning"))
+        monkeypatch.setitem(trainers.MODULES, name, trainers.Trainer("halver_module", "learning"))
     monkeypatch.chdir(tmp_path)
 
 
@@ -177,7 +177,7 @@ def test_other_parameters_are_refused():
 
 def test_a_missing_extra_is_named(monkeypatch):
     """What to install."""
-    monkeypatch.setitem(trainers.MODULES, "halver", ("no_such_module", "drl"))
+    monkeypatch.setitem(trainers.MODULES, "halver", trainers.Trainer("no_such_module", "drl"))
     done = mecopt("train", "halver")
     assert done.exit_code == 2
     assert "'halver' needs the drl extra: pip install 'mecopt[drl]'" in done.stderr

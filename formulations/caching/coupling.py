@@ -119,3 +119,28 @@ def _use_births(blocks, price, plans, usage):
             taken = min(left, most[i])
             usage[cell[i]] += taken
             left -= taken
+
+
+@njit(cache=True, nogil=True)
+def share_births(blocks, picked, flow):
+    """Cut choices (Q T,) down to the requests there are, and say where those come from (Q T, 3).
+
+    Every pair takes its own cell's first, then what neighbours have left.
+    """
+    free = blocks.requests.copy()
+    flow[:] = 0
+    for place in range(len(picked)):
+        own = min(max(picked[place] - 1, 0), free[place])
+        flow[place, 1] = own
+        free[place] -= own
+    step = blocks.n_pairs * blocks.n_slots
+    for place in range(len(picked)):
+        left = picked[place] - 1 - flow[place, 1]
+        if left > 0 and blocks.hop[place // blocks.n_slots] < np.inf:
+            for j, other in ((0, place - step), (2, place + step)):
+                if 0 <= other < len(free):
+                    flow[place, j] = min(left, free[other])
+                    free[other] -= flow[place, j]
+                    left -= flow[place, j]
+        if picked[place] > 0:
+            picked[place] = 1 + flow[place].sum()

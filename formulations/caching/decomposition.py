@@ -4,7 +4,8 @@ A plan is a path of one pair on one server through its states (slot, age of thou
 the memory and energy of every slot, and in what couples servers. The bound is the Lagrangian of
 pair blocks and slot blocks (`formulations.caching.oracle`), raised by `formulations.ascent`: first
 prices of the rows, then of the links, which start from them. Schedules come from annealing over
-windows (`formulations.caching.search`), started from the myopic policy and guided by the prices.
+windows (`formulations.caching.search`), started from the myopic policy, or from what slot blocks
+choose (it fits, and near the best prices it nearly agrees with the plans), guided by the prices.
 What gap remains may be closed by HiGHS on the arcs that are left (`formulations.caching.closing`):
 the schedule is then optimal by the solver's word, and the certified bound stays what prices prove.
 
@@ -46,7 +47,7 @@ THREADS = 2
 #: Relative gap of a part from which on closing is tried.
 _CLOSE = 2e-3
 #: Temperatures (shares of the hot one) and longest windows of successive rounds.
-_HEATS = ((1.0, 30), (0.3, 60), (1.0, 60), (0.1, 60), (1.0, 30), (0.3, 30))
+_HEATS = ((0.3, 60), (0.1, 60), (1.0, 30), (0.3, 30))
 #: Choices of a part up to which it is tried at once.
 _SMALL = 200
 #: Iterations of the two ascents.
@@ -103,8 +104,9 @@ class Part:
 
     @property
     def is_open(self) -> bool:
-        """Whether the gap is larger than asked, also by the solver's word."""
-        return relative_gap(self.search.objective, max(self.bound, self.claimed)) > self.gap
+        """Whether the gap is larger than asked; of a small part also by the solver's word."""
+        bound = max(self.bound, self.claimed) if self.is_small else self.bound
+        return relative_gap(self.search.objective, bound) > self.gap
 
     @property
     def is_small(self) -> bool:
@@ -128,10 +130,11 @@ class Part:
     def raise_bound(self, iterations: int, size: float, patience: float, deadline: float) -> None:
         """Ascent on the prices of the links, with steps `size` times the usual ones."""
         before = self.bound
-        target = self.search.objective / (1 + 0.9 * self.gap)
 
         def watch(t: int, best: float, priced: CachingEvaluation) -> bool:
-            return best >= target
+            if t % 5 == 0 and priced.slots is not None:
+                self.search.offer_slots(priced.slots)
+            return best >= self.search.objective / (1 + 0.5 * self.gap)
 
         rise = ascend(
             self.links,

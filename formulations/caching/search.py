@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from formulations.caching.blocks import Blocks, IntArray
+from formulations.caching.coupling import share_births
 from formulations.caching.windows import Guide, anneal, state_of, total_cost
 
 #: Moves between two looks at the clock.
@@ -42,6 +43,13 @@ class Search:
         cost = float(total_cost(self.blocks, state_of(self.blocks, picked, flow)))
         if cost < self.objective:
             self.picked, self.flow, self.objective = picked.copy(), flow.copy(), cost
+
+    def offer_slots(self, picked: IntArray) -> None:
+        """Take over what slot blocks choose, cut down to the requests there are, if better."""
+        cut = picked.copy()
+        flow = np.empty((len(picked), 3), dtype=np.int64)
+        share_births(self.blocks, cut, flow)
+        self.offer(cut, flow)
 
     def run(
         self,

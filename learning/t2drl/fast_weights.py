@@ -151,6 +151,8 @@ class FastWeights:
 
     Attributes
     ----------
+    eta : float
+        Step; the layer's own unless set. Zero keeps the fast weights at W_0.
     moved : (B, n_fast) float32
         W - W_0, zero at the start of the episode.
     loss : (B,) float32
@@ -158,7 +160,7 @@ class FastWeights:
     """
 
     def __init__(self, layer: TestTimeLayer, servers: int, *, seed: int = 0) -> None:
-        self.layer = layer
+        self.layer, self.eta = layer, layer.eta
         self.moved = np.zeros((servers, layer.n_fast), dtype=np.float32)
         self.loss = np.zeros(servers, dtype=np.float32)
         self.rng = np.random.default_rng([seed, 15])
@@ -172,5 +174,5 @@ class FastWeights:
         self.loss, slope = gradient(self.layer, rows, rows * keep, self.moved)
         length = np.linalg.norm(slope, axis=1, keepdims=True)
         slope /= np.maximum(length, 1.0)
-        self.moved = self.moved - np.float32(self.layer.eta) * slope
+        self.moved = self.moved - np.float32(self.eta) * slope
         return self.moved

@@ -100,7 +100,17 @@ def trim(
 
 
 @njit(cache=True)
-def clipped(score, share, requests, memory, capacity, energy, budget, a, x):
+def clipped(
+    score: NDArray[np.float64],
+    share: NDArray[np.float64],
+    requests: NDArray[np.int64],
+    memory: NDArray[np.int64],
+    capacity: int,
+    energy: NDArray[np.int64],
+    budget: int,
+    a: NDArray[np.bool_],
+    x: NDArray[np.int64],
+) -> float:
     """The ablation without the layer: wanted pairs in listed order, whatever does not fit is cut.
 
     Returns how far the wanted action was from feasible: (memory wanted - capacity) / capacity plus

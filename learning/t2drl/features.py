@@ -55,14 +55,23 @@ SERVING, IDLE = (NAMES.index(f"serving {what}, slow forecast") for what in ("all
 
 
 @njit(cache=True)
-def squashed(value, unit):
+def squashed(value: float, unit: float) -> float:
     """Money in units of a request's cloud cost, logarithmic beyond one, sign kept."""
     z = value / unit
     return np.sign(z) * np.log1p(abs(z))
 
 
 @njit(cache=True)
-def projected(servers, b, p, kappa, rate, mean, kept, slots):
+def projected(
+    servers: Servers,
+    b: int,
+    p: int,
+    kappa: int,
+    rate: float,
+    mean: float,
+    kept: float,
+    slots: int,
+) -> float:
     """Best discounted sum of gains over the next slots if requests return from `rate` to `mean`.
 
     Everything that comes is served, at its expected, not whole, number; serving may stop for good
@@ -82,7 +91,7 @@ def projected(servers, b, p, kappa, rate, mean, kept, slots):
 
 
 @njit(cache=True)
-def observe(servers, t, state, out):
+def observe(servers: Servers, t: int, state: State, out: NDArray[np.float32]) -> None:
     """Write the observation of slot t (requests already folded into the averages).
 
     Parameters

@@ -24,7 +24,9 @@ SIZE = 3 + len(DISCOUNTS) + 2
 
 
 @njit(cache=True)
-def clairvoyant(servers, b, p, t, kappa, slots, discount):
+def clairvoyant(
+    servers: Servers, b: int, p: int, t: int, kappa: int, slots: int, discount: float
+) -> float:
     """Best discounted sum of gains of slots t, t + 1, ... when all requests are served."""
     total, best, weight = 0.0, 0.0, 1.0
     last = min(t + slots, servers.requests.shape[2])
@@ -38,7 +40,13 @@ def clairvoyant(servers, b, p, t, kappa, slots, discount):
 
 
 @njit(cache=True)
-def _foresee(servers, t, state, sums, out):
+def _foresee(
+    servers: Servers,
+    t: int,
+    state: State,
+    sums: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
     b_, p_, slots = servers.requests.shape
     for b in range(b_):
         for p in range(p_):

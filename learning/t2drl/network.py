@@ -6,9 +6,9 @@
 The actor's two outputs per pair are corrections of a first guess read off the observation, so that
 an untrained network is a sensible rule and what PPO adds can be measured against it: the score
 starts at the pair's projected gain if it is kept, the share at all or nothing, whichever projects
-better. The critic sums its one output over the pairs. Print has multilayer perceptrons of hidden
-size 128 on the whole observation; this form keeps the size but is equivariant, so one checkpoint
-serves any number of agents (**D**).
+better. The critic averages its one output over the pairs. Print has multilayer perceptrons of
+hidden size 128 on the whole observation; this form keeps the size but is equivariant, so one
+checkpoint serves any number of agents (**D**).
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from learning.t2drl.fast_weights import TestTimeLayer
 #: Size of a correction per unit of network output: a step of the optimiser must stay small beside
 #: the exploration noise.
 CORRECTION = 0.15
+#: Size of a value per unit of network output; values are of this order.
+VALUE = 4.0
 
 
 class PairNetwork(nn.Module):
@@ -103,7 +105,7 @@ class Agent(nn.Module):
 
     def value(self, inputs: Tensor, to_come: Tensor) -> Tensor:
         """(B, 1) value of the server's state, given what is to come (`hindsight`)."""
-        return self.critic(torch.cat([inputs, to_come], dim=-1)).sum(dim=-2)
+        return VALUE * self.critic(torch.cat([inputs, to_come], dim=-1)).mean(dim=-2)
 
 
 class PairPolicy(ActorCriticPolicy):

@@ -27,6 +27,8 @@ from mecopt.caching.observation import CachingObservation
 
 KIND = "t2drl"
 WEIGHTS = "agent.safetensors"
+#: Presets with shipped checkpoints.
+PRESETS = ("ten", "sticky")
 
 
 @dataclass
@@ -65,6 +67,7 @@ class LearnedPolicy:
         self._fast = None
         if self.agent.layer is not None:
             self._fast = FastWeights(self.agent.layer, n, seed=self.seed)
+            self._fast.eta *= self.learns
         self.restore_loss = []
 
     def act(self, observation: CachingObservation) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
@@ -84,9 +87,8 @@ class LearnedPolicy:
     def _mean_action(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         moved = None
         if self._fast is not None:
-            displacement = self._fast.learn(rows) if self.learns else self._fast.moved
+            moved = torch.from_numpy(self._fast.learn(rows))
             self.restore_loss.append(self._fast.loss)
-            moved = torch.from_numpy(displacement)
         with torch.inference_mode():
             inputs = self.agent.inputs(torch.from_numpy(rows), moved)
             return self.agent.mean_action(inputs).numpy()
@@ -128,6 +130,36 @@ def load(folder: str | os.PathLike[str]) -> LearnedPolicy:
     except RuntimeError as error:
         raise ValueError(f"{folder}: weights do not fit ({str(error).splitlines()[0]})") from None
     return LearnedPolicy(agent.eval(), name=about["name"], layer=about["layer"])
+
+
+@dataclass
+class Shipped:
+    """The shipped checkpoint of an instance's own preset; of `ten` where there is none.
+
+    Parameters
+    ----------
+    name : str
+        `t2drl` or `ppo`.
+    preset : str or None
+        Preset whose checkpoint is loaded whatever the instance says.
+    seed : int
+        Of the masks of the test-time layer.
+    """
+
+    name: str
+    preset: str | None = None
+    seed: int = 0
+
+    def reset(self, instance: CachingInstance) -> None:
+        """Load the checkpoint and start it."""
+        own = self.preset or str(instance.meta.get("preset"))
+        self._policy = shipped(self.name, own if own in PRESETS else PRESETS[0])
+        self._policy.seed = self.seed
+        self._policy.reset(instance)
+
+    def act(self, observation: CachingObservation) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """As the loaded policy."""
+        return self._policy.act(observation)
 
 
 def shipped(name: str = "t2drl", preset: str = "ten") -> LearnedPolicy:

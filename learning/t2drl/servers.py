@@ -107,7 +107,7 @@ def start(servers: Servers) -> State:
 
 
 @njit(cache=True)
-def see(servers, t, state):
+def see(servers: Servers, t: int, state: State) -> None:
     """Fold the requests of slot t into the averages (once per slot, before the decision)."""
     b_, p_, _ = servers.requests.shape
     for b in range(b_):
@@ -120,14 +120,14 @@ def see(servers, t, state):
 
 
 @njit(cache=True)
-def age(servers, b, p, kappa, x):
+def age(servers: Servers, b: int, p: int, kappa: int, x: int) -> int:
     """Age of thoughts of a resident pair after serving x requests."""
     grown = kappa + servers.thoughts[b, p] * x - servers.vanish[b, p]
     return min(servers.kappa_max[b, p], max(0, grown))
 
 
 @njit(cache=True)
-def gain(servers, b, p, kappa, x):
+def gain(servers: Servers, b: int, p: int, kappa: int, x: int) -> float:
     """What serving x requests at the edge saves against the cloud, residency paid for."""
     if x == 0:
         return 0.0
@@ -136,7 +136,16 @@ def gain(servers, b, p, kappa, x):
 
 
 @njit(cache=True)
-def decide(servers, t, state, score, share, layer, a, x):
+def decide(
+    servers: Servers,
+    t: int,
+    state: State,
+    score: NDArray[np.float64],
+    share: NDArray[np.float64],
+    layer: bool,
+    a: NDArray[np.bool_],
+    x: NDArray[np.int64],
+) -> NDArray[np.float64]:
     """Decisions that fit, from scores and shares (B, P), with or without the feasibility layer.
 
     Parameters
@@ -172,7 +181,9 @@ def decide(servers, t, state, score, share, layer, a, x):
 
 
 @njit(cache=True)
-def pay(servers, t, state, a, x):
+def pay(
+    servers: Servers, t: int, state: State, a: NDArray[np.bool_], x: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """Costs (B,) of the slot's decisions; the state moves on."""
     b_, p_ = servers.memory.shape
     cost = np.zeros(b_)

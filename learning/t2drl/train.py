@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,9 @@ class Settings:
         Of one episode of each of `servers` servers.
     critic_rollouts : int
         The first of them, in which only the critic learns.
+    warm_rollouts : int
+        Rollouts after those over which the learning rate rises, before it falls to zero: the first
+        steps of Adam have the full size whatever the gradient says.
     copies : int
         How many of the servers of a rollout share requests (`GroupCentred`).
     noise : (float, float)
@@ -70,8 +73,9 @@ class Settings:
     changes: Mapping[str, Any] | None = None
     test_time: bool = True
     layer: bool = True
-    rollouts: int = 200
-    critic_rollouts: int = 10
+    rollouts: int = 32
+    critic_rollouts: int = 4
+    warm_rollouts: int = 6
     servers: int = 160
     copies: int = 4
     epochs: int = 2
@@ -88,12 +92,12 @@ class Settings:
     fast_hidden: int = 32
     fast_heads: int = 4
     # decided here
-    eta: float = 0.1
-    noise: tuple[float, float] = (0.02, 0.08)
-    last_noise: float = 0.3
-    restore_steps: int = 8
+    eta: float = 1.0
+    noise: tuple[float, float] = (0.05, 0.18)
+    last_noise: float = 0.4
+    restore_steps: int = 32
     tuning_instances: int = 8
-    tuning_every: int = 10
+    tuning_every: int = 5
 
     @property
     def name(self) -> str:
@@ -105,6 +109,10 @@ class Settings:
         """Arguments of `Agent`."""
         fast = {"hidden": self.fast_hidden, "heads": self.fast_heads, "eta": self.eta}
         return {"hidden": self.hidden, "test_time": fast if self.test_time else None}
+
+
+#: Settings by the names of `mecopt train`; ``--set preset=sticky`` trains for that preset.
+RECIPES = {"t2drl": Settings(), "t2drl-ppo": Settings(test_time=False)}
 
 
 class GroupCentred(BaseCallback):
@@ -211,7 +219,9 @@ def train(
     centred = GroupCentred(settings.copies)
     for rollout in range(begun, settings.rollouts):
         done = rollout / settings.rollouts
-        rate[0] = settings.learning_rate * (1 - done)
+        warm = (rollout + 1 - settings.critic_rollouts) / settings.warm_rollouts
+        rising = min(1.0, warm) if warm > 0 else 1.0
+        rate[0] = settings.learning_rate * (1 - done) * rising
         scale = 1 - done * (1 - settings.last_noise)
         agent.noise.copy_(scale * torch.tensor(settings.noise))
         _freeze_actor(agent, rollout < settings.critic_rollouts)
@@ -239,7 +249,7 @@ def train(
     trained = policies.LearnedPolicy(agent, name=settings.name, layer=settings.layer)
     about = {"preset": settings.preset, "seed": seed, "settings": asdict(settings)}
     policies.save(trained, run.checkpoint, settings.agent, **about)
-    first_cost = float(mean_cost(_untrained(settings), tuning, layer=settings.layer).sum())
+    first_cost = float(mean_cost(policies.first_guess().agent, tuning, layer=settings.layer).sum())
     return run.finish(
         {
             "seeds": {"training": first, "tuning": [TUNING_SEED, settings.tuning_instances]},
@@ -266,7 +276,7 @@ def _model(settings: Settings, env: CachingVecEnv, seed: int) -> tuple[PPO, list
         vf_coef=settings.value_weight,
         ent_coef=settings.entropy_weight,
         max_grad_norm=settings.gradient_norm,
-        policy_kwargs={"agent": settings.agent},
+        policy_kwargs={"agent": settings.agent, "optimizer_kwargs": {"fused": True, "eps": 1e-5}},
         seed=seed,
         device="cpu",
     )
@@ -307,21 +317,3 @@ def _restore(
         pick = rng.integers(len(rows), size=256)
         losses.append(agent.layer.fit(torch.from_numpy(rows[pick]), optimiser, rng))
     return float(np.mean(losses))
-
-
-def _untrained(settings: Settings) -> Agent:
-    return policies.first_guess().agent
-
-
-def settings_of(changes: Mapping[str, Any]) -> Settings:
-    """Default settings with changes by name.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown.
-    """
-    unknown = [name for name in changes if name not in Settings.__dataclass_fields__]
-    if unknown:
-        raise ValueError(f"settings: unknown {unknown[0]!r}")
-    return replace(Settings(), **changes)

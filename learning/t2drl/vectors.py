@@ -51,10 +51,15 @@ class CachingVecEnv(VecEnv):
     ) -> None:
         instance, _ = draw(0)
         pairs = instance.requests.shape[1]
-        shapes = {"pairs": (pairs, features.SIZE), "to_come": (pairs, hindsight.SIZE)}
+        shapes: dict[str, tuple[int, ...]] = {
+            "pairs": (pairs, features.SIZE),
+            "to_come": (pairs, hindsight.SIZE),
+        }
         if fast:
             shapes["fast"] = (fast,)
-        boxes = {name: gymnasium.spaces.Box(-np.inf, np.inf, s) for name, s in shapes.items()}
+        boxes: dict[str, gymnasium.Space] = {
+            name: gymnasium.spaces.Box(-np.inf, np.inf, s) for name, s in shapes.items()
+        }
         action = gymnasium.spaces.Box(-1.0, 1.0, (pairs, 2))
         self.render_mode = None
         super().__init__(n_envs, gymnasium.spaces.Dict(boxes), action)

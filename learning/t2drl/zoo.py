@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from learning.t2drl import policy
+import torch
 
-#: Presets with checkpoints of their own; every other preset uses those of the first.
-TRAINED_ON = ("ten", "sticky")
+from learning.t2drl.policy import PRESETS, LearnedPolicy, Shipped, load
 
-Factory = Callable[..., policy.LearnedPolicy]
+Factory = Callable[..., LearnedPolicy | Shipped]
 
 
 def _factory(name: str) -> Factory:
@@ -20,13 +19,13 @@ def _factory(name: str) -> Factory:
         seed: int = 0,
         data_dir: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-    ) -> policy.LearnedPolicy:
-        if checkpoint is not None:
-            made = policy.load(checkpoint)
-        else:
-            made = policy.shipped(name, preset if preset in TRAINED_ON else TRAINED_ON[0])
-        made.seed = seed
-        return made
+    ) -> LearnedPolicy | Shipped:
+        torch.set_num_threads(1)  # decisions are timed on one thread
+        if checkpoint is None:
+            return Shipped(name, preset if preset in PRESETS else None, seed)
+        policy = load(checkpoint)
+        policy.seed = seed
+        return policy
 
     make.__doc__ = f"Trained policy `{name}`, shipped or from the folder `checkpoint`."
     return make

@@ -28,7 +28,8 @@ def root(context: typer.Context, data_dir: DataDir = None) -> None:
         mecopt data verify
         mecopt data fetch azure-conv
 
-    Scenario comllm needs no data. No data file is part of the package.
+    Scenario comllm needs no data, nor do the presets of caching but `trace`. No data file is part
+    of the package.
     """
     context.obj = data_dir
     if context.invoked_subcommand is not None:
@@ -46,7 +47,10 @@ def root(context: typer.Context, data_dir: DataDir = None) -> None:
             here = "yes" if f["present"] else "no, fetch" if f["fetchable"] else "no"
             table.add_row(f["name"], here, f"{f['rows']:,}", f["licence"], f["what_for"])
         screen.print(table)
-    typer.echo("\nScenario comllm needs no data. Get what has an original: mecopt data fetch")
+    typer.echo(
+        "\nScenario comllm needs no data, nor do the presets of caching but trace. "
+        "Get what has an original: mecopt data fetch"
+    )
 
 
 @app.command("verify")

@@ -25,7 +25,8 @@ def train(
         str,
         typer.Argument(
             help="sft, sft-lookahead, grpo, grpo-lambda0, grpo-lookahead, dqn, ppo, equivariant, "
-            "mlp; grpo-multi-turn (whole trajectories), smollm2 (LoRA on a pretrained model).",
+            "mlp; grpo-multi-turn (whole trajectories), smollm2 (LoRA on a pretrained model); "
+            "t2drl, t2drl-ppo (caching).",
             metavar="NAME",
         ),
     ],
@@ -87,7 +88,8 @@ def train(
         shell.say_error("interrupted; run the same command to go on from the last state kept")
         raise typer.Exit(shell.INTERRUPTED) from None
     typer.echo(report_section.summary(folder))
-    typer.echo(f"use it: mecopt bench comllm --policies {name} --checkpoint {name}={folder}")
+    bench = f"mecopt bench {trainers.MODULES[name].scenario}"
+    typer.echo(f"use it: {bench} --policies {name} --checkpoint {name}={folder}")
     typer.echo(f"report: {report_section.build(folder)}")
 
 
