@@ -12,6 +12,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 
 BENCHMARKS := correctness gaps compare_solvers growth replay ascent policies trace_hour page
 DEMO_POLICIES := one-step-oracle,one-step-oracle-drop,priced,lookahead,sft,sft-lookahead,grpo,random
+CACHING_POLICIES := rolling,priced,myopic,lfu-sensible,fifo-sensible,cloud
 DATA := $(or $(MECOPT_DATA),../shared/data)
 
 # One thread a process: several processes share the cores, and more threads only get in the way.
@@ -55,17 +56,20 @@ $(VENV)/.bench: $(VENV)/.dev
 
 # Numba keys its cache on the file of a kernel, not on the kernels it calls: start afresh.
 $(VENV)/.warm: $(KERNELS) | $(VENV)/.base
-	@echo 'compiling the kernels (about a minute)'
+	@echo 'compiling the kernels (two minutes)'
 	@find mecopt formulations learning -name '*.nb[ic]' -delete
-	@$(BIN)/python -c 'import formulations; formulations.warm_up(); from learning.warm import warm_up; warm_up()'
+	@$(BIN)/python -c 'import formulations as f, learning.warm as w; f.warm_up(); f.warm_up_caching(); w.warm_up()'
 	@touch $@
 
 # ---------------------------------------------------------------- the two commands
 demo: $(VENV)/.base $(VENV)/.warm
-	@rm -rf runs/demo runs/demo-trace
+	@rm -rf runs/demo runs/demo-caching runs/demo-trace
 	$(BIN)/mecopt bench comllm --preset paper,busy --seeds 100:104 \
 	  --policies $(DEMO_POLICIES) --out runs/demo
 	@$(BIN)/mecopt report runs/demo --growth benchmarks/results/growth.json >/dev/null
+	@echo; echo 'Which models an edge server keeps in memory (T2DRL)'
+	$(BIN)/mecopt bench caching --preset ten --seeds 100:102 --time-limit 20 \
+	  --policies $(CACHING_POLICIES) --out runs/demo-caching
 	@if [ -f '$(DATA)/traces/azure_llm_2023_conv.csv.gz' ]; then \
 	  echo; echo 'Real requests: two minutes of the Azure conversation trace over Melbourne sites'; \
 	  $(BIN)/mecopt bench traces --trace azure-conv --window 0:120 --time-limit 10 \

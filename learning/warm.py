@@ -22,3 +22,12 @@ def warm_up() -> None:
         world = OffloadingEnv(episode)
         world.reset(seed=0)
         world.step(0)
+
+        from learning.t2drl.environment import CachingEnv
+        from mecopt.scenarios import caching
+
+        small = caching.generate("ten", 0, agents=3, servers=1, slots=4)
+        for layer in (True, False):
+            server = CachingEnv(lambda k: (small, 0), layer=layer)
+            server.reset(seed=0)
+            server.step(server.action_space.sample())
