@@ -4,6 +4,7 @@
     python -m benchmarks.learning_train --part bounds
     python -m benchmarks.learning_train --part sft:0 [--part grpo:0 ...]
     python -m benchmarks.learning_train --part priced       # a rule: nothing to train
+    python -m benchmarks.learning_train --part grpo         # the shipped checkpoint, as it is
     python -m benchmarks.learning_train                     # every part that is missing
     python -m benchmarks.learning_train --ship 0            # checkpoints of seed 0 into the package
 
@@ -78,7 +79,7 @@ def do(part: str) -> None:
         }
         policy = policies.make(name, checkpoint=folder)
     else:
-        # The preset of each instance decides about tuned numbers.
+        # A shipped checkpoint, or a rule; the preset of each instance decides about its numbers.
         policy = policies.make(name)
     body |= learning_evaluate.evaluate(policy)
     PARTS.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,7 @@ def main() -> None:
         ship(arguments.ship)
     else:
         for part in arguments.part or known:
-            if part not in known:
+            if part not in (*known, *zoo.NAMES):
                 parser.error(f"part: unknown {part!r}, see --list")
             do(part)
 

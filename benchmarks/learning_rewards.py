@@ -1,0 +1,94 @@
+"""Readings of LACS where its paper is silent: gap of each reading's greedy teacher, tuning seeds.
+
+    python -m benchmarks.learning_rewards [--seeds 1000:1012]
+
+K = 3 and sizes x U[0.5, 1.5] throughout; costs are averaged over four draws of the sampled tasks,
+as training averages over many. Lambda is 0.3, for each sampled task (sum) or for their mean. Bounds
+are those of `formulations.solve` (10 s, gap 1e-4). Writes
+``benchmarks/results/learning_rewards.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import formulations
+from benchmarks.common import RESULTS
+from learning.rewards import Lacs
+from learning.teachers import GreedyTeacher
+from mecopt.metrics import gap_to_bound
+from mecopt.observation import Observation
+from mecopt.offloading import OffloadingInstance
+from mecopt.scenarios import comllm
+from mecopt.simulate import rollout
+
+PRESETS = ("paper", "busy", "large")
+DRAWS = 4
+#: Description -> parameters of `Lacs`.
+ALONE: dict[str, Any] = {"average": True, "spacing_slots": 0.0, "queued": False}
+READINGS: dict[str, dict[str, Any]] = {
+    "sum, 2 apart, queued (default)": {},
+    "sum, 2 apart, alone": {"queued": False},
+    "mean, alone, 1 after": {**ALONE, "delay_slots": 1.0},
+    "mean, alone, 1.5 after": {**ALONE, "delay_slots": 1.5},
+    "mean, alone, 1.75 after": {**ALONE, "delay_slots": 1.75},
+    "mean, alone, 2 after": {**ALONE, "delay_slots": 2.0},
+    "mean, alone, uniform within 3": {**ALONE, "horizon_slots": 3.0},
+    "mean, alone, uniform within 4": {**ALONE, "horizon_slots": 4.0},
+}
+
+
+class Mean:
+    """Mean of a reward over several draws."""
+
+    name = "mean"
+
+    def __init__(self, **parameters: Any) -> None:
+        self._parts = [Lacs(seed=seed, **parameters) for seed in range(DRAWS)]
+
+    def reset(self, instance: OffloadingInstance) -> None:
+        for part in self._parts:
+            part.reset(instance)
+
+    def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
+        return np.mean([part.cost_slots(observation) for part in self._parts], axis=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", default="1000:1012")
+    arguments = parser.parse_args()
+    seeds = range(*map(int, arguments.seeds.split(":")))
+    worlds = {p: [comllm.generate(p, seed) for seed in seeds] for p in PRESETS}
+    bounds = {
+        p: [formulations.solve(x, time_limit=10.0, gap=1e-4).bound for x in worlds[p]]
+        for p in PRESETS
+    }
+    lines = [
+        "# Readings of LACS",
+        "",
+        f"Gap of the greedy teacher to the certified bound, %, seeds {arguments.seeds}.",
+        "",
+        "| reading | paper | busy | large |",
+        "|---|---|---|---|",
+    ]
+    for text, parameters in READINGS.items():
+        gaps = []
+        for p in PRESETS:
+            teacher = GreedyTeacher(Mean(**parameters))
+            found = [
+                100 * gap_to_bound(rollout(x, teacher).objective, bound)
+                for x, bound in zip(worlds[p], bounds[p], strict=True)
+            ]
+            gaps.append(f"{np.mean(found):.2f}")
+        lines.append(f"| {text} | {' | '.join(gaps)} |")
+        print(lines[-1], flush=True)
+    (RESULTS / "learning_rewards.md").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
