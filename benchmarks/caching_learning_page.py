@@ -148,11 +148,13 @@ def shifts() -> dict[str, Any]:
     """T2DRL against PPO, itself without learning, and rolling where testing differs."""
     body = part("shift")
     out: dict[str, Any] = {}
-    for label, shift in ({} if body is None else body["shifts"]).items():
+    if body is None:
+        return out
+    for label, shift in body["shifts"].items():
         rows = {name: column(r) for name, r in shift["rows"].items()}
 
         def mean(name: str, rows: dict[str, np.ndarray] = rows) -> np.ndarray:
-            return np.mean([rows[f"{name}:{seed}"] for seed in SEEDS], axis=0)
+            return np.mean([rows[f"{name}:{seed}"] for seed in body["training_seeds"]], axis=0)
 
         ours = mean("t2drl")
         out[label] = {

@@ -94,7 +94,6 @@ class Part:
         self.claimed = -np.inf  # bound by HiGHS' word
         self.arcs_left = -1
         self._rounds = 0
-        self._gain = np.inf
         self._tried = np.inf
 
     @property
@@ -129,7 +128,6 @@ class Part:
 
     def raise_bound(self, iterations: int, size: float, patience: float, deadline: float) -> None:
         """Ascent on the prices of the links, with steps `size` times the usual ones."""
-        before = self.bound
 
         def watch(t: int, best: float, priced: CachingEvaluation) -> bool:
             if t % 5 == 0 and priced.slots is not None:
@@ -149,7 +147,6 @@ class Part:
         )
         self.iterations += rise.iterations
         self._take(rise.prices)
-        self._gain = self.bound - before
 
     def _take(self, prices: NDArray[np.float64]) -> None:
         """Take prices over, on the grid of proofs, if they bound better."""
@@ -173,9 +170,9 @@ class Part:
         """One round: a higher bound where it still rises, then a better schedule."""
         if self._rounds == 0:
             self.raise_bound(_LINKS, 0.5, 60.0, deadline)
-        elif self.is_open and self._gain > 0.02 * self.spread:
-            until = min(deadline, time.perf_counter() + seconds / 2)
-            self.raise_bound(10 * _LINKS, 0.5 / (1 + self._rounds), 300.0, until)
+        elif self.is_open:
+            size = max(0.02, 0.25 * 0.6**self._rounds)
+            self.raise_bound(_LINKS * (1 + self._rounds), size, 100.0, deadline)
         if self.is_open:
             heat, widest = _HEATS[self._rounds % len(_HEATS)]
             widest *= 3 if self.coupling.is_forwarding else 1  # where a pair is, it is for long
