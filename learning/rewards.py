@@ -49,7 +49,9 @@ _FORBIDDEN_NS = 1e14
 class Reward(Protocol):
     """A reward of decisions: minus a cost in slots of every option of a state."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
 
     def reset(self, instance: OffloadingInstance) -> None:
         """Called once per instance, before its first state."""
