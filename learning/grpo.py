@@ -52,6 +52,9 @@ class Settings:
         COMLLM presets of the training episodes, in equal parts.
     episodes : int
         Training episodes per preset and behaviour.
+    drawn_episodes : int
+        Further episodes per behaviour, each of a setting with drawn loads, links and speeds
+        (`learning.sft.draw_parameters`).
     behaviours : tuple of str
         Whose trajectories the states come from: policies by name, or ``"teacher"``, the greedy
         teacher of the reward.
@@ -77,6 +80,7 @@ class Settings:
     reward: str = "lacs"
     presets: tuple[str, ...] = ("paper", "busy", "large")
     episodes: int = 20
+    drawn_episodes: int = 24
     behaviours: tuple[str, ...] = ("one-step-oracle", TEACHER)
     group: int = 8
     exact_groups: bool = False
@@ -116,20 +120,29 @@ RECIPES: dict[str, Settings] = {
 def collect(settings: Settings, *, seed: int) -> tuple[States, NDArray[np.float64]]:
     """States of training episodes and the cost of every option, slots.
 
-    Training seeds are used once per (behaviour, preset) and differ between training seeds.
+    Training seeds are used once and differ between training seeds.
     """
+    from learning.sft import draw_parameters
+
+    rng = np.random.default_rng([7, seed])
     reward = Remembered(make_reward(settings.reward, seed=seed))
     parts: list[States] = []
     costs: list[NDArray[np.float64]] = []
     first = FIRST_TRAIN_SEED + 10_000 * seed
     for behaviour in settings.behaviours:
         actor: str | Policy = GreedyTeacher(reward) if behaviour == TEACHER else behaviour
-        for preset in settings.presets:
-            worlds = [comllm.generate(preset, first + i) for i in range(settings.episodes)]
-            first += settings.episodes
-            found, cost = rewards.collect(worlds, reward, actor, seed=seed)
-            parts.append(found)
-            costs.append(cost)
+        worlds = [
+            comllm.generate(preset, first + i * settings.episodes + j)
+            for i, preset in enumerate(settings.presets)
+            for j in range(settings.episodes)
+        ]
+        first += len(worlds)
+        for _ in range(settings.drawn_episodes):
+            worlds.append(comllm.generate("paper", first, **draw_parameters(rng)))
+            first += 1
+        found, cost = rewards.collect(worlds, reward, actor, seed=seed)
+        parts.append(found)
+        costs.append(cost)
     return states.concat(parts), np.concatenate(costs)
 
 

@@ -116,6 +116,7 @@ def collect(settings: Settings, *, seed: int) -> tuple[States, NDArray[np.float6
         reward=settings.reward,
         presets=settings.presets,
         episodes=episodes,
+        drawn_episodes=0,
         behaviours=("one-step-oracle",),
     )
     found, cost = grpo.collect(common, seed=seed)

@@ -51,7 +51,7 @@ class Reward(Protocol):
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """What it is called in tables."""
 
     def reset(self, instance: OffloadingInstance) -> None:
         """Called once per instance, before its first state."""

@@ -34,6 +34,7 @@ def tiny(start: Path, **changes: object) -> Settings:
         start=str(start),
         presets=("paper",),
         episodes=1,
+        drawn_episodes=0,
         behaviours=("one-step-oracle",),
         group=4,
         states_per_step=4,
@@ -78,6 +79,15 @@ def test_rows_name_the_options_that_the_prompt_lists():
         assert row["options"][0] == "local" and row["options"][-1] == "drop"
         assert all(name in row["prompt"] for name in row["options"][1:-1])
         assert len(row["cost"]) == len(row["options"]) == len(row["option_ids"]) == 8
+
+
+def test_drawn_settings_widen_what_is_seen():
+    """Servers of drawn settings are up to 8 times slower than the slowest of a preset (20 GHz)."""
+    narrow = Settings(presets=("paper",), episodes=1, drawn_episodes=0, reward="lacs-lambda0")
+    few, _ = grpo.collect(narrow, seed=0)
+    many, cost = grpo.collect(replace(narrow, drawn_episodes=3), seed=0)
+    assert few.server_ghz.min() > 20 > many.server_ghz.min()
+    assert len(many) == len(cost) > len(few)
 
 
 # --------------------------------------------------------------------------------- exact groups
