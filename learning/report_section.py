@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from learning import training_run
-from mecopt import files, plot
+from mecopt import files, html_page, plot
 
 #: What the logged numbers are. Trainers log a number under one of these names or explain it in
 #: their own documentation.
@@ -145,26 +145,10 @@ def build(folder: str | os.PathLike[str]) -> str:
         f"puts these curves on its page.</p>{section([path])}"
         f"<h2>Provenance</h2><p class='note'>{html.escape(versions)}</p>"
     )
-    page = _SHELL.format(title=html.escape(parameters["kind"]), style=_style(), body=body)
+    page = html_page.frame(f"training {parameters['kind']}", body)
     target = path / "report.html"
     files.write_bytes(target, page.encode())
     return str(target)
-
-
-_SHELL = (
-    '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-    '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-    "<title>mecopt: training {title}</title>\n<style>{style}</style>\n</head>\n"
-    "<body>\n{body}\n</body>\n</html>\n"
-)
-
-
-def _style() -> str:
-    """The style sheet of the benchmark's page."""
-    from importlib import resources
-
-    text = (resources.files("mecopt") / "report.html").read_text(encoding="utf-8")
-    return text.partition("<style>")[2].partition("</style>")[0]
 
 
 def _name(path: Path, parameters: Mapping[str, Any]) -> str:
