@@ -343,6 +343,7 @@ def base_config(run: TrainingRun, *, seed: int, **changes: Any) -> Any:
         "warmup_steps": max(1, steps // 20),
         "loss_type": "grpo",
         "logging_steps": min(10, steps),
+        "logging_nan_inf_filter": False,  # a loss that is not a number must be seen
         "save_strategy": "steps",
         "save_total_limit": 2,
         "report_to": "none",

@@ -72,29 +72,6 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table of the paper beside ours.
-
-    Parameters
-    ----------
-    name, title : str
-    figures : tuple of Figure
-    notes : tuple of str
-        What a reader must know before comparing, and what is missing.
-    """
-
-    name: str
-    title: str
-    figures: tuple[Figure, ...]
-    notes: tuple[str, ...]
-
-    def frame(self) -> pd.DataFrame:
-        """One row per figure, with the difference."""
-        rows = [{**vars(f), "difference": f.difference} for f in self.figures]
-        return pd.DataFrame(rows)
-
-
-@dataclass(frozen=True)
 class Request:
     """What to make a table from.
 

@@ -147,10 +147,12 @@ def ask(
     asked = {name: p for name, p in policies.items() if name not in batched}
     rows = _Rows()
     options: dict[str, list[int]] = {name: [] for name in asked}
+    valid = {name: _ValidShare(policy) for name, policy in asked.items()}
     for instance, tasks in zip(instances, wanted, strict=True):
         if not len(tasks):
             continue
-        for policy in asked.values():
+        for name, policy in asked.items():
+            valid[name].close()
             policy.reset(instance)
         for observation in _visit(instance, tasks):
             if size_mbit is not None:
@@ -158,18 +160,38 @@ def ask(
             rows.add(observation)
             for name, policy in asked.items():
                 if size_mbit is not None:
+                    valid[name].close()
                     policy.reset(observation.instance)
                 answer = policy.act(observation)
+                valid[name].answers += 1
                 options[name].append(answer if answer >= 0 else observation.n_options)
     sample = rows.sample()
     answers = {
-        name: Answers(np.array(found, dtype=np.int64), parse_rate(asked[name]))
+        name: Answers(np.array(found, dtype=np.int64), valid[name].close())
         for name, found in options.items()
     }
     for name, policy in batched.items():
         policy.reset(instances[0])
         answers[name] = decide(policy, sample.states)
     return sample, {name: answers[name] for name in policies}
+
+
+@dataclass
+class _ValidShare:
+    """Share of valid answers over several resets: a policy counts since its last one."""
+
+    policy: Any
+    answers: int = 0  # since the last reset
+    _asked: int = 0
+    _valid: float = 0.0
+
+    def close(self) -> float:
+        """Take in what was answered since the last reset; the share of all so far."""
+        if self.answers:
+            self._valid += self.answers * parse_rate(self.policy)
+            self._asked += self.answers
+            self.answers = 0
+        return self._valid / self._asked if self._asked else parse_rate(self.policy)
 
 
 def decide(policy: Any, states: States) -> Answers:

@@ -184,7 +184,7 @@ def _vi(request: Request) -> Table:
     asked = {name: policy for name, policy in load(request).items() if perturbations.of(policy)}
     if not asked:
         raise ValueError(
-            "table: VI needs a trained policy; none is shipped, and no checkpoint given"
+            "policies: table VI perturbs what trained policies read; name one, for example sft"
         )
     request = replace(request, policies=tuple(asked))
     states = perturbed_states(request, asked)

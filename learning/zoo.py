@@ -95,7 +95,7 @@ def _open(name: str, folder: str, changed_ns: int) -> Policy:
         kind = json.loads(marker.read_text(encoding="utf-8"))["kind"]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{marker}: does not say which kind of policy it is ({error})") from None
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"{marker}: kind is {kind!r}, one of {', '.join(KINDS)}")
     module, extra = KINDS[kind]
     try:
@@ -111,7 +111,13 @@ def _open(name: str, folder: str, changed_ns: int) -> Policy:
         raise ValueError(
             f"policy: {name!r} needs the {extra} extra: pip install 'mecopt[{extra}]' ({error})"
         ) from None
-    policy: Policy = reader.load(Path(folder))
+    from safetensors import SafetensorError
+
+    try:
+        policy: Policy = reader.load(Path(folder))
+    except (SafetensorError, RuntimeError, KeyError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"checkpoint: {folder} cannot be loaded ({reason})") from None
     return policy
 
 

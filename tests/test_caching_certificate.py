@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,37 @@ def test_exact_replay_names_what_is_broken() -> None:
     on = off.copy()
     on[0, 0, 0] = 1
     assert "flow[0][0][0][0] = 1" in str(exact_cost(x, on.tolist(), flow.tolist()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"a": [[[0.99]]]}, "a: must hold whole numbers"),
+        ({"x": [[[1], [1, 2]]]}, "x: rows of different lengths"),
+        ({"links": [[0, 10**400, 0]]}, "links: price 1000.* is not a whole number below 2"),
+        ({"links": [["1"]]}, "links: price '1' is not a whole number"),
+        ({"coupling": [0.5]}, "coupling: price 0.5 is not a whole number"),
+    ],
+)
+def test_what_is_not_whole_is_refused(
+    document: Any, tmp_path: Path, changes: Any, message: str
+) -> None:
+    """Rounding it would check another certificate than the one in the file."""
+    with pytest.raises(ValueError, match=message):
+        verdict(document, tmp_path, **changes)
+
+
+def test_the_optimum_lies_between_the_two_numbers(document: Any, tmp_path: Path) -> None:
+    """A claimed objective a little too low passes as rounding, but the replay's cost is told."""
+    low = document["objective"] * (1 - 5e-10)
+    found = verdict(document, tmp_path, objective=low)
+    assert found.ok and found.objective >= document["objective"] > low
+
+
+def test_a_link_that_costs_nothing_still_gives_a_certificate(tmp_path: Path) -> None:
+    """Backhaul with overflow for free: the instance has a coupling, the prices are all zero."""
+    x = tiny_instance(3, servers=2, coupling="backhaul")
+    x = replace(x, coupling=replace(x.coupling, overflow_cost=0.0))
+    path = tmp_path / "certificate.json"
+    certificate.save(path, formulations.solve(x, time_limit=1.0))
+    assert certificate.verify(path).ok

@@ -200,3 +200,24 @@ def test_user_errors_are_one_line(arguments, message):
     assert done.exit_code == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_parse_rate_counts_every_episode():
+    """A policy counts since its last reset: episodes with bad answers are not forgotten."""
+
+    class Stutters:
+        name = "stutters"
+        parse_rate = 1.0
+        episodes = 0
+
+        def reset(self, instance):
+            self.episodes += 1
+            self.parse_rate = 0.0 if self.episodes % 2 else 1.0
+
+        def act(self, observation):
+            return 0
+
+    policy = Stutters()
+    _, answers = protocol.ask({"stutters": policy}, count=200, seed=0, slots=20)
+    assert policy.episodes > 1
+    assert 0.0 < answers["stutters"].parse_rate < 1.0

@@ -113,7 +113,7 @@ def test_table_vi_pairs_perturbed_with_plain(request_):
     assert (shuffled.ours, shuffled.paper, shuffled.relation) == (0.0, 0.01, "<")
     assert figure(table, "states", "grpo", "change_slots", setting="noise").ours >= 0
     assert figure(table, "episodes", "dqn", "gap_change_percent", setting="shuffled").ours < 1e-9
-    with pytest.raises(ValueError, match="VI needs a trained policy"):
+    with pytest.raises(ValueError, match="table VI perturbs what trained policies read"):
         tables.make("VI", Request(request_.out, ("random",), states=10, seeds=(0, 2), jobs=1))
 
 

@@ -13,12 +13,16 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mecopt.caching.coupling import Backhaul
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan
 from mecopt.exact.caching import COST_SCALE, PRICE_SCALE, Prices, Reach, exact_bound, exact_cost
 from mecopt.result import Result
 
+#: Prices in a certificate are smaller than this, in units of 1 / PRICE_SCALE.
+LARGEST_PRICE = 2**62
 #: What the documents of this family say in the field ``family``.
 FAMILY = "caching"
 
@@ -28,6 +32,9 @@ def body(result: Result[Any, Any]) -> dict[str, Any]:
     x: CachingInstance = result.instance
     plan: CachingPlan = result.schedule  # type: ignore[assignment]
     proof = result.proof
+    coupling = np.rint(proof.coupling * PRICE_SCALE).astype(np.int64).tolist()
+    if isinstance(x.coupling, Backhaul) and not coupling:
+        coupling = [0] * x.n_slots  # a link that costs nothing has no prices to find
     return {
         "family": FAMILY,
         "instance": x.to_document(),
@@ -39,14 +46,17 @@ def body(result: Result[Any, Any]) -> dict[str, Any]:
         "links": [
             np.rint(prices * PRICE_SCALE).astype(np.int64).tolist() for prices in proof.links
         ],
-        "coupling": np.rint(proof.coupling * PRICE_SCALE).astype(np.int64).tolist(),
+        "coupling": coupling,
     }
 
 
 def check(
     document: dict[str, Any], where: str, progress: Callable[[int, int], None] | None = None
 ) -> tuple[float, float, list[str]]:
-    """Claimed objective and bound, and why they do not hold (empty when they do).
+    """Objective and bound, and why the claims do not hold (empty when they do).
+
+    The objective is the claimed one or what the replay costs, whichever is larger, so that the
+    optimum lies between the two numbers when nothing is wrong.
 
     Raises
     ------
@@ -57,18 +67,20 @@ def check(
         x = CachingInstance.from_document(document["instance"], f"{where}: instance")
         objective, bound = float(document["objective"]), float(document["bound"])
         scale = int(document["price_scale"])
-        resident = np.asarray(document["a"], dtype=np.int64)
-        served = np.asarray(document["x"], dtype=np.int64)
-        links = [[int(price) for price in prices] for prices in document["links"]]
-        coupling = [int(price) for price in document["coupling"]]
+        resident, served = (_integers(document[name], name) for name in ("a", "x"))
+        links = [_prices(prices, "links") for prices in document["links"]]
+        coupling = _prices(document["coupling"], "coupling")
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{where}: malformed field {error}") from None
+    except _Malformed as error:
+        raise ValueError(f"{where}: {error}") from None
     for name, value in (("objective", objective), ("bound", bound)):
         if not math.isfinite(value):
             raise ValueError(f"{where}: {name} = {value} is not a finite number")
     if scale != PRICE_SCALE:
         raise ValueError(f"{where}: price_scale is {scale}, expected {PRICE_SCALE}")
-    problems = _check_plan(x, resident, served, objective)
+    cost, problems = _check_plan(x, resident, served, objective)
+    objective = max(objective, cost)
     try:
         prices = Prices(_by_choice(x, links), coupling)
         exact = Fraction(exact_bound(x, prices, progress), COST_SCALE)
@@ -78,30 +90,59 @@ def check(
             )
     except ValueError as error:
         problems.append(str(error))
-    if bound > objective + 1e-9 * max(1.0, abs(objective)):
-        problems.append(f"the claimed bound {bound!r} is above the claimed objective {objective!r}")
+    if bound > objective:
+        problems.append(f"the claimed bound {bound!r} is above the objective {objective!r}")
     return objective, bound, problems
 
 
-def _check_plan(x: CachingInstance, resident: Any, served: Any, claimed: float) -> list[str]:
+class _Malformed(ValueError):
+    """A field that is not what it has to be."""
+
+
+def _integers(value: Any, name: str) -> NDArray[np.int64]:
+    """An array of whole numbers as they stand: nothing is rounded."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise _Malformed(f"{name}: rows of different lengths") from None
+    if array.dtype.kind not in "iu":
+        raise _Malformed(f"{name}: must hold whole numbers, has {array.dtype}")
+    return array.astype(np.int64)
+
+
+def _prices(values: Any, name: str) -> list[int]:
+    """Prices on the grid, of a size that sums can bear."""
+    for value in values:
+        if type(value) is not int or abs(value) >= LARGEST_PRICE:
+            raise _Malformed(f"{name}: price {value!r:.30} is not a whole number below 2^62")
+    return list(values)
+
+
+def _check_plan(
+    x: CachingInstance, resident: Any, served: Any, claimed: float
+) -> tuple[float, list[str]]:
+    """Cost of the plan (that claimed when there is none), and what is wrong with it."""
     shape = (x.n_servers, x.n_pairs, x.n_slots)
     flow_shape = (x.n_servers, 3, x.n_pairs, x.n_slots)
     if resident.shape != shape:
-        return [f"a has shape {resident.shape}, expected {shape}"]
+        return claimed, [f"a has shape {resident.shape}, expected {shape}"]
     if served.shape == shape:
         flow = np.zeros(flow_shape, dtype=np.int64)
         flow[:, 1] = served
         served = flow
     if served.shape != flow_shape:
-        return [f"x has shape {served.shape}, expected {shape} or {flow_shape}"]
+        return claimed, [f"x has shape {served.shape}, expected {shape} or {flow_shape}"]
     total = exact_cost(x, resident.tolist(), served.tolist())
     if isinstance(total, str):
-        return [f"the plan breaks a constraint: {total}"]
+        return claimed, [f"the plan breaks a constraint: {total}"]
     exact = Fraction(total, COST_SCALE)
-    slack = Fraction(1, 10**9) * max(Fraction(1), abs(exact))  # a claim is a rounded float
-    if abs(exact - Fraction(claimed)) > slack:
-        return [f"the replay costs {float(exact)!r}, claimed is {claimed!r}"]
-    return []
+    # A claim is a rounded float; the cost that is reported is rounded up.
+    cost = float(exact)
+    if Fraction(cost) < exact:
+        cost = math.nextafter(cost, math.inf)
+    if abs(exact - Fraction(claimed)) > abs(exact) / 10**9:
+        return cost, [f"the replay costs {cost!r}, claimed is {claimed!r}"]
+    return cost, []
 
 
 def _by_choice(x: CachingInstance, links: list[list[int]]) -> list[list[list[list[int]]]]:

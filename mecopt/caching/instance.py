@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 from mecopt import checks, files
 from mecopt.caching import coupling as couplings
 from mecopt.caching import grid
-from mecopt.caching.coupling import Coupling, Forwarding
+from mecopt.caching.coupling import Backhaul, Coupling, Forwarding
 from mecopt.caching.kernel import Pairs, pairs_of
 from mecopt.caching.pair import Pair
 
@@ -172,6 +172,10 @@ class CachingInstance:
         for name in ("thoughts", "energy_10j"):
             if largest * float(getattr(self, name).max()) >= 2.0**62:
                 raise ValueError(f"{name}: over all requests they add up to more than 2^62")
+        if isinstance(self.coupling, Backhaul):
+            most = float(self.coupling.tokens.max())
+            if largest * most >= 2.0**62:
+                raise ValueError("tokens: over all requests they add up to more than 2^62")
 
     # ---------------------------------------------------------------- sizes and views
     @property
