@@ -164,7 +164,8 @@ def gaps_section(all_: dict[str, Measured]) -> str:
             "| policy | paper | busy | large | aim |", map(row, ordered)
         )
         + "\nPresets and sizes of which no policy was trained by name (slow-servers and "
-        "uneven-links lie within the ranges from which `sft-lookahead` and `grpo` draw further settings):\n\n"
+        "uneven-links lie within the ranges from which `sft-lookahead` and `grpo` draw further "
+        "settings):\n\n"
         + table(
             "| policy | slow-servers | uneven-links | paper, 3 servers | paper, 11 servers |",
             map(unseen, ordered),
