@@ -215,14 +215,14 @@ def start_folder(start: str | os.PathLike[str]) -> Path:
         If it is neither.
     """
     from learning import zoo
-    from learning.training_run import checkpoint_folder
+    from mecopt import checkpoints
 
     if isinstance(start, str) and start in zoo.NAMES:
         found = zoo.shipped(start)
         if found is None:
             raise ValueError(f"start: no checkpoint {start!r} is shipped, give a folder")
         return found
-    return checkpoint_folder(start)
+    return checkpoints.find(start)
 
 
 def train(

@@ -21,7 +21,8 @@ from learning.prompts import Naming
 from learning.states import States
 from learning.tiny_model import TinyForCausalLM
 from learning.tokenizer import CompactTokenizer
-from learning.training_run import checkpoint_description, checkpoint_folder
+from learning.training_run import checkpoint_description
+from mecopt import checkpoints
 from mecopt.observation import Observation
 from mecopt.offloading import OffloadingInstance
 
@@ -124,7 +125,7 @@ def load(folder: str | os.PathLike[str]) -> LanguagePolicy:
     ValueError
         If there is no such checkpoint, or it is one of another kind or vocabulary.
     """
-    found = checkpoint_folder(folder)
+    found = checkpoints.find(folder)
     kind = checkpoint_description(found)["kind"]
     if kind != "language":
         raise ValueError(f"{folder}: kind is {kind!r}, expected 'language'")

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from learning import option_features, training_run
 from learning.option_features import COLUMNS, COST, PRESENT, Load, Reader
 from learning.states import States
+from mecopt import checkpoints
 from mecopt.observation import Observation
 from mecopt.offloading import DROPPED, OffloadingInstance
 
@@ -207,7 +208,7 @@ def load(folder: str | os.PathLike[str]) -> NetworkPolicy:
     ValueError
         If there is no checkpoint, or it is damaged or of another shape.
     """
-    path = training_run.checkpoint_folder(folder)
+    path = checkpoints.find(folder)
     said = training_run.checkpoint_description(path)
     file = path / "model.safetensors"
     try:

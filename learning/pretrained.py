@@ -183,10 +183,10 @@ def _with_adapter(model: Any, settings: Settings, seed: int) -> Any:
     import torch
     from peft import LoraConfig, PeftModel, get_peft_model
 
-    from learning.training_run import checkpoint_folder
+    from mecopt import checkpoints
 
     if settings.adapter:
-        folder = checkpoint_folder(settings.adapter)
+        folder = checkpoints.find(settings.adapter)
         return PeftModel.from_pretrained(model, folder, is_trainable=True)
     config = LoraConfig(
         r=settings.rank,

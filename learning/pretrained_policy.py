@@ -21,7 +21,8 @@ from torch import Tensor
 
 from learning import parsing, pretrained_models, prompts, states
 from learning.states import States
-from learning.training_run import checkpoint_description, checkpoint_folder
+from learning.training_run import checkpoint_description
+from mecopt import checkpoints
 from mecopt.observation import Observation
 from mecopt.offloading import OffloadingInstance
 
@@ -220,5 +221,5 @@ def load(folder: Path) -> PretrainedPolicy:
 
     described = checkpoint_description(folder)
     model, tokenizer = pretrained_models.load(described["base"], described["dtype"])
-    model = PeftModel.from_pretrained(model, checkpoint_folder(folder)).merge_and_unload()
+    model = PeftModel.from_pretrained(model, checkpoints.find(folder)).merge_and_unload()
     return PretrainedPolicy(model, tokenizer, mode=described.get("mode", "score"))

@@ -77,7 +77,7 @@ class Remembered:
         return self._last[1].copy()
 
 
-#: Rewards by name, as `mecopt train grpo --reward` and the tables know them.
+#: Rewards by name, as `mecopt train grpo --set reward=NAME` and the tables know them.
 REWARDS = (
     "lacs",
     "lacs-lambda0",

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mecopt import files
+from mecopt import checkpoints, files
 
 PARAMETERS_SCHEMA = "mecopt.training-parameters"
 RUN_SCHEMA = "mecopt.training-run"
@@ -222,7 +222,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any], 
 
 def describe_checkpoint(folder: Path, kind: str, **fields: Any) -> None:
     """Write ``mecopt.json`` of a checkpoint folder: its kind, and what its loader needs."""
-    files.write_document(folder / "mecopt.json", CHECKPOINT_SCHEMA, {"kind": kind, **fields})
+    files.write_document(folder / checkpoints.MARKER, CHECKPOINT_SCHEMA, {"kind": kind, **fields})
 
 
 def checkpoint_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -233,22 +233,8 @@ def checkpoint_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError
         If there is no checkpoint.
     """
-    document = checkpoint_folder(folder) / "mecopt.json"
+    document = checkpoints.find(folder) / checkpoints.MARKER
     return files.read_document(document, CHECKPOINT_SCHEMA)
-
-
-def checkpoint_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder with ``mecopt.json``: this one, or ``checkpoint/`` of a run folder.
-
-    Raises
-    ------
-    ValueError
-        If neither holds it.
-    """
-    for candidate in (Path(folder), Path(folder) / "checkpoint"):
-        if (candidate / "mecopt.json").exists():
-            return candidate
-    raise ValueError(f"{folder}: no checkpoint here (mecopt.json is missing)")
 
 
 def _plain(settings: Any) -> Any:

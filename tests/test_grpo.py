@@ -196,7 +196,7 @@ def test_what_cannot_be_trained_from_is_refused(start, tmp_path):
         grpo.dataset(found, nan, seed=0)
     with pytest.raises(ValueError, match=r"shape \(0, 8\)"):
         grpo.dataset(found[:0], nan[:0], seed=0)
-    with pytest.raises(ValueError, match="no checkpoint here"):
+    with pytest.raises(ValueError, match="holds no trained policy"):
         grpo.train(tiny(tmp_path / "nowhere"), tmp_path / "a", seed=0)
     config = json.loads((start / "config.json").read_text())
     other = tmp_path / "other"

@@ -103,7 +103,7 @@ def test_a_checkpoint_folder_becomes_a_policy(model, mixed, tmp_path):
     assert loaded.decide(mixed).tolist() == LanguagePolicy(model).decide(mixed).tolist()
     schedule = rollout(comllm.generate("paper", 0, slots=5), loaded)
     assert np.isfinite(schedule.objective) and loaded.parse_rate >= 0
-    with pytest.raises(ValueError, match="no checkpoint here"):
+    with pytest.raises(ValueError, match="holds no trained policy"):
         language_policy.load(tmp_path / "nothing")
     marker = tmp_path / "checkpoint" / "mecopt.json"
     marker.write_text(marker.read_text().replace("language", "dqn"))

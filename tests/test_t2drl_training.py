@@ -169,7 +169,7 @@ def test_learning_beats_a_first_guess_that_is_wrong(tmp_path, monkeypatch):
 
 def test_unknown_checkpoints_are_refused(tmp_path):
     """A folder without a T2DRL checkpoint is named in the error."""
-    with pytest.raises(ValueError, match="no checkpoint here"):
+    with pytest.raises(ValueError, match="holds no trained policy"):
         policy.load(tmp_path)
     training_run.describe_checkpoint(tmp_path, "dqn")
     with pytest.raises(ValueError, match="'dqn' is no 't2drl' checkpoint"):

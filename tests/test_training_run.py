@@ -85,7 +85,7 @@ def test_a_number_that_is_not_finite_stops_the_training(tmp_path):
 
 def test_a_run_folder_stands_for_its_checkpoint(tmp_path):
     run = begin(tmp_path / "run")
-    with pytest.raises(ValueError, match="no checkpoint here"):
+    with pytest.raises(ValueError, match="holds no trained policy"):
         training_run.checkpoint_description(run.path)
     training_run.describe_checkpoint(run.checkpoint, "toy", vocabulary=3)
     for folder in (run.path, run.checkpoint):

@@ -22,6 +22,7 @@ from learning.t2drl import features, servers
 from learning.t2drl.environment import scores_and_shares
 from learning.t2drl.fast_weights import FastWeights
 from learning.t2drl.network import Agent
+from mecopt import checkpoints
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.observation import CachingObservation
 
@@ -120,7 +121,7 @@ def load(folder: str | os.PathLike[str]) -> LearnedPolicy:
     ValueError
         If there is no T2DRL checkpoint, or its weights do not fit its description.
     """
-    where = training_run.checkpoint_folder(folder)
+    where = checkpoints.find(folder)
     about = training_run.checkpoint_description(where)
     if about.get("kind") != KIND:
         raise ValueError(f"{folder}: kind = {about.get('kind')!r} is no {KIND!r} checkpoint")
