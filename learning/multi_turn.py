@@ -208,9 +208,17 @@ def trajectory_reward(
 ) -> list[float]:
     """Minus the mean cost of a trajectory's tasks, slots (what TRL logs as the reward).
 
+    Raises
+    ------
+    ValueError
+        If a cost is NaN: TRL would take the reward for one that was not given, and go on.
+
     >>> trajectory_reward(["..."], decision_cost=[[2.0, 4.0]])
     [-3.0]
     """
+    for i, cost in enumerate(decision_cost):
+        if np.isnan(cost).any():
+            raise ValueError(f"decision_cost of trajectory {i} holds a NaN")
     return [-float(np.mean(cost)) for cost in decision_cost]
 
 

@@ -6,9 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from learning.vocabulary import DROP, LOCAL
+
 #: A reasoning model may think first and answer after the last of these.
 _MARKER = re.compile(r"(?:answer|choice)\s*:", re.IGNORECASE)
-_NAME = re.compile(r"\b(s\d{2}|local|drop)\b", re.IGNORECASE)
+_NUMBERED = re.compile(r"\b(?:s\d{2}|local|drop)\b", re.IGNORECASE)
+#: Servers called by letters (`learning.prompt_forms`); in lower case they are words of English.
+_LETTERED = re.compile(r"\b(?:[A-Z]|([A-Z])\1|(?i:local|drop))\b")
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ def parse(answer: str, names: Sequence[str]) -> Parsed:
         last one counts.
     names : sequence of str
         Names of the options in order, empty for options that do not exist
-        (`learning.prompts.option_names`).
+        (`learning.prompt_forms.Form.option_names`). Where servers have letters, every capital
+        letter that stands alone counts as a name.
 
     Examples
     --------
@@ -46,11 +51,20 @@ def parse(answer: str, names: Sequence[str]) -> Parsed:
     2
     >>> parse("s30", names).reason
     'absent server s30'
+    >>> parse("B", ["local", "B", "AA", "drop"]).option
+    1
     """
     text = _MARKER.split(answer)[-1]
     if not text.strip():
         return Parsed(None, "empty answer")
-    found = list(dict.fromkeys(name.lower() for name in _NAME.findall(text)))
+    lettered = any(name.isupper() for name in names)
+    pattern = _LETTERED if lettered else _NUMBERED
+    named = (match[0] for match in pattern.finditer(text))
+    found = list(
+        dict.fromkeys(
+            n if lettered and n.lower() not in (LOCAL, DROP) else n.lower() for n in named
+        )
+    )
     if not found:
         return Parsed(None, "no option named")
     if len(found) > 1:

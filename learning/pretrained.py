@@ -1,4 +1,4 @@
-"""LoRA training of pretrained language models on natural prompts: SFT, then GRPO.
+"""LoRA training of pretrained language models: SFT, then GRPO.
 
 Any causal model that `transformers` reads (`learning.pretrained_models`), on the CPU or on GPUs:
 started with ``accelerate launch`` the trainers of TRL spread over them; ``dtype="bfloat16"`` halves
@@ -6,7 +6,9 @@ the memory; ``vllm=True`` lets vLLM generate the answers of GRPO where it is ins
 saved is the adapter, which `AutoModelForCausalLM.from_pretrained` and `learning.zoo` load.
 
 LoRA of rank 16 as published (COMLLM, arXiv 2604.07148: r = 16, lr 1e-5 for GRPO, D); SFT learns
-from a few hundred states on a CPU, so its learning rate is larger (D).
+from one or two thousand states on a CPU, so its learning rate is larger (D). ``loss="hard"`` is
+TRL's own, on one answer per state; ``loss="soft"`` learns from the costs of all options, after
+every line of the prompt (`learning.answer_labels`).
 """
 
 from __future__ import annotations
@@ -18,18 +20,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from learning import grpo, pretrained_models, prompts
-from learning.grpo import base_config, decision_reward
-from learning.pretrained_policy import ANSWER_TOKENS, answers_of
+from learning import pretrained_models
+from learning.answer_labels import AnswerTrainer
+from learning.grpo import base_config, check_common, decision_reward
+from learning.pretrained_data import collect, dataset, labelled
+from learning.pretrained_policy import ANSWER_TOKENS, MODES
 from learning.pretrained_policy import load as load
-from learning.states import States
+from learning.prompt_forms import FORMS
+from learning.setting_checks import at_least, one_of, positive
+from learning.teachers import REWARDS
 from learning.trainer_progress import Progress
 from learning.training_run import OnProgress, TrainingRun, describe_checkpoint
 
 METHODS = ("sft", "grpo")
+LOSSES = ("soft", "hard")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,14 @@ class Settings:
         Checkpoint of an earlier training to go on from; empty for a new adapter.
     reward : str
         One of `learning.teachers.REWARDS`: SFT imitates its greedy teacher, GRPO is rewarded by it.
+    form : str
+        How states are told, one of `learning.prompt_forms.FORMS`.
+    mode : {"score", "generate"}
+        How the trained policy answers (`learning.pretrained_policy`).
+    loss : {"soft", "hard"}
+        SFT on cost labels, or on the cheapest option.
+    temperature_slots, lines_weight : float
+        Of cost labels (`learning.answer_labels.labelled_row`).
     presets : tuple of str
     states : int
         Training states, in equal parts from the presets.
@@ -71,8 +83,13 @@ class Settings:
     method: str = "sft"
     adapter: str = ""
     reward: str = "lacs-lambda0"
+    form: str = "brief"
+    mode: str = "generate"
+    loss: str = "soft"
+    temperature_slots: float = 0.2
+    lines_weight: float = 1.0
     presets: tuple[str, ...] = ("paper", "busy", "large")
-    states: int = 160
+    states: int = 1600
     passes: int = 1
     batch: int = 4
     group: int = 8
@@ -83,18 +100,21 @@ class Settings:
     rank: int = 16
     dtype: str = "float32"
     vllm: bool = False
-    save_steps: int = 10
+    save_steps: int = 50
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"method: unknown {self.method!r}, one of {', '.join(METHODS)}")
-        if self.dtype not in pretrained_models.DTYPES:
-            raise ValueError(
-                f"dtype: unknown {self.dtype!r}, one of {', '.join(pretrained_models.DTYPES)}"
-            )
-        for name in ("states", "passes", "batch", "rank", "save_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} = {getattr(self, name)} must be >= 1")
+        one_of(
+            self,
+            method=METHODS,
+            dtype=pretrained_models.DTYPES,
+            form=tuple(FORMS),
+            mode=MODES,
+            loss=LOSSES,
+            reward=REWARDS,
+        )
+        at_least(self, states=1, passes=1, batch=1, rank=1, lines_weight=0)
+        check_common(self)
+        positive(self, "temperature_slots")
         if self.states < self.batch:
             raise ValueError(f"states = {self.states} must be >= batch = {self.batch}")
         if self.vllm and find_spec("vllm") is None:
@@ -104,45 +124,6 @@ class Settings:
     def steps(self) -> int:
         """Updates."""
         return self.states * self.passes // self.batch
-
-
-# ------------------------------------------------------------------------------------------ data
-def collect(settings: Settings, *, seed: int) -> tuple[States, NDArray[np.float64]]:
-    """Training states, drawn from trajectories of training episodes, and the cost of each option.
-
-    Ten states an episode, as in the published protocol.
-    """
-    episodes = -(-settings.states // (10 * len(settings.presets)))
-    common = grpo.Settings(
-        reward=settings.reward,
-        presets=settings.presets,
-        episodes=episodes,
-        drawn_episodes=0,
-        behaviours=("one-step-oracle",),
-    )
-    found, cost = grpo.collect(common, seed=seed)
-    chosen = np.random.default_rng([9, seed]).permutation(len(found))[: settings.states]
-    return found[chosen], cost[chosen]
-
-
-def dataset(found: States, cost: NDArray[np.float64], *, seed: int) -> Any:
-    """Hugging Face data set: prompt, completion (the least cost's name), options and costs."""
-    from datasets import Dataset
-
-    from learning.rewards import check_costs
-
-    check_costs(cost)
-    naming = prompts.shuffled(found, np.random.default_rng([8, seed]))
-    names = [prompts.option_names(naming, i) for i in range(len(found))]
-    best = cost.argmin(axis=1)
-    return Dataset.from_dict(
-        {
-            "prompt": prompts.natural_texts(found, naming),
-            "completion": [answers_of(row)[b] for row, b in zip(names, best, strict=True)],
-            "options": names,
-            "cost": cost.tolist(),
-        }
-    )
 
 
 # -------------------------------------------------------------------------------------- training
@@ -156,30 +137,58 @@ def train(
 ) -> Path:
     """Train an adapter, or take an interrupted training up; returns the run folder.
 
+    With several processes (``accelerate launch``) each computes its share of every batch, and the
+    first one writes.
+
     Raises
     ------
     ValueError
-        If there is no such model or adapter, or `out` holds something else.
+        If there is no such model or adapter, `out` holds something else, or the processes do not
+        divide the batch.
     """
-    model, tokenizer = pretrained_models.load(settings.model, settings.dtype)
-    run = TrainingRun.open(out, f"pretrained-{settings.method}", settings, seed=seed, resume=resume)
+    from accelerate import PartialState
+
+    processes = PartialState()
+    if settings.batch % processes.num_processes:
+        raise ValueError(
+            f"batch = {settings.batch} must be a multiple of the number of processes, "
+            f"{processes.num_processes}"
+        )
+    with processes.main_process_first():  # it converts the model and begins the folder
+        model, tokenizer = pretrained_models.load(settings.model, settings.dtype)
+        run = TrainingRun.open(
+            out,
+            f"pretrained-{settings.method}",
+            settings,
+            seed=seed,
+            resume=resume or not processes.is_main_process,
+            start=settings.adapter or None,
+        )
     if run.is_whole:
         return run.path
-    rows = dataset(*collect(settings, seed=seed), seed=seed)
+    found, cost = collect(settings.states, settings.presets, settings.reward, seed=seed)
+    rows = dataset(found, cost, settings.form, seed=seed)
     make = _sft_trainer if settings.method == "sft" else _grpo_trainer
-    trainer = make(_with_adapter(model, settings, seed), tokenizer, rows, settings, run, seed)
+    trainer = make(with_adapter(model, settings, seed), tokenizer, rows, settings, run, seed)
     trainer.add_callback(Progress(run, on_progress))
     before = run.trainer_state() if resume else None
     trainer.train(resume_from_checkpoint=None if before is None else str(before))
     trainer.save_model(str(run.checkpoint))
+    if not processes.is_main_process:
+        return run.path
     tokenizer.save_pretrained(run.checkpoint)
     describe_checkpoint(
-        run.checkpoint, "pretrained", base=settings.model, dtype=settings.dtype, mode="score"
+        run.checkpoint,
+        "pretrained",
+        base=settings.model,
+        dtype=settings.dtype,
+        mode=settings.mode,
+        form=settings.form,
     )
     return run.finish({"states": len(rows), "steps": settings.steps})
 
 
-def _with_adapter(model: Any, settings: Settings, seed: int) -> Any:
+def with_adapter(model: Any, settings: Settings, seed: int) -> Any:
     """The model with a LoRA adapter to train: a new one, or that of a checkpoint."""
     import torch
     from peft import LoraConfig, PeftModel, get_peft_model
@@ -198,6 +207,12 @@ def _with_adapter(model: Any, settings: Settings, seed: int) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return get_peft_model(model, config)
+
+
+def _processes() -> int:
+    from accelerate import PartialState
+
+    return int(PartialState().num_processes)
 
 
 def _device_fields(settings: Settings) -> dict[str, Any]:
@@ -221,29 +236,44 @@ def _sft_trainer(
             output_dir=str(run.trainer_folder),
             seed=seed,
             max_steps=settings.steps,
-            per_device_train_batch_size=settings.batch,
+            per_device_train_batch_size=settings.batch // _processes(),
             learning_rate=settings.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=max(1, settings.steps // 20),
             max_length=None,
             completion_only_loss=True,
             logging_steps=1,
+            logging_nan_inf_filter=False,  # a loss that is not a number must be seen
             save_strategy="steps",
             save_steps=settings.save_steps,
             save_total_limit=2,
             report_to="none",
             gradient_checkpointing=False,
             disable_tqdm=True,
+            **(_SOFT_FIELDS if settings.loss == "soft" else {}),
             **_device_fields(settings),
         )
-    trainer = SFTTrainer(
-        model=model,
-        args=config,
-        train_dataset=rows.select_columns(["prompt", "completion"]),
-        processing_class=tokenizer,
-    )
+    common = {"model": model, "args": config, "processing_class": tokenizer}
+    if settings.loss == "soft":
+        soft = labelled(
+            rows,
+            tokenizer,
+            settings.form,
+            temperature_slots=settings.temperature_slots,
+            lines_weight=settings.lines_weight,
+        )
+        return AnswerTrainer(train_dataset=soft, pad=tokenizer.pad_token_id, **common)
+    trainer = SFTTrainer(train_dataset=rows.select_columns(["prompt", "completion"]), **common)
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+#: Rows of `labelled` are tokenised already and keep their columns.
+_SOFT_FIELDS = {
+    "dataset_kwargs": {"skip_prepare_dataset": True},
+    "remove_unused_columns": False,
+    "dataloader_pin_memory": False,
+}
 
 
 def _grpo_trainer(
@@ -256,7 +286,7 @@ def _grpo_trainer(
         run,
         seed=seed,
         max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch * settings.group,
+        per_device_train_batch_size=settings.batch * settings.group // _processes(),
         num_generations=settings.group,
         max_completion_length=ANSWER_TOKENS,
         temperature=settings.temperature,

@@ -1,16 +1,16 @@
-"""A pretrained language model as a policy: natural prompts, answers scored or generated.
+"""A pretrained language model as a policy: answers scored or generated.
 
 The prompt ends with ``Answer:``; an answer is a blank and the name of an option. *Scored*: the
-probability of every option's name, so every answer is valid. The fixed instructions come first and
-their keys and values are computed once and reused for every state; so are those of the state for
-its options. *Generated*: greedy decoding, read by the strict parser; an answer that names no option
-drops the task and counts against `parse_rate`.
+probability of every option's name, so every answer is valid; keys and values of the state are
+computed once for all of them. *Generated*: greedy decoding, read by the strict parser; an answer
+that names no option drops the task and counts against `parse_rate`. The fixed instructions come
+first, and their keys and values are computed once and reused for every state.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learning import parsing, pretrained_models, prompts, states
+from learning.prompt_forms import form_named
 from learning.states import States
 from learning.training_run import checkpoint_description
 from mecopt import checkpoints
@@ -44,25 +45,39 @@ class PretrainedPolicy:
     model, tokenizer
         A `transformers` causal model and its tokenizer (padding on the left).
     mode : {"score", "generate"}
+    form : str
+        One of `learning.prompt_forms.FORMS`.
     batch : int
         States per forward pass.
 
     Raises
     ------
     ValueError
-        Unknown mode.
+        Unknown mode or form.
     """
 
     name = "pretrained"
-    #: Wording is a perturbation that it can meet (`learning.perturbations`).
-    reads_words = True
 
-    def __init__(self, model: Any, tokenizer: Any, *, mode: str = "score", batch: int = 4) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        mode: str = "score",
+        form: str = "natural",
+        batch: int = 4,
+    ) -> None:
         if mode not in MODES:
             raise ValueError(f"mode: unknown {mode!r}, one of {', '.join(MODES)}")
+        self.form = form_named(form)
         self.model, self.tokenizer, self.mode, self.batch = model.eval(), tokenizer, mode, batch
-        self._prefix: dict[int, tuple[int, Any]] = {}
+        self._prefix: dict[tuple[str, int], tuple[int, Any]] = {}
         self._parsed: list[parsing.Parsed] = []
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether other wording is a perturbation that it can meet (`learning.perturbations`)."""
+        return self.form.wordings > 1
 
     @property
     def parse_rate(self) -> float:
@@ -85,7 +100,7 @@ class PretrainedPolicy:
             return np.asarray(self.scores(found, naming).argmax(axis=1))
         drop = found.n_servers + 1
         read = [
-            parsing.parse(answer, prompts.option_names(naming, i))
+            parsing.parse(answer, self.form.option_names(naming, i))
             for i, answer in enumerate(self.generate(found, naming))
         ]
         self._parsed += read
@@ -95,23 +110,39 @@ class PretrainedPolicy:
     @torch.inference_mode()
     def generate(self, found: States, naming: prompts.Naming) -> list[str]:
         """What the model writes after each prompt, greedily."""
-        texts = prompts.natural_texts(found, naming)
         out: list[str] = []
-        for i in range(0, len(texts), self.batch):
-            given = self.tokenizer(texts[i : i + self.batch], return_tensors="pt", padding=True)
-            self._refuse_long(given["input_ids"].shape[1])
-            ids = self.model.generate(
-                input_ids=given["input_ids"].to(self.model.device),
-                attention_mask=given["attention_mask"].to(self.model.device),
-                max_new_tokens=ANSWER_TOKENS,
-                do_sample=False,
-                pad_token_id=self.tokenizer.pad_token_id,
-            )
-            new = ids[:, given["input_ids"].shape[1] :]
+        for texts, _ in self._batches(found, naming, "slots", 0):
+            tokens = self._write(*self._read(texts, "slots", 0))
             # An instruction-tuned model may go on after a line break; its answer is the first line.
-            texts_new = self.tokenizer.batch_decode(new, skip_special_tokens=True)
-            out += [text.lstrip().split("\n")[0] for text in texts_new]
+            written = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+            out += [text.lstrip().split("\n")[0] for text in written]
         return out
+
+    def _write(self, first: Tensor, cache: Any, mask: Tensor, end: Tensor) -> Tensor:
+        """(B, T) likeliest tokens one after the other, from what `_read` gave."""
+        device, stop = self.model.device, self.tokenizer.eos_token_id
+        ends = torch.tensor(sorted(self._end_tokens()))
+        token = first.argmax(dim=-1)
+        written, ended = [token], torch.isin(token, ends)
+        while len(written) < ANSWER_TOKENS and not ended.all():
+            mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
+            output = self.model(
+                input_ids=token[:, None].to(device),
+                attention_mask=mask.to(device),
+                position_ids=(end + len(written) - 1)[:, None].to(device),
+                past_key_values=cache,
+            )
+            token = output.logits[:, -1].argmax(dim=-1).cpu().masked_fill(ended, stop)
+            written.append(token)
+            ended |= torch.isin(token, ends)
+        return torch.stack(written, dim=1)
+
+    def _end_tokens(self) -> set[int]:
+        """Tokens that end a text: the tokenizer's, and those the model's makers name."""
+        given = self.model.generation_config.eos_token_id
+        return {self.tokenizer.eos_token_id, *(given if isinstance(given, list) else [given])} - {
+            None
+        }
 
     # ---------------------------------------------------------------------------------- scored
     @torch.inference_mode()
@@ -120,37 +151,58 @@ class PretrainedPolicy:
     ) -> NDArray[np.float64]:
         """(B, J + 2) log-probability of every option's name, -inf where there is no option.
 
-        `units` and `wording` are those of `learning.prompts.natural_texts`.
+        `units` and `wording` are those of `learning.prompt_forms.Form`.
         """
-        texts = prompts.natural_texts(
-            found, naming, units=units, wording=wording, instructions=False
-        )
-        names = [answers_of(prompts.option_names(naming, i)) for i in range(len(found))]
-        parts = [
-            self._score(texts[i : i + self.batch], names[i : i + self.batch], wording)
-            for i in range(0, len(texts), self.batch)
-        ]
+        parts = []
+        for texts, names in self._batches(found, naming, units, wording):
+            first, cache, mask, end = self._read(texts, units, wording)
+            logps = first.float().log_softmax(dim=-1)
+            parts.append(self._score_options(logps, cache, mask, end, names))
         return np.concatenate(parts)
 
-    def _instructions(self, wording: int) -> tuple[int, Any]:
-        """Length of the fixed instructions in tokens, and their keys and values."""
-        if wording not in self._prefix:
-            ids = self.tokenizer(prompts.INSTRUCTIONS[wording], return_tensors="pt")["input_ids"]
-            output = self.model(ids.to(self.model.device), use_cache=True, logits_to_keep=1)
-            self._prefix[wording] = ids.shape[1], output.past_key_values
-        return self._prefix[wording]
+    # ------------------------------------------------------------------------------------ both
+    def _batches(
+        self, found: States, naming: prompts.Naming, units: str, wording: int
+    ) -> Iterator[tuple[list[str], list[list[str]]]]:
+        """Texts and answers of the options, `batch` states at a time."""
+        texts = self.form.texts(found, naming, units, wording)
+        names = [answers_of(self.form.option_names(naming, i)) for i in range(len(found))]
+        for i in range(0, len(texts), self.batch):
+            yield texts[i : i + self.batch], names[i : i + self.batch]
 
-    def _score(self, texts: list[str], names: list[list[str]], wording: int) -> NDArray[np.float64]:
-        length, prefix = self._instructions(wording)
+    def _instructions(self, units: str, wording: int) -> tuple[int, Any]:
+        """Length of the fixed instructions in tokens, and their keys and values."""
+        if (units, wording) not in self._prefix:
+            text = self.form.instructions(units, wording)
+            ids = self.tokenizer(text, return_tensors="pt")["input_ids"]
+            output = self.model(ids.to(self.model.device), use_cache=True, logits_to_keep=1)
+            self._prefix[units, wording] = ids.shape[1], output.past_key_values
+        return self._prefix[units, wording]
+
+    def _read(
+        self, texts: list[str], units: str, wording: int
+    ) -> tuple[Tensor, Any, Tensor, Tensor]:
+        """Read prompts of which the instructions are known.
+
+        Returns
+        -------
+        first : (B, words) Tensor
+            Logits of the first token of the answer.
+        cache
+            Keys and values of the prompts.
+        mask : (B, T) Tensor
+        end : (B,) Tensor
+            Position of the first token of the answer.
+        """
+        length, prefix = self._instructions(units, wording)
         device = self.model.device
         given = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
         ids, real = given["input_ids"], given["attention_mask"]
-        batch = len(texts)
         self._refuse_long(length + ids.shape[1])
-        mask = torch.cat([torch.ones(batch, length, dtype=torch.long), real], dim=1)
+        mask = torch.cat([torch.ones(len(texts), length, dtype=torch.long), real], dim=1)
         position = length + (real.cumsum(dim=1) - 1).clamp(min=0)
         cache = copy.deepcopy(prefix)
-        cache.batch_repeat_interleave(batch)
+        cache.batch_repeat_interleave(len(texts))
         output = self.model(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
@@ -158,8 +210,7 @@ class PretrainedPolicy:
             past_key_values=cache,
             logits_to_keep=1,
         )
-        first = output.logits[:, -1].float().log_softmax(dim=-1).cpu()
-        return self._score_options(first, output.past_key_values, mask, length + real.sum(1), names)
+        return output.logits[:, -1].cpu(), output.past_key_values, mask, length + real.sum(1)
 
     def _score_options(
         self, first: Tensor, cache: Any, mask: Tensor, end: Tensor, names: list[list[str]]
@@ -215,11 +266,23 @@ def load(folder: Path) -> PretrainedPolicy:
     Raises
     ------
     ValueError
-        If there is no such checkpoint, or its base model cannot be found.
+        If there is no such checkpoint, or its base model cannot be found or has another vocabulary.
     """
     from peft import PeftModel
+    from transformers import AutoTokenizer
 
-    described = checkpoint_description(folder)
+    found, described = checkpoints.find(folder), checkpoint_description(folder)
     model, tokenizer = pretrained_models.load(described["base"], described["dtype"])
-    model = PeftModel.from_pretrained(model, checkpoints.find(folder)).merge_and_unload()
-    return PretrainedPolicy(model, tokenizer, mode=described.get("mode", "score"))
+    words = AutoTokenizer.from_pretrained(found).get_vocab()
+    if words != tokenizer.get_vocab():
+        raise ValueError(
+            f"{folder}: trained with another vocabulary ({len(words)} words) than that of "
+            f"{described['base']} ({len(tokenizer.get_vocab())})"
+        )
+    model = PeftModel.from_pretrained(model, found).merge_and_unload()
+    return PretrainedPolicy(
+        model,
+        tokenizer,
+        mode=described.get("mode", "score"),
+        form=described.get("form", "natural"),
+    )

@@ -327,11 +327,18 @@ def reward_of_answer(answer: str, options: Sequence[str], cost: Sequence[float])
     cost : sequence of float
         Cost of each of them.
 
+    Raises
+    ------
+    ValueError
+        If a cost is NaN: TRL takes a reward that is NaN for one that was not given, and goes on.
+
     >>> reward_of_answer("s03", ["s00", "s03", "drop"], [4.5, 2.25, 20.0])
     -2.25
     >>> reward_of_answer("s07", ["s00", "s03", "drop"], [4.5, 2.25, 20.0])
     -25.0
     """
+    if any(np.isnan(cost)):
+        raise ValueError(f"cost = {list(cost)} holds a NaN, answer {answer!r} has no reward")
     found = {text: value for text, value in zip(options, cost, strict=True) if np.isfinite(value)}
     said = answer.strip()
     return -float(found[said] if said in found else unparsable_cost_slots(cost))

@@ -218,6 +218,9 @@ def test_what_cannot_be_trained_from_is_refused(start, tmp_path):
 
 
 def test_a_reward_that_turns_nan_stops_the_training(start, tmp_path):
+    """TRL itself would go on as if no reward had been given."""
+    with pytest.raises(ValueError, match="holds a NaN, answer 's02'"):
+        grpo.decision_reward(["s02"], options=[["local", "s02", "drop"]], cost=[[1.0, np.nan, 9.0]])
     run = TrainingRun.open(tmp_path / "run", "grpo", tiny(start), seed=0, resume=False)
     with pytest.raises(TrainingDiverged, match="reward = nan at step 3"):
         run.record(3, loss=0.1, reward=float("nan"))

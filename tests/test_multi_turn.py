@@ -181,6 +181,12 @@ def test_a_training_is_not_taken_up_from_another_start(start, tmp_path):
         multi_turn.train(tiny(moving, steps=1), tmp_path / "run", seed=0, resume=True)
 
 
+def test_a_cost_that_is_nan_stops_the_training():
+    """TRL itself would go on as if no reward had been given."""
+    with pytest.raises(ValueError, match="decision_cost of trajectory 1 holds a NaN"):
+        multi_turn.trajectory_reward(["", ""], decision_cost=[[1.0, 2.0], [1.0, float("nan")]])
+
+
 def test_training_episodes_are_new_to_every_step_and_seed():
     settings = Settings(steps=2, episodes_per_step=3, slots=2)
     first, second = (multi_turn.episodes(settings, seed=s) for s in (0, 1))

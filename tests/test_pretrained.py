@@ -15,10 +15,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from learning import pretrained, pretrained_models, pretrained_policy, prompts, states  # noqa: E402
+from learning import (  # noqa: E402
+    pretrained,
+    pretrained_data,
+    pretrained_models,
+    pretrained_policy,
+    prompts,
+    states,
+)
 from learning.pretrained import Settings  # noqa: E402
 from learning.pretrained_policy import PretrainedPolicy  # noqa: E402
-from learning.training_run import TrainingRun  # noqa: E402
+from learning.training_run import TrainingDiverged, TrainingRun  # noqa: E402
 from mecopt.scenarios import comllm  # noqa: E402
 
 
@@ -59,8 +66,9 @@ def found():
 
 def tiny(folder: Path, **changes: object) -> Settings:
     small = Settings(
-        model=str(folder), presets=("paper",), states=4, batch=2, rank=2, group=2, save_steps=1
-    )
+        model=str(folder), presets=("paper",), form="natural", mode="score", loss="hard", states=4,
+        batch=2, rank=2, group=2, save_steps=1,
+    )  # fmt: skip
     return replace(small, **changes)  # type: ignore[arg-type]
 
 
@@ -68,6 +76,12 @@ def adapter(run: Path) -> dict[str, object]:
     from safetensors.torch import load_file
 
     return load_file(run / "checkpoint" / "adapter_model.safetensors")
+
+
+def adapter_weights(model: object) -> dict[str, object]:
+    from peft import get_peft_model_state_dict
+
+    return get_peft_model_state_dict(model)
 
 
 def equal(a: dict, b: dict) -> bool:
@@ -145,8 +159,35 @@ def test_sft_leaves_an_adapter_that_loads_as_policy_and_from_pretrained(folder, 
     assert described["kind"] == "pretrained" and described["base"] == str(folder)
 
 
-def test_an_interrupted_training_resumes_to_the_same_adapter(folder, tmp_path):
-    settings = tiny(folder, states=8)
+SOFT = {"form": "brief", "mode": "generate", "loss": "soft"}
+
+
+def test_cost_labels_train_an_adapter_that_says_how_it_was_asked(folder, tmp_path, found):
+    run = pretrained.train(tiny(folder, **SOFT), tmp_path / "run", seed=0)
+    described = json.loads((run / "checkpoint" / "mecopt.json").read_text())
+    assert (described["form"], described["mode"]) == ("brief", "generate")
+    policy = pretrained.load(run)
+    assert (policy.form.name, policy.mode, policy.reads_words) == ("brief", "generate", False)
+    policy.reset(comllm.generate("paper", 0))
+    assert policy.decide(found).shape == (4,)
+    assert 0.0 <= policy.parse_rate <= 1.0
+    scored = PretrainedPolicy(policy.model, policy.tokenizer, form="brief")
+    fresh = PretrainedPolicy(*pretrained_models.load(str(folder)), form="brief")
+    naming = prompts.in_order(found)
+    assert not np.allclose(scored.scores(found, naming)[0], fresh.scores(found, naming)[0])
+
+
+def vowels(completions: list[str], **columns: object) -> list[float]:
+    """A reward with spread among the noise that random weights write."""
+    return [float(sum(letter in "aeiou" for letter in text)) for text in completions]
+
+
+@pytest.mark.parametrize("changes", [{}, SOFT, {"method": "grpo"}], ids=["hard", "soft", "grpo"])
+def test_an_interrupted_training_resumes_to_the_same_adapter(
+    folder, tmp_path, monkeypatch, changes
+):
+    monkeypatch.setattr(pretrained, "decision_reward", vowels)
+    settings = tiny(folder, states=8, **changes)
     whole = pretrained.train(settings, tmp_path / "whole", seed=0)
     keep = TrainingRun.keep_rows
 
@@ -160,6 +201,8 @@ def test_an_interrupted_training_resumes_to_the_same_adapter(folder, tmp_path):
         pretrained.train(settings, tmp_path / "cut", seed=0)
     resumed = pretrained.train(settings, tmp_path / "cut", seed=0, resume=True)
     assert equal(adapter(whole), adapter(resumed))
+    start = pretrained.with_adapter(pretrained_models.load(str(folder))[0], settings, 0)
+    assert not equal(adapter(whole), adapter_weights(start))
 
 
 def test_grpo_goes_on_from_the_adapter_of_sft(folder, tmp_path):
@@ -174,13 +217,87 @@ def test_grpo_goes_on_from_the_adapter_of_sft(folder, tmp_path):
 def test_the_completion_is_the_name_of_the_cheapest_option(found):
     cost = np.full((4, 5), 9.0)
     cost[:, 2] = 1.0  # the second server
-    rows = pretrained.dataset(found, cost, seed=0)
+    rows = pretrained_data.dataset(found, cost, "natural", seed=0)
     for row in rows:
         assert row["completion"] == f" {row['options'][2]}"
         assert row["prompt"].endswith("Answer:")
 
 
+def test_bfloat16_trains_and_decides(folder, tmp_path, found):
+    """Base weights in bfloat16; the adapter that is saved stays in float32."""
+    run = pretrained.train(tiny(folder, dtype="bfloat16", **SOFT), tmp_path / "run", seed=0)
+    assert {value.dtype for value in adapter(run).values()} == {torch.float32}
+    policy = pretrained.load(run)
+    assert {p.dtype for p in policy.model.parameters()} == {torch.bfloat16}
+    scored = PretrainedPolicy(policy.model, policy.tokenizer, form="brief")
+    assert np.all(np.isfinite(scored.scores(found, prompts.in_order(found))[:2]))
+
+
 # ------------------------------------------------------------------------------------- bad input
+def test_what_cannot_be_learned_from_is_refused(folder, found):
+    nan = np.full((4, 5), np.nan)
+    for form in ("natural", "brief"):
+        with pytest.raises(ValueError, match="cost of option 0 of state 0 is nan"):
+            pretrained_data.dataset(found, nan, form, seed=0)
+        with pytest.raises(ValueError, match=r"shape \(0, 5\)"):
+            pretrained_data.dataset(found[:0], nan[:0], form, seed=0)
+
+
+@pytest.mark.parametrize("changes", [{}, SOFT], ids=["hard", "soft"])
+def test_a_training_that_diverges_stops(folder, tmp_path, changes):
+    """By a learning rate beyond all measure."""
+    settings = tiny(folder, states=8, learning_rate=1e30, **changes)
+    with pytest.raises(TrainingDiverged):
+        pretrained.train(settings, tmp_path / "run", seed=0)
+
+
+def test_a_reward_that_is_nan_stops_the_training(folder, tmp_path, monkeypatch):
+    """TRL itself would go on as if no reward had been given."""
+    make = pretrained.dataset
+
+    def broken(*args, **kwargs):
+        return make(*args, **kwargs).map(lambda row: {"cost": [np.nan, *row["cost"][1:]]})
+
+    monkeypatch.setattr(pretrained, "dataset", broken)
+    with pytest.raises(ValueError, match="holds a NaN"):
+        pretrained.train(tiny(folder, method="grpo"), tmp_path / "run", seed=0)
+
+
+def test_groups_without_spread_leave_the_adapter_as_it_is(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        pretrained, "decision_reward", lambda completions, **columns: [1.0] * len(completions)
+    )
+    settings = tiny(folder, method="grpo")
+    run = pretrained.train(settings, tmp_path / "run", seed=0)
+    start = pretrained.with_adapter(pretrained_models.load(str(folder))[0], settings, 0)
+    assert equal(adapter(run), adapter_weights(start))
+
+
+def test_a_training_is_not_taken_up_from_another_adapter(folder, tmp_path):
+    first = pretrained.train(tiny(folder), tmp_path / "sft", seed=0)
+    settings = tiny(folder, method="grpo", adapter=str(first), states=2)
+    second = pretrained.train(settings, tmp_path / "grpo", seed=0)
+    weights = first / "checkpoint" / "adapter_model.safetensors"
+    weights.write_bytes(
+        (pretrained.train(tiny(folder), tmp_path / "other", seed=1) / "checkpoint"
+         / "adapter_model.safetensors").read_bytes()
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="started from other weights than"):
+        pretrained.train(settings, second, seed=0, resume=True)
+
+
+def test_a_base_model_of_another_vocabulary_is_refused(folder, tmp_path):
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    run = pretrained.train(tiny(folder), tmp_path / "run", seed=0)
+    words = Tokenizer(models.WordLevel({"<end>": 0, "local": 1}, unk_token="<end>"))
+    other = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<end>")
+    other.save_pretrained(run / "checkpoint")
+    with pytest.raises(ValueError, match=r"another vocabulary \(2 words\) than that of"):
+        pretrained.load(run)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -188,6 +305,10 @@ def test_the_completion_is_the_name_of_the_cheapest_option(found):
         ({"dtype": "int4"}, "dtype: unknown 'int4'"),
         ({"states": 3}, "states = 3 must be >= batch = 4"),
         ({"vllm": True}, "vLLM is not installed"),
+        ({"form": "verse"}, "form: unknown 'verse'"),
+        ({"reward": "praise"}, "reward: unknown 'praise'"),
+        ({"learning_rate": 0.0}, "learning_rate = 0.0 must be > 0"),
+        ({"group": 1}, "group = 1 must be >= 2"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message, monkeypatch):
