@@ -32,7 +32,7 @@ SEEDS = range(3)
 #: Rows that are a trainer with other settings, or one without a shipped checkpoint: name ->
 #: (trainer, changes).
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
-    "sft-1000": ("sft", {"states": 1000}),
+    "sft-1000": ("sft", {"states": 1000, "steps": 1500}),
     "grpo-mean": ("grpo", {"reward": "lacs-mean"}),
     "grpo-multi-turn": ("grpo-multi-turn", {}),
 }

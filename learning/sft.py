@@ -80,13 +80,13 @@ class Settings:
     presets: tuple[str, ...] = ("paper", "busy", "large")
     servers: tuple[int, ...] = (6,)
     states: int = 60_000
-    drawn: float = 0.0
+    drawn: float = 0.3
     explore: float = 0.1
     temperature_slots: float = 0.1
     lines_weight: float = 1.0
     hidden: int = 64
     layers: int = 2
-    steps: int = 3000
+    steps: int = 4000
     batch: int = 64
     learning_rate: float = 3e-3
     log_every: int = 50
@@ -112,7 +112,7 @@ class Settings:
 #: rollout of 30 futures errs by 0.1 slot (0.4 on `large`) and takes 1.6 ms.
 RECIPES = {
     "sft": Settings(),
-    "sft-lookahead": Settings(labels="user-values", drawn=0.3, steps=3500),
+    "sft-lookahead": Settings(labels="user-values", steps=4500),
 }
 
 
