@@ -18,16 +18,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learning import option_features, states, user_values
+from learning import option_features, seeds, states, user_values
 from learning.networks import Network, NetworkPolicy
 from learning.option_features import PRESENT
+from learning.setting_checks import at_least, one_of, positive
 from learning.training_run import OnProgress, TrainingRun
 from mecopt.offloading import OffloadingInstance
 from mecopt.scenarios import comllm
 
 #: Cost of an absent option in a label, slots: never chosen, and finite.
 _ABSENT = 1e6
-FIRST_TRAINING_SEED, FIRST_TUNING_SEED = 10_000, 1_000
 LABELS = ("user-values", "one-step")
 #: Tuning instances per preset on which progress is measured.
 _TUNING_INSTANCES = 2
@@ -75,13 +75,9 @@ class Settings:
     log_every: int = 200
 
     def __post_init__(self) -> None:
-        if self.labels not in LABELS:
-            raise ValueError(f"labels: unknown {self.labels!r}, one of {', '.join(LABELS)}")
-        for name in ("episodes", "hidden", "steps", "batch", "learning_rate", "log_every"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)} must be > 0")
-        if not self.temperature_slots > 0:
-            raise ValueError(f"temperature_slots = {self.temperature_slots} must be > 0")
+        one_of(self, labels=LABELS)
+        at_least(self, episodes=1, hidden=1, steps=1, batch=1, log_every=1)
+        positive(self, "learning_rate", "temperature_slots")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +106,9 @@ def collect(settings: Settings, seed: int) -> Examples:
     parts = []
     for preset in settings.presets:
         for servers in settings.servers:
-            seeds = FIRST_TRAINING_SEED + rng.choice(10**6, settings.episodes, replace=False)
-            episodes = [comllm.generate(preset, int(s), servers=servers) for s in seeds]
+            drawn = seeds.FIRST_TRAINING + rng.choice(10**6, settings.episodes, replace=False)
+            seeds.check(drawn, "train")
+            episodes = [comllm.generate(preset, int(s), servers=servers) for s in drawn]
             parts.append(_examples(episodes[::5], "one-step-oracle-drop", settings.labels))
             rest = [x for i, x in enumerate(episodes) if i % 5]
             if rest:
@@ -121,12 +118,15 @@ def collect(settings: Settings, seed: int) -> Examples:
 
 def tuning_examples(settings: Settings) -> list[Examples]:
     """Examples of tuning seeds, one part per number of servers."""
-    seeds = range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + _TUNING_INSTANCES)
+    first = seeds.PARTS["tune"][0]
     return [
         _joined(
             [
                 _examples(
-                    [comllm.generate(preset, s, servers=servers) for s in seeds],
+                    [
+                        comllm.generate(preset, first + i, servers=servers)
+                        for i in range(_TUNING_INSTANCES)
+                    ],
                     user_values.UserValues(),
                     settings.labels,
                 )

@@ -1,7 +1,6 @@
 """Hugging Face datasets of labelled states, with where every row comes from.
 
-Seeds of instances are split once and for all: tests read seeds below 1000, tuning 1000..9999,
-training 10000 and up. `check_seeds` refuses a row in the wrong part.
+A row in the wrong part (`learning.seeds`) is refused.
 """
 
 from __future__ import annotations
@@ -13,34 +12,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from learning import labels, prompts, vocabulary
+from learning import labels, prompts, seeds, vocabulary
 from learning.labels import Labelled
 from learning.prompts import LINE, Naming
-from learning.states import States
 from learning.vocabulary import WORD_ID
 
-#: Instance seeds of each part: first, and one after the last.
-PARTS = {"test": (0, 1_000), "tune": (1_000, 10_000), "train": (10_000, 2**31)}
 #: Rows tokenised at a time.
 _CHUNK = 4096
-
-
-def check_seeds(states: States, part: str) -> None:
-    """Refuse states of another part.
-
-    Raises
-    ------
-    ValueError
-        If `part` is unknown, or a state comes from a seed outside it.
-    """
-    if part not in PARTS:
-        raise ValueError(f"part: unknown {part!r}, one of {', '.join(PARTS)}")
-    first, stop = PARTS[part]
-    wrong = np.flatnonzero((states.seed < first) | (states.seed >= stop))
-    if len(wrong):
-        raise ValueError(
-            f"states: seed {states.seed[wrong[0]]} is not one of {part} ({first}..{stop - 1})"
-        )
 
 
 def table(labelled: Labelled, naming: Naming, *, part: str = "train") -> hf.Dataset:
@@ -57,7 +35,7 @@ def table(labelled: Labelled, naming: Naming, *, part: str = "train") -> hf.Data
     """
     _refuse_empty(labelled)
     s = labelled.states
-    check_seeds(s, part)
+    seeds.check(s.seed, part)
     names = [prompts.option_names(naming, i) for i in range(len(s))]
     exists = [np.array([bool(name) for name in row]) for row in names]
     return hf.Dataset.from_dict(
@@ -104,7 +82,7 @@ def training_rows(labelled: Labelled, uses: int, *, seed: int) -> hf.Dataset:
     _refuse_empty(labelled)
     if uses < 1:
         raise ValueError(f"uses = {uses} must be >= 1")
-    check_seeds(labelled.states, "train")
+    seeds.check(labelled.states.seed, "train")
     rng = np.random.default_rng([4, seed])
     n = len(labelled)
     order = np.concatenate([rng.permutation(n) for _ in range(-(-uses // n))])[:uses]

@@ -37,7 +37,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from learning import seeds as seed_parts
 from learning.option_features import CEILING, COLUMNS, PRESENT, Load, Reader
+from learning.setting_checks import at_least
 from mecopt.kernel import ON_TIME
 from mecopt.observation import OnlineSystem
 from mecopt.offloading import DROPPED, INFINITE_NS, OffloadingInstance
@@ -67,18 +69,19 @@ class ComllmSampler:
     servers : tuple of int
         Numbers of servers, equally likely.
     first_seed, seeds : int
-        Instance seeds are drawn from ``first_seed : first_seed + seeds``; training seeds start at
-        10000, tests use 0:1000, tuning 1000:1100.
+        Instance seeds are drawn from ``first_seed : first_seed + seeds``, all of them training
+        seeds (`learning.seeds`).
 
     Raises
     ------
     ValueError
-        Unknown preset (at the first draw), nothing to draw from, or fewer than one server.
+        Unknown preset (at the first draw), nothing to draw from, fewer than one server, or seeds
+        that are not for training.
     """
 
     presets: tuple[str, ...] = ("paper", "busy", "large")
     servers: tuple[int, ...] = (6,)
-    first_seed: int = 10_000
+    first_seed: int = seed_parts.FIRST_TRAINING
     seeds: int = 1_000_000
 
     def __post_init__(self) -> None:
@@ -86,6 +89,8 @@ class ComllmSampler:
             raise ValueError("presets: is empty")
         if not self.servers or min(self.servers) < 1:
             raise ValueError(f"servers = {self.servers} must be numbers >= 1")
+        at_least(self, seeds=1)
+        seed_parts.check([self.first_seed, self.first_seed + self.seeds - 1], "train")
 
     def __call__(self, rng: np.random.Generator) -> OffloadingInstance:
         """The instance of one episode."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,19 +21,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from learning import prompts, rewards, states, vocabulary
+from learning import prompts, rewards, seeds, states, vocabulary
 from learning.rewards import reward_of_answer, unparsable_cost_slots
+from learning.setting_checks import at_least, one_of, positive
 from learning.states import States
-from learning.teachers import GreedyTeacher, Remembered, make_reward
-from learning.training_run import OnProgress, TrainingRun, describe_checkpoint
+from learning.teachers import REWARDS, GreedyTeacher, Remembered, make_reward
+from learning.trainer_progress import Progress
+from learning.training_run import OnProgress, TrainingRun
 from mecopt.policies.protocol import Policy
 from mecopt.scenarios import comllm
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Seeds of training episodes; tuning uses 1000:1100, tests 0:1000.
-FIRST_TRAIN_SEED = 10_000
+SCALES = ("group", "batch", "none")
 #: Behaviour that stands for the greedy teacher of the reward that is trained.
 TEACHER = "teacher"
 
@@ -94,18 +95,23 @@ class Settings:
     save_steps: int = 100
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("episodes", 1), ("group", 2), ("states_per_step", 1), ("steps", 1), ("save_steps", 1),
-        ):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} = {getattr(self, name)} must be >= {least}")
-        for name in ("learning_rate", "temperature", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)} must be > 0")
-        if not self.kl >= 0:
-            raise ValueError(f"kl = {self.kl} must be >= 0")
+        at_least(self, episodes=1, states_per_step=1, steps=1)
+        check_common(self)
+        one_of(self, reward=REWARDS, scale_rewards=SCALES)
         if self.exact_groups and self.kl > 0:
             raise ValueError(f"kl = {self.kl} must be 0 with exact groups: it needs samples")
+
+
+def check_common(settings: Any) -> None:
+    """Refuse what no training with TRL's GRPO can be done with: fields that all of them have.
+
+    Raises
+    ------
+    ValueError
+        A number out of range.
+    """
+    at_least(settings, group=2, save_steps=1, kl=0)
+    positive(settings, "learning_rate", "temperature", "clip")
 
 
 #: Names of trained policies and the settings that make them, from a shared SFT checkpoint.
@@ -128,7 +134,7 @@ def collect(settings: Settings, *, seed: int) -> tuple[States, NDArray[np.float6
     reward = Remembered(make_reward(settings.reward, seed=seed))
     parts: list[States] = []
     costs: list[NDArray[np.float64]] = []
-    first = FIRST_TRAIN_SEED + 10_000 * seed
+    first = seeds.FIRST_TRAINING + 10_000 * seed
     for behaviour in settings.behaviours:
         actor: str | Policy = GreedyTeacher(reward) if behaviour == TEACHER else behaviour
         worlds = [
@@ -143,7 +149,9 @@ def collect(settings: Settings, *, seed: int) -> tuple[States, NDArray[np.float6
         found, cost = rewards.collect(worlds, reward, actor, seed=seed)
         parts.append(found)
         costs.append(cost)
-    return states.concat(parts), np.concatenate(costs)
+    joined = states.concat(parts)
+    seeds.check(joined.seed, "train")
+    return joined, np.concatenate(costs)
 
 
 def dataset(found: States, cost: NDArray[np.float64], *, seed: int) -> Dataset:
@@ -257,7 +265,7 @@ def train(
 
     source = start_folder(settings.start)
     model = tiny_model.load(source)
-    run = TrainingRun.open(out, "grpo", settings, seed=seed, resume=resume)
+    run = TrainingRun.open(out, "grpo", settings, seed=seed, resume=resume, start=source)
     if run.is_whole:
         return run.path
     found, cost = collect(settings, seed=seed)
@@ -265,17 +273,8 @@ def train(
     trainer = make_trainer(model, rows, settings, run, seed=seed, on_progress=on_progress)
     before = run.trainer_state() if resume else None
     trainer.train(resume_from_checkpoint=None if before is None else str(before))
-    save(model, run.checkpoint, prompts="compact", reward=settings.reward)
+    tiny_model.save(model, run.checkpoint, reward=settings.reward)
     return run.finish({"states": len(found), "start": str(settings.start)})
-
-
-def save(model: Any, folder: Path, **fields: Any) -> None:
-    """Write a checkpoint of the embedded model that `from_pretrained` and the policy load."""
-    from learning.tokenizer import CompactTokenizer
-
-    model.save_pretrained(folder)
-    CompactTokenizer().save_pretrained(folder)
-    describe_checkpoint(folder, "language", **fields)
 
 
 def make_trainer(
@@ -323,7 +322,7 @@ def make_trainer(
         args=config,
         train_dataset=rows.select_columns(["prompt", "options", "cost"]),
         processing_class=CompactTokenizer(),
-        callbacks=[progress_callback(run, on_progress)],
+        callbacks=[Progress(run, on_progress)],
         prompt_ids=dict(zip(texts, rows["prompt_ids"], strict=True)),
         exact=exact,
     )
@@ -355,37 +354,3 @@ def base_config(run: TrainingRun, *, seed: int, **changes: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # renamed fields of the pinned version
         return GRPOConfig(**(common | changes))
-
-
-def progress_callback(run: TrainingRun, on_progress: OnProgress | None) -> Any:
-    """Callback that hands logged numbers to the run, and keeps its rows beside each saved state."""
-    from transformers import TrainerCallback
-
-    class Progress(TrainerCallback):
-        def on_log(self, args, state, control, logs=None, **kwargs):  # type: ignore[no-untyped-def]
-            if logs and "loss" in logs:
-                figures = _figures(logs)
-                run.record(state.global_step, **figures)
-                if on_progress is not None:
-                    on_progress(state.global_step, state.max_steps, figures)
-
-        def on_save(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
-            run.keep_rows(state.global_step)
-
-    return Progress()
-
-
-def _figures(logs: Mapping[str, Any]) -> dict[str, float]:
-    """Numbers worth a column, under plain names."""
-    wanted = {
-        "loss": "loss",
-        "reward": "reward",
-        "kl": "kl",
-        "entropy": "entropy",
-        "grad_norm": "grad_norm",
-        "learning_rate": "learning_rate",
-        "group_spread_slots": "group_spread_slots",
-        "groups_without_spread": "groups_without_spread",
-        "parse_rate": "parse_rate",
-    }
-    return {new: float(logs[old]) for old, new in wanted.items() if logs.get(old) is not None}

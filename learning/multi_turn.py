@@ -33,10 +33,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learning import prompts, states, vocabulary
-from learning.grpo import FIRST_TRAIN_SEED, base_config, progress_callback, save, start_folder
+from learning import prompts, seeds, states, vocabulary
+from learning.grpo import base_config, check_common, start_folder
 from learning.one_word import OneWordGRPOTrainer
+from learning.setting_checks import at_least, one_of, share
 from learning.states import States
+from learning.trainer_progress import Progress
 from learning.training_run import OnProgress, TrainingRun
 from mecopt.observation import OnlineSystem
 from mecopt.offloading import OffloadingInstance
@@ -44,7 +46,7 @@ from mecopt.scenarios import comllm
 from mecopt.simulate import replay
 
 #: Training episodes of this module start here, apart from those of `learning.grpo`.
-FIRST_SEED = FIRST_TRAIN_SEED + 500_000
+FIRST_SEED = seeds.FIRST_TRAINING + 500_000
 CREDITS = ("user", "all")
 
 
@@ -93,26 +95,17 @@ class Settings:
     save_steps: int = 20
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("slots", 1), ("group", 2), ("episodes_per_step", 1), ("steps", 1), ("save_steps", 1),
-        ):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} = {getattr(self, name)} must be >= {least}")
-        if self.credit not in CREDITS:
-            raise ValueError(f"credit: unknown {self.credit!r}, one of {', '.join(CREDITS)}")
-        if not 0 <= self.discount <= 1:
-            raise ValueError(f"discount = {self.discount} must be in [0, 1]")
-        for name in ("learning_rate", "temperature", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)} must be > 0")
-        if not self.kl >= 0:
-            raise ValueError(f"kl = {self.kl} must be >= 0")
+        at_least(self, slots=1, episodes_per_step=1, steps=1)
+        check_common(self)
+        one_of(self, credit=CREDITS)
+        share(self, "discount")
 
 
 def episodes(settings: Settings, *, seed: int) -> dict[str, OffloadingInstance]:
     """Every training episode by name; none is used twice."""
     count = settings.steps * settings.episodes_per_step
     first = FIRST_SEED + 10_000 * seed
+    seeds.check([first, first + count - 1], "train")
     out = {}
     for i in range(count):
         preset = settings.presets[i % len(settings.presets)]
@@ -360,8 +353,9 @@ def train(
     from learning import tiny_model
     from learning.tokenizer import CompactTokenizer
 
-    model = tiny_model.load(start_folder(settings.start))
-    run = TrainingRun.open(out, "multi-turn", settings, seed=seed, resume=resume)
+    source = start_folder(settings.start)
+    model = tiny_model.load(source)
+    run = TrainingRun.open(out, "multi-turn", settings, seed=seed, resume=resume, start=source)
     if run.is_whole:
         return run.path
     worlds = episodes(settings, seed=seed)
@@ -383,12 +377,12 @@ def train(
         args=config,
         train_dataset=Dataset.from_dict({"prompt": list(worlds)}),
         processing_class=CompactTokenizer(),
-        callbacks=[progress_callback(run, on_progress)],
+        callbacks=[Progress(run, on_progress)],
         worlds=worlds,
         credit=settings.credit,
         discount=settings.discount,
     )
     before = run.trainer_state() if resume else None
     trainer.train(resume_from_checkpoint=None if before is None else str(before))
-    save(model, run.checkpoint, prompts="compact", reward="realised cost")
+    tiny_model.save(model, run.checkpoint, reward="realised cost")
     return run.finish({"episodes": len(worlds), "start": str(settings.start)})

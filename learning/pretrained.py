@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning import grpo, pretrained_models, prompts
-from learning.grpo import base_config, decision_reward, progress_callback
+from learning.grpo import base_config, decision_reward
 from learning.pretrained_policy import ANSWER_TOKENS, answers_of
 from learning.pretrained_policy import load as load
 from learning.states import States
+from learning.trainer_progress import Progress
 from learning.training_run import OnProgress, TrainingRun, describe_checkpoint
 
 METHODS = ("sft", "grpo")
@@ -167,7 +168,7 @@ def train(
     rows = dataset(*collect(settings, seed=seed), seed=seed)
     make = _sft_trainer if settings.method == "sft" else _grpo_trainer
     trainer = make(_with_adapter(model, settings, seed), tokenizer, rows, settings, run, seed)
-    trainer.add_callback(progress_callback(run, on_progress))
+    trainer.add_callback(Progress(run, on_progress))
     before = run.trainer_state() if resume else None
     trainer.train(resume_from_checkpoint=None if before is None else str(before))
     trainer.save_model(str(run.checkpoint))

@@ -24,9 +24,10 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import Tensor, nn
 
-from learning import environment
+from learning import environment, seeds
 from learning.networks import SCALE, EquivariantNet, NetworkPolicy
 from learning.option_features import PRESENT
+from learning.setting_checks import at_least, positive
 from learning.training_run import OnProgress, TrainingRun
 from mecopt.scenarios import comllm
 from mecopt.simulate import rollout
@@ -36,7 +37,7 @@ REWARD_SHIFT_SLOTS = 4.0
 #: Value of an absent option: never the largest, and finite.
 _ABSENT = -1e6
 #: Tuning instances per preset on which progress is measured.
-_TUNING_SEEDS = range(1000, 1002)
+_TUNING_SEEDS = range(seeds.PARTS["tune"][0], seeds.PARTS["tune"][0] + 2)
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,8 @@ class Settings:
     batch: int = 128
 
     def __post_init__(self) -> None:
-        for name in ("steps", "segment", "environments", "hidden", "learning_rate", "batch"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)} must be > 0")
+        at_least(self, steps=1, segment=1, environments=1, hidden=1, batch=1)
+        positive(self, "learning_rate")
         if not 0 <= self.gamma < 1:
             raise ValueError(f"gamma = {self.gamma} must be in [0, 1)")
         if self.segment % self.environments:

@@ -8,7 +8,6 @@ look ahead.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,14 +15,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from learning import datasets, labels, tiny_model, training_run
+from learning import datasets, labels, seeds, tiny_model
 from learning import states as decision_states
 from learning.cost_trainer import CostTrainer, OrderedTrainer
 from learning.labels import Labelled
+from learning.setting_checks import at_least, one_of, positive, share
 from learning.tokenizer import CompactTokenizer
+from learning.trainer_progress import Progress
 from learning.training_run import OnProgress, TrainingRun
 from learning.user_values import UserValues
 from mecopt import policies
@@ -32,7 +32,6 @@ from mecopt.policies.protocol import Policy
 from mecopt.scenarios import comllm
 
 LOSSES = ("soft", "hard")
-_FIRST_SEED = datasets.PARTS["train"][0]
 
 
 @dataclass(frozen=True)
@@ -93,18 +92,11 @@ class Settings:
     save_every: int = 1000
 
     def __post_init__(self) -> None:
-        for name, known in (("labels", labels.METHODS), ("loss", LOSSES)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name}: unknown {getattr(self, name)!r}, one of {', '.join(known)}"
-                )
-        positive = ("states", "temperature_slots", "hidden", "layers", "steps", "batch")
-        for name in (*positive, "learning_rate", "log_every", "save_every"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} = {getattr(self, name)} must be > 0")
-        for name in ("explore", "drawn"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} = {getattr(self, name)} must be in [0, 1]")
+        one_of(self, labels=labels.METHODS, loss=LOSSES)
+        at_least(self, states=1, layers=1, steps=1, batch=1, log_every=1, save_every=1)
+        positive(self, "temperature_slots", "learning_rate")
+        share(self, "explore", "drawn")
+        tiny_model.check_size(self.hidden)
 
 
 #: `user-values` teach looking ahead without noise. As policies, values and rollouts are equally
@@ -179,7 +171,7 @@ def draw_parameters(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _training_seed(rng: np.random.Generator) -> int:
-    return int(_FIRST_SEED + rng.integers(10**6))
+    return int(seeds.FIRST_TRAINING + rng.integers(10**6))
 
 
 def _trajectories(
@@ -217,23 +209,6 @@ def label(instance: OffloadingInstance, method: str, explore: float) -> Labelled
 
 
 # -------------------------------------------------------------------------------------- training
-class _Progress(TrainerCallback):
-    """Rows of progress, and states that count as whole."""
-
-    def __init__(self, run: TrainingRun, steps: int, on_progress: OnProgress | None) -> None:
-        self._run, self._steps, self._tell = run, steps, on_progress
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        if logs and "loss" in logs:
-            figures = {name: float(logs[name]) for name in ("loss", "grad_norm", "learning_rate")}
-            self._run.record(state.global_step, **figures)
-            if self._tell is not None:
-                self._tell(state.global_step, self._steps, figures)
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._run.keep_rows(state.global_step)
-
-
 def train(
     settings: Settings,
     out: Path,
@@ -268,7 +243,7 @@ def train(
     ValueError
         If the folder holds something else, or there is nothing to learn from.
     learning.training_run.TrainingDiverged
-        If the loss is not finite.
+        If the loss or a weight is not finite.
     """
     run = TrainingRun.open(out, "sft", settings, seed=seed, resume=resume)
     if run.is_whole:
@@ -278,11 +253,11 @@ def train(
     seconds = run.cpu_seconds
     model = tiny_model.create(seed, hidden_size=settings.hidden, num_hidden_layers=settings.layers)
     trainer = make_trainer(settings, model, data, run.trainer_folder, seed=seed)
-    trainer.add_callback(_Progress(run, settings.steps, on_progress))
+    trainer.add_callback(Progress(run, on_progress))
     state = run.trainer_state()
     trainer.train(resume_from_checkpoint=None if state is None else str(state))
     model.eval()
-    save(model, run.checkpoint)
+    tiny_model.save(model, run.checkpoint)
     return run.finish({"states": len(data), "label_cpu_seconds": seconds})
 
 
@@ -333,11 +308,3 @@ def make_trainer(
         train_dataset=rows,
         **common,
     )
-
-
-def save(model: Any, folder: Path) -> None:
-    """Write a checkpoint that `from_pretrained` and `learning.language_policy.load` read."""
-    os.makedirs(folder, exist_ok=True)
-    model.save_pretrained(folder)
-    CompactTokenizer().save_pretrained(folder)
-    training_run.describe_checkpoint(folder, "language", prompts="compact")

@@ -39,12 +39,14 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from learning import vocabulary
 from learning.tokenizer import CompactTokenizer
+from learning.training_run import describe_checkpoint
 
 #: Wavelengths of the number features, slots.
 _WAVELENGTHS = tuple(float(w) for w in np.geomspace(0.25, 256.0, 16))
 N_FEATURES = 2 * len(_WAVELENGTHS) + 1
 #: Longest prompt and answer: 32 servers take 136 tokens.
 CONTEXT = 160
+HIDDEN, HEADS = 64, 4
 _N_WORDS = len(vocabulary.WORDS)
 
 
@@ -59,14 +61,14 @@ class TinyConfig(LlamaConfig):
     auto_map: ClassVar[dict[str, str]] = {}
 
     def __init__(self, vocabulary_size: int = vocabulary.SIZE, **kwargs: Any) -> None:
-        hidden = kwargs.get("hidden_size", 64)
+        hidden = kwargs.get("hidden_size", HIDDEN)
         defaults: dict[str, Any] = {
             "vocab_size": len(vocabulary.WORDS),
             "hidden_size": hidden,
             "intermediate_size": 3 * hidden,
             "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": kwargs.get("num_attention_heads", 4),
+            "num_attention_heads": HEADS,
+            "num_key_value_heads": kwargs.get("num_attention_heads", HEADS),
             "max_position_embeddings": CONTEXT,
             "initializer_range": hidden**-0.5,
             "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
@@ -193,11 +195,41 @@ AutoModelForCausalLM.register(TinyConfig, TinyForCausalLM)
 AutoTokenizer.register(TinyConfig, CompactTokenizer)
 
 
+def check_size(hidden: int, heads: int = HEADS) -> None:
+    """Refuse sizes that the attention cannot have.
+
+    Raises
+    ------
+    ValueError
+        If the heads do not divide the hidden size into even parts (positions turn pairs).
+    """
+    if hidden < 1 or hidden % (2 * heads):
+        raise ValueError(f"hidden = {hidden} must be a multiple of {2 * heads} (2 x {heads} heads)")
+
+
 def create(seed: int, **config: Any) -> TinyForCausalLM:
-    """A new model with random weights; `config` overrides fields of `TinyConfig`."""
+    """A new model with random weights; `config` overrides fields of `TinyConfig`.
+
+    Raises
+    ------
+    ValueError
+        See `check_size`.
+    """
+    check_size(config.get("hidden_size", HIDDEN), config.get("num_attention_heads", HEADS))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return TinyForCausalLM(TinyConfig(**config))
+
+
+def save(model: TinyForCausalLM, folder: Path, **fields: Any) -> None:
+    """Write a checkpoint that `from_pretrained`, `load` and the policy read.
+
+    `fields` are further ones of its description.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    CompactTokenizer().save_pretrained(folder)
+    describe_checkpoint(folder, "language", prompts="compact", **fields)
 
 
 def load(folder: str | Path) -> TinyForCausalLM:

@@ -2,7 +2,8 @@
 
 Layout::
 
-    parameters.json    kind, seed and settings (written first)
+    parameters.json    kind, seed, settings, and the digest of the weights that the training
+                       starts from, where it starts from some (written first)
     progress.parquet   one row per logged step: step, loss, ... (every number of the trainer)
     checkpoint/        the trained policy, loadable; `mecopt.json` in it says of which kind
     state.pt, trainer/, labelled.npz   optimiser and trainer state, and labels that took long, to
@@ -18,8 +19,9 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ OnProgress = Callable[[int, int, Mapping[str, float]], None]
 
 
 class TrainingDiverged(ValueError):
-    """A logged number is not finite; the run keeps its last good state."""
+    """A logged number or a weight is not finite; the run keeps its last good state."""
 
 
 @dataclass(eq=False)
@@ -65,7 +67,14 @@ class TrainingRun:
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike[str], kind: str, settings: Any, *, seed: int, resume: bool
+        cls,
+        path: str | os.PathLike[str],
+        kind: str,
+        settings: Any,
+        *,
+        seed: int,
+        resume: bool,
+        start: str | os.PathLike[str] | None = None,
     ) -> TrainingRun:
         """Begin a training, or take one up.
 
@@ -78,23 +87,28 @@ class TrainingRun:
         seed : int
         resume : bool
             Take up what the folder holds; a folder that holds nothing yet is begun.
+        start : path, optional
+            Checkpoint that the training starts from; its weights are part of the parameters.
 
         Raises
         ------
         ValueError
-            If the folder holds something else, a training with other parameters, or (without
-            `resume`) any training.
+            If the folder holds something else, a training with other parameters or from other
+            weights, or (without `resume`) any training.
         OSError
             If it cannot be written.
         """
         folder = Path(path)
         wanted = {"kind": kind, "seed": seed, "settings": _plain(settings)}
+        if start is not None:
+            wanted["start_sha256"] = digest(start)
         document = folder / "parameters.json"
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"out: {path} is a file, not a folder")
         if document.exists():
             found = files.read_document(document, PARAMETERS_SCHEMA)
             _refuse_other(folder, found, wanted)
+            _refuse_other_start(folder, start, found, wanted)
             if not resume:
                 raise ValueError(
                     f"out: {path} already holds this training; resume it, or choose another folder"
@@ -127,10 +141,34 @@ class TrainingRun:
                 )
         self.rows.append({"step": step, **figures})
 
+    def check_weights(self, step: int, weights: Iterable[tuple[str, Any]]) -> None:
+        """Refuse weights (name, tensor) that no training can go on from.
+
+        The loss says so only at the next logged row.
+
+        Raises
+        ------
+        TrainingDiverged
+            If one is not finite.
+        """
+        for name, tensor in weights:
+            if not tensor.isfinite().all():
+                raise TrainingDiverged(
+                    f"weights: {name} is not finite at step {step}: {self.path} keeps the last "
+                    "state"
+                )
+
     def save_state(self, step: int, state: Mapping[str, Any]) -> None:
-        """Keep optimiser, model, generators, ... of a trainer of our own; whole or not at all."""
+        """Keep optimiser, model, generators, ... of a trainer of our own; whole or not at all.
+
+        Raises
+        ------
+        TrainingDiverged
+            If a tensor of floating-point numbers in it is not finite.
+        """
         import torch
 
+        self.check_weights(step, _float_tensors("state", state))
         body = {"step": step, "rows": self.rows, "cpu_seconds": self.cpu_seconds, **state}
         buffer = io.BytesIO()
         torch.save(body, buffer)
@@ -237,6 +275,41 @@ def checkpoint_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return files.read_document(document, CHECKPOINT_SCHEMA)
 
 
+def _float_tensors(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Tensors of floating-point numbers within nested mappings and lists, by their place."""
+    import torch
+
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _float_tensors(f"{name}.{key}", inner)
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from _float_tensors(f"{name}.{i}", inner)
+
+
+def digest(folder: str | os.PathLike[str]) -> str:
+    """SHA-256 of the weights of a checkpoint or training folder: which model was measured.
+
+    Over names and contents of its safetensors files; the card beside them may change.
+
+    Raises
+    ------
+    ValueError
+        If there is no checkpoint, or no weights in it.
+    """
+    found = checkpoints.find(folder)
+    weights = sorted(found.glob("*.safetensors"))
+    if not weights:
+        raise ValueError(f"checkpoint: {folder} has no safetensors file")
+    total = sha256()
+    for path in weights:
+        total.update(f"{path.name}\0{path.stat().st_size}\0".encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()
+
+
 def _plain(settings: Any) -> Any:
     """Settings as JSON gives them back."""
     body = (
@@ -254,6 +327,21 @@ def _refuse_other(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, A
                 f"out: {folder} holds a training with other parameters ({name} is "
                 f"{old.get(name)}, asked for {new.get(name)}); choose another folder"
             )
+
+
+def _refuse_other_start(
+    folder: Path,
+    start: str | os.PathLike[str] | None,
+    found: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+) -> None:
+    """Trainings of earlier versions did not keep what they started from; they are let through."""
+    old = found.get("start_sha256")
+    if old is not None and old != wanted.get("start_sha256"):
+        raise ValueError(
+            f"out: {folder} holds a training that started from other weights than {start} holds "
+            "now (the checkpoint was trained anew); choose another folder"
+        )
 
 
 def _version(package: str) -> str | None:

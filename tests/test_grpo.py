@@ -24,7 +24,7 @@ HIDDEN = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 @pytest.fixture(scope="module")
 def start(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("start")
-    grpo.save(tiny_model.create(0, **HIDDEN), folder)
+    tiny_model.save(tiny_model.create(0, **HIDDEN), folder)
     return folder
 
 
@@ -150,6 +150,17 @@ def test_an_interrupted_training_resumes_to_the_same_weights(start, tmp_path):
     assert equal(weights(whole), weights(resumed))
 
 
+def test_an_interrupted_training_is_not_resumed_from_another_start(start, tmp_path):
+    """The reference of the KL term would be another model."""
+    moving = tmp_path / "start"
+    tiny_model.save(tiny_model.load(start), moving)
+    settings = tiny(moving)
+    assert grpo.train(settings, tmp_path / "run", seed=0, resume=True)
+    tiny_model.save(tiny_model.create(5, **HIDDEN), moving)
+    with pytest.raises(ValueError, match="started from other weights than"):
+        grpo.train(settings, tmp_path / "run", seed=0, resume=True)
+
+
 @pytest.mark.parametrize("exact", [False, True])
 def test_it_learns_the_cheapest_option_of_a_reward_that_is_plain(start, tmp_path, exact):
     """Local costs 1 and everything else 10: after 40 updates nearly every answer is local."""
@@ -200,7 +211,7 @@ def test_what_cannot_be_trained_from_is_refused(start, tmp_path):
         grpo.train(tiny(tmp_path / "nowhere"), tmp_path / "a", seed=0)
     config = json.loads((start / "config.json").read_text())
     other = tmp_path / "other"
-    grpo.save(tiny_model.create(0, **HIDDEN), other)
+    tiny_model.save(tiny_model.create(0, **HIDDEN), other)
     (other / "config.json").write_text(json.dumps(config | {"vocabulary_size": 99}))
     with pytest.raises(ValueError, match="another vocabulary"):
         grpo.train(tiny(other), tmp_path / "b", seed=0)
@@ -218,6 +229,8 @@ def test_a_reward_that_turns_nan_stops_the_training(start, tmp_path):
         ({"group": 1}, "group = 1"),
         ({"steps": 0}, "steps = 0"),
         ({"learning_rate": 0.0}, "learning_rate = 0.0"),
+        ({"reward": "praise"}, "reward: unknown 'praise'"),
+        ({"scale_rewards": "never"}, "scale_rewards: unknown 'never'"),
         ({"exact_groups": True}, "kl = 0.04 must be 0 with exact groups"),
     ],
 )

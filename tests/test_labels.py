@@ -112,15 +112,10 @@ def test_rows_of_a_dataset_say_where_they_come_from(episode):
     assert row["method"] == "one-step" and np.isnan(row["bound_slots"])
 
 
-def test_seeds_of_the_parts_are_disjoint(episode):
-    edges = sorted(datasets.PARTS.values())
-    assert all(stop <= first for (_, stop), (first, _) in zip(edges, edges[1:], strict=False))
+def test_rows_of_another_part_are_refused(episode):
     labelled = labels.one_step(decision_states.collect([episode]))
-    datasets.check_seeds(labelled.states, "train")
     with pytest.raises(ValueError, match=r"seed 10003 is not one of test"):
         datasets.table(labelled, prompts.in_order(labelled.states), part="test")
-    with pytest.raises(ValueError, match="part: unknown 'exam'"):
-        datasets.check_seeds(labelled.states, "exam")
 
 
 def test_training_rows_use_every_state_before_any_is_used_again(episode):

@@ -23,7 +23,7 @@ HIDDEN = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 @pytest.fixture(scope="module")
 def start(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("start")
-    grpo.save(tiny_model.create(0, **HIDDEN), folder)
+    tiny_model.save(tiny_model.create(0, **HIDDEN), folder)
     return folder
 
 
@@ -170,6 +170,15 @@ def test_an_interrupted_training_resumes_to_the_same_weights(start, tmp_path):
         multi_turn.train(tiny(start, steps=3), tmp_path / "cut", seed=0)
     resumed = multi_turn.train(tiny(start, steps=3), tmp_path / "cut", seed=0, resume=True)
     assert equal(weights(whole), weights(resumed))
+
+
+def test_a_training_is_not_taken_up_from_another_start(start, tmp_path):
+    moving = tmp_path / "start"
+    tiny_model.save(tiny_model.load(start), moving)
+    multi_turn.train(tiny(moving, steps=1), tmp_path / "run", seed=0)
+    tiny_model.save(tiny_model.create(5, **HIDDEN), moving)
+    with pytest.raises(ValueError, match="started from other weights than"):
+        multi_turn.train(tiny(moving, steps=1), tmp_path / "run", seed=0, resume=True)
 
 
 def test_training_episodes_are_new_to_every_step_and_seed():

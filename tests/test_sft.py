@@ -9,7 +9,16 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-from learning import cost_trainer, datasets, labels, language_policy, sft, training_run, vocabulary
+from learning import (
+    cost_trainer,
+    datasets,
+    labels,
+    language_policy,
+    seeds,
+    sft,
+    training_run,
+    vocabulary,
+)
 from learning import states as decision_states
 from learning.training_run import TrainingDiverged
 from mecopt.scenarios import comllm
@@ -115,6 +124,35 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
         torch.testing.assert_close(value, other[name], atol=1e-6, rtol=1e-6)
 
 
+def test_weights_that_diverge_between_two_logged_rows_are_not_gone_on_from(
+    labelled, tmp_path, monkeypatch
+):
+    """They turn NaN in step 3 of 4, which is kept but not logged; the resumed training starts from
+    step 2 and ends where an undisturbed one does."""
+    seldom = replace(TINY, log_every=4, save_every=1)
+    whole = sft.train(seldom, tmp_path / "whole", seed=2, labelled=labelled)
+
+    class Diverge(TrainerCallback):
+        def on_step_end(self, args, state, control, model=None, **_):
+            if state.global_step == 3:
+                torch.nn.init.constant_(next(iter(model.parameters())), float("nan"))
+
+    make = sft.make_trainer
+
+    def diverging(*args, **kwargs):
+        trainer = make(*args, **kwargs)
+        trainer.add_callback(Diverge())
+        return trainer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sft, "make_trainer", diverging)
+        with pytest.raises(TrainingDiverged, match="is not finite at step 3"):
+            sft.train(seldom, tmp_path / "broken", seed=2, labelled=labelled)
+    resumed = sft.train(seldom, tmp_path / "broken", seed=2, labelled=labelled, resume=True)
+    one, other = (language_policy.load(f).model.state_dict() for f in (whole, resumed))
+    assert all(torch.allclose(value, other[name], atol=1e-7) for name, value in one.items())
+
+
 def test_hard_labels_are_trained_with_trls_own_loss(labelled, tmp_path):
     rows = datasets.answer_rows(datasets.training_rows(labelled, 8, seed=0))
     row = rows[0]
@@ -130,7 +168,7 @@ def test_states_are_collected_from_training_seeds_only(method):
     settings = replace(TINY, labels=method, presets=("large",), states=20, servers=(2,))
     found = sft.collect(settings, 0)
     assert len(found) == 20 and found.method == method
-    datasets.check_seeds(found.states, "train")
+    seeds.check(found.states.seed, "train")
     again = sft.collect(settings, 0)
     assert found.cost_slots.tolist() == again.cost_slots.tolist()
 
@@ -150,8 +188,10 @@ def test_drawn_settings_widen_what_a_model_has_seen():
 def test_bad_settings_and_bad_numbers_are_refused(labelled, tmp_path):
     with pytest.raises(ValueError, match="labels: unknown 'oracle'"):
         replace(TINY, labels="oracle")
-    with pytest.raises(ValueError, match="steps = 0 must be > 0"):
+    with pytest.raises(ValueError, match="steps = 0 must be >= 1"):
         replace(TINY, steps=0)
+    with pytest.raises(ValueError, match="hidden = 30 must be a multiple of 8"):
+        replace(TINY, hidden=30)
     with pytest.raises(ValueError, match="labelled: is empty"):
         sft.train(TINY, tmp_path / "empty", seed=0, labelled=labelled[:0])
     wild = replace(TINY, learning_rate=1e30)

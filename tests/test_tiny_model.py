@@ -84,3 +84,10 @@ def test_number_features_are_finite_and_distinct():
     assert features.shape == (vocabulary.N_NUMBERS, tiny_model.N_FEATURES)
     assert np.isfinite(features).all()
     assert np.abs(np.diff(features, axis=0)).max(axis=1).min() > 1e-3
+
+
+@pytest.mark.parametrize("hidden", [0, 30, 68])
+def test_sizes_that_the_heads_do_not_divide_are_refused(hidden):
+    """Four heads of an even number of dimensions: positions turn pairs of them."""
+    with pytest.raises(ValueError, match=f"hidden = {hidden} must be a multiple of 8"):
+        tiny_model.create(0, hidden_size=hidden)

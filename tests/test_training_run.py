@@ -90,3 +90,49 @@ def test_a_run_folder_stands_for_its_checkpoint(tmp_path):
     training_run.describe_checkpoint(run.checkpoint, "toy", vocabulary=3)
     for folder in (run.path, run.checkpoint):
         assert training_run.checkpoint_description(folder)["vocabulary"] == 3
+
+
+def test_a_state_with_weights_that_are_not_numbers_is_not_kept(tmp_path):
+    """The loss is checked when it is logged; a state may be kept before that."""
+    torch = pytest.importorskip("torch")
+    run = begin(tmp_path / "run")
+    run.save_state(1, {"net": {"w": torch.ones(2)}})
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(TrainingDiverged, match=r"state\.net\.w is not finite at step 2"):
+            run.save_state(2, {"net": {"w": torch.tensor([1.0, bad])}})
+    state = begin(tmp_path / "run", resume=True).load_state()
+    assert state is not None and state["step"] == 1
+
+
+def checkpoint(folder, weights):
+    """A checkpoint whose weights are these bytes."""
+    training_run.describe_checkpoint(folder, "toy")
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
+
+
+def test_a_digest_names_the_weights_and_nothing_else(tmp_path):
+    folder = checkpoint(tmp_path / "checkpoint", b"one")
+    before = training_run.digest(folder)
+    (folder / "README.md").write_text("a card")
+    assert training_run.digest(folder) == training_run.digest(tmp_path) == before
+    checkpoint(folder, b"two")
+    assert training_run.digest(folder) != before
+    training_run.describe_checkpoint(tmp_path / "none", "toy")
+    with pytest.raises(ValueError, match="has no safetensors file"):
+        training_run.digest(tmp_path / "none")
+
+
+def test_a_training_goes_on_only_from_the_weights_that_it_started_from(tmp_path):
+    start = checkpoint(tmp_path / "start", b"one")
+
+    def open_(**changes):
+        return TrainingRun.open(
+            tmp_path / "run", "toy", Settings(), seed=0, resume=True, start=start, **changes
+        )
+
+    open_()
+    open_()
+    checkpoint(start, b"two")
+    with pytest.raises(ValueError, match="started from other weights than .*start holds now"):
+        open_()
