@@ -13,20 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import learning_aims
 from benchmarks.common import write
+from benchmarks.learning_aims import GAPS as AIMS
+from benchmarks.learning_aims import TRAINED_ON
 from benchmarks.learning_evaluate import EPISODE_SEEDS, EPISODES, SAMPLED, STATES
 from benchmarks.learning_train import PARTS
 from benchmarks.page import table
 from learning.zoo import NAMES
 from mecopt.metrics import bootstrap_interval, paired_difference
 
-#: Largest mean gap aimed at, %, on paper / busy / large.
-AIMS = {
-    "sft-lookahead": (2.4, 3.5, 6.0),
-    "grpo": (2.5, 6.0, 7.5),
-    "priced": (1.9, 3.3, 5.5),
-}
-TRAINED_ON = ("paper", "busy", "large")
 INTRO = """# Learning, measured
 
 Every figure comes from `benchmarks/learning_train.py` (test seeds 0:1000, training seeds from
@@ -65,6 +61,17 @@ class Measured:
                 for result in self.results
             ]
         )
+
+    def moved(self, perturbation: str) -> dict[str, list[float]]:
+        """Changes under a perturbation, per seed: mean cost in slots, gap in points."""
+        cost, gap = [], []
+        own = self.state("mean_cost_slots"), self.gaps("paper").mean(axis=1)
+        for result, plain, plain_gap in zip(self.results, *own, strict=True):
+            for row in result["perturbed"]:
+                if row["perturbation"] == perturbation:
+                    cost.append(row["mean_cost_slots"] - plain)
+                    gap.append(100 * (mean(row["gaps"]) - plain_gap))
+        return {"cost_slots": cost, "gap_points": gap}
 
 
 def load() -> dict[str, Measured]:
@@ -205,19 +212,9 @@ def perturbed_section(all_: dict[str, Measured]) -> str:
             continue
         cells = []
         for name in named:
-            moved = [
-                row["mean_cost_slots"] - plain
-                for result, plain in zip(m.results, m.state("mean_cost_slots"), strict=True)
-                for row in result["perturbed"]
-                if row["perturbation"] == name
-            ]
-            gap = [
-                100 * (mean(row["gaps"]) - own)
-                for result, own in zip(m.results, m.gaps("paper").mean(axis=1), strict=True)
-                for row in result["perturbed"]
-                if row["perturbation"] == name
-            ]
-            cells.append(f"{mean(moved):+.4f} / {mean(gap):+.2f}" if moved else "-")
+            moved = m.moved(name)
+            cost, gap = moved["cost_slots"], moved["gap_points"]
+            cells.append(f"{mean(cost):+.4f} / {mean(gap):+.2f}" if cost else "-")
         rows.append(f"| `{m.name}` | " + " | ".join(cells) + " |")
     return (
         "\n## Perturbed prompts\n\nChange of the mean cost on independent states in slots / change "
@@ -272,8 +269,8 @@ def main() -> None:
     seeds = max(len(m.results) for m in all_.values())
     page = INTRO.format(seeds=seeds, cpu=body["provenance"]["cpu"])
     for section in (
-        states_section, gaps_section, paired_section, servers_section, perturbed_section,
-        time_section,
+        learning_aims.section, states_section, gaps_section, paired_section, servers_section,
+        perturbed_section, time_section,
     ):  # fmt: skip
         page += section(all_)
     target = Path(__file__).parent.parent / "docs" / "learning_measured.md"

@@ -29,6 +29,13 @@ from learning import trainers, training_run, zoo
 from mecopt import policies
 
 SEEDS = range(3)
+#: Rows that are a trainer with other settings, or one without a shipped checkpoint: name ->
+#: (trainer, changes).
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "sft-1000": ("sft", {"states": 1000, "steps": 1500}),
+    "grpo-mean": ("grpo", {"reward": "lacs-mean"}),
+    "grpo-multi-turn": ("grpo-multi-turn", {}),
+}
 RULES = (
     "one-step-oracle",
     "one-step-oracle-drop",
@@ -43,20 +50,22 @@ RUNS, PARTS = Path("runs/learning"), RESULTS / "learning"
 
 def parts() -> list[str]:
     """Every part, in an order in which each finds what it starts from."""
-    trained = sorted(zoo.NAMES, key=lambda name: name.startswith("grpo"))
+    trained = sorted((*zoo.NAMES, *VARIANTS), key=lambda name: name.startswith("grpo"))
     return ["bounds", *RULES, *(f"{name}:{seed}" for seed in SEEDS for name in trained)]
 
 
 def train(name: str, seed: int) -> Path:
     """The finished training of a policy."""
     folder = RUNS / f"{name}-{seed}"
-    changes = {"start": str(train("sft", seed))} if name.startswith("grpo") else {}
+    trainer, changes = VARIANTS.get(name, (name, {}))
+    if trainer.startswith("grpo"):
+        changes = {**changes, "start": str(train("sft", seed))}
 
     def show(step: int, steps: int, figures: Any) -> None:
         text = ", ".join(f"{k} {v:.4g}" for k, v in list(figures.items())[:4])
         print(f"{name}:{seed} {step}/{steps} {text}", flush=True)
 
-    return trainers.train(name, folder, seed=seed, changes=changes, on_progress=show)
+    return trainers.train(trainer, folder, seed=seed, changes=changes, on_progress=show)
 
 
 def do(part: str) -> None:
@@ -77,7 +86,7 @@ def do(part: str) -> None:
             "settings": parameters["settings"],
             "progress": progress.to_dict("list"),
         }
-        policy = policies.make(name, checkpoint=folder)
+        policy = zoo.load(name, folder)
     else:
         # A shipped checkpoint, or a rule; the preset of each instance decides about its numbers.
         policy = policies.make(name)

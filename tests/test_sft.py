@@ -24,7 +24,15 @@ from learning.training_run import TrainingDiverged
 from mecopt.scenarios import comllm
 
 TINY = sft.Settings(
-    states=64, steps=4, batch=8, hidden=16, layers=1, log_every=1, save_every=2, explore=0.5
+    states=64,
+    steps=4,
+    batch=8,
+    hidden=16,
+    layers=1,
+    log_every=1,
+    save_every=2,
+    explore=0.5,
+    drawn=0.0,
 )
 
 
