@@ -306,15 +306,14 @@ def make_trainer(
         save_steps=settings.save_steps,
     )
     reward = update_wrapper(partial(decision_reward, group=settings.group), decision_reward)
-    texts = rows["prompt"]
+    # Whole columns at once: a row at a time takes twenty times as long.
+    texts, prompt_ids = rows["prompt"][:], rows["prompt_ids"][:]
     exact = None
     if settings.exact_groups:
         pad = vocabulary.WORD_ID[vocabulary.PAD]
         exact = {
-            row["prompt"]: Options(
-                [i for i in row["option_ids"] if i != pad], -unparsable_cost_slots(row["cost"])
-            )
-            for row in rows
+            text: Options([i for i in ids if i != pad], -unparsable_cost_slots(cost))
+            for text, ids, cost in zip(texts, rows["option_ids"][:], rows["cost"][:], strict=True)
         }
     return OneWordGRPOTrainer(
         model=model,
@@ -323,7 +322,7 @@ def make_trainer(
         train_dataset=rows.select_columns(["prompt", "options", "cost"]),
         processing_class=CompactTokenizer(),
         callbacks=[Progress(run, on_progress)],
-        prompt_ids=dict(zip(texts, rows["prompt_ids"], strict=True)),
+        prompt_ids=dict(zip(texts, prompt_ids, strict=True)),
         exact=exact,
     )
 
