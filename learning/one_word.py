@@ -14,7 +14,12 @@ of option a is weighted with its probability, so that the gradient is that of th
 
     \\nabla \\sum_a \\pi(a)\\, (r(a) - r_0), \\qquad r_0 = \\text{reward of no option},
 
-without sampling noise; it is divided by the standard deviation of the reward under the policy.
+without sampling noise; it is divided by the standard deviation of the reward under the policy. With
+a worth :math:`\\tau` of entropy the gradient is, undivided, that of
+
+.. math:: \\sum_a \\pi(a)\\, (r(a) - r_0 - \\tau \\log \\pi(a)),
+
+whose best policy is softmax(r / tau): no option is ever forgotten.
 """
 
 from __future__ import annotations
@@ -45,6 +50,8 @@ class OneWordGRPOTrainer(GRPOTrainer):
     exact : dict from str to Options, optional
         Options of every prompt: groups are exact then. A prompt with fewer options than the group
         is large repeats the last one; repetitions get no weight.
+    entropy_slots : float
+        Worth of a nat of entropy of the policy, with exact groups.
     **kwargs
         Of `trl.GRPOTrainer`.
     """
@@ -54,9 +61,10 @@ class OneWordGRPOTrainer(GRPOTrainer):
         *args: Any,
         prompt_ids: dict[str, list[int]],
         exact: dict[str, Options] | None = None,
+        entropy_slots: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        self._prompt_ids, self._exact = prompt_ids, exact
+        self._prompt_ids, self._exact, self._entropy = prompt_ids, exact, entropy_slots
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the hook is experimental; TRL is pinned
             super().__init__(*args, rollout_func=self._rollout, **kwargs)
@@ -142,12 +150,17 @@ class OneWordGRPOTrainer(GRPOTrainer):
             share = share * _first_of_equals(answer)
             reward = self._rewards.sum(dim=1).reshape(-1, size)
             output["advantages"] = exact_advantages(
-                reward, share, torch.tensor(nothing, dtype=reward.dtype)
+                reward,
+                share,
+                torch.tensor(nothing, dtype=reward.dtype),
+                entropy_slots=self._entropy,
             ).reshape(-1)
         return output
 
 
-def exact_advantages(reward: Tensor, share: Tensor, none_reward: Tensor) -> Tensor:
+def exact_advantages(
+    reward: Tensor, share: Tensor, none_reward: Tensor, *, entropy_slots: float = 0.0
+) -> Tensor:
     """(groups, options) advantages whose mean over a group is the exact policy gradient.
 
     Parameters
@@ -159,8 +172,13 @@ def exact_advantages(reward: Tensor, share: Tensor, none_reward: Tensor) -> Tens
         leaves a column out.
     none_reward : (groups,) Tensor
         Reward of those, slots.
+    entropy_slots : float
+        Worth of a nat of entropy; above 0 advantages are slots and not scaled.
     """
     above = reward - none_reward[:, None]
+    if entropy_slots > 0:
+        # d(-pi log pi) = -(1 + log pi) d pi
+        return reward.shape[1] * share * (above - entropy_slots * (1 + share.clamp(1e-9).log()))
     mean = (share * above).sum(dim=1, keepdim=True)
     rest = (1 - share.sum(dim=1, keepdim=True)).clamp(min=0)
     variance = (share * (above - mean) ** 2).sum(dim=1, keepdim=True) + rest * mean**2

@@ -107,6 +107,24 @@ def test_exact_advantages_give_the_gradient_of_the_expected_reward():
     assert cosine.item() == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_worth_of_entropy_makes_softmax_of_the_reward_the_best_policy():
+    """Its surrogate has the gradient of sum pi (r - r0 - tau log pi), none at softmax(r / tau)."""
+    reward, tau = torch.tensor([[-3.0, -3.2, -4.0]]), 0.5
+    logits = torch.tensor([[0.3, -0.4, 0.1, 0.2]], requires_grad=True)
+    share = logits.softmax(dim=1)[:, :3]
+    (wanted,) = torch.autograd.grad((share * (reward + 25 - tau * share.log())).sum(), logits)
+    share = logits.softmax(dim=1)[:, :3]
+    none = torch.tensor([-25.0])
+    advantage = exact_advantages(reward, share.detach(), none, entropy_slots=tau)
+    (found,) = torch.autograd.grad((share / share.detach() * advantage).mean(), logits)
+    assert torch.allclose(found, wanted, atol=1e-5)
+    best = (reward / tau).requires_grad_()
+    share = best.softmax(dim=1)
+    advantage = exact_advantages(reward, share.detach(), none, entropy_slots=tau)
+    (still,) = torch.autograd.grad((share / share.detach() * advantage).mean(), best)
+    assert still.abs().max() < 1e-5
+
+
 def test_repeated_options_of_a_group_count_once():
     answer = torch.tensor([[3, 7, 4, 4, 4]])
     assert _first_of_equals(answer).tolist() == [[1, 1, 1, 0, 0]]
@@ -235,6 +253,7 @@ def test_a_reward_that_turns_nan_stops_the_training(start, tmp_path):
         ({"reward": "praise"}, "reward: unknown 'praise'"),
         ({"scale_rewards": "never"}, "scale_rewards: unknown 'never'"),
         ({"exact_groups": True}, "kl = 0.04 must be 0 with exact groups"),
+        ({"entropy_slots": 0.1}, "entropy_slots = 0.1 needs exact_groups"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):
