@@ -79,7 +79,7 @@ def do(part: str) -> None:
     name, _, seed = part.partition(":")
     body: dict[str, Any] = {"policy": name, "seed": int(seed) if seed else None}
     if seed:
-        folder = train(name, int(seed))
+        folder: Path | None = train(name, int(seed))
         parameters, manifest, progress = training_run.read(folder)
         body["training"] = {
             "cpu_seconds": manifest["cpu_seconds"],
@@ -89,7 +89,10 @@ def do(part: str) -> None:
         policy = zoo.load(name, folder)
     else:
         # A shipped checkpoint, or a rule; the preset of each instance decides about its numbers.
+        folder = zoo.shipped(name)
         policy = policies.make(name)
+    if folder is not None:
+        body["checkpoint_sha256"] = training_run.digest(folder)
     body |= learning_evaluate.evaluate(policy)
     PARTS.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({"provenance": provenance(), **body}, indent=1) + "\n")
