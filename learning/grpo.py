@@ -125,7 +125,7 @@ def check_common(settings: Any) -> None:
 RECIPES: dict[str, Settings] = {
     "grpo": Settings(),
     "grpo-lambda0": Settings(reward="lacs-lambda0"),
-    # Sampled groups of a start this sure of itself are alike nine times in ten (no gradient); exact
+    # Sampled groups are soon alike eight or nine times in ten (no gradient); exact
     # ones lose nothing.
     "grpo-lookahead": Settings(
         reward="user-values",
