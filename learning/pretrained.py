@@ -174,18 +174,19 @@ def train(
     before = run.trainer_state() if resume else None
     trainer.train(resume_from_checkpoint=None if before is None else str(before))
     trainer.save_model(str(run.checkpoint))
-    if not processes.is_main_process:
-        return run.path
-    tokenizer.save_pretrained(run.checkpoint)
-    describe_checkpoint(
-        run.checkpoint,
-        "pretrained",
-        base=settings.model,
-        dtype=settings.dtype,
-        mode=settings.mode,
-        form=settings.form,
-    )
-    return run.finish({"states": len(rows), "steps": settings.steps})
+    if processes.is_main_process:
+        tokenizer.save_pretrained(run.checkpoint)
+        describe_checkpoint(
+            run.checkpoint,
+            "pretrained",
+            base=settings.model,
+            dtype=settings.dtype,
+            mode=settings.mode,
+            form=settings.form,
+        )
+        run.finish({"states": len(rows), "steps": settings.steps})
+    processes.wait_for_everyone()
+    return run.path
 
 
 def with_adapter(model: Any, settings: Settings, seed: int) -> Any:

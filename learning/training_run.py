@@ -289,6 +289,11 @@ def _float_tensors(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _float_tensors(f"{name}.{i}", inner)
 
 
+def is_first_process() -> bool:
+    """Whether this process writes: of several, `accelerate launch` and torchrun call it RANK 0."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def digest(folder: str | os.PathLike[str]) -> str:
     """SHA-256 of the weights of a checkpoint or training folder: which model was measured.
 

@@ -71,7 +71,7 @@ def train(
 
     Writes the trained policy (checkpoint/), its progress and a page with learning curves.
     """
-    from learning import report_section, trainers
+    from learning import report_section, trainers, training_run
 
     changes: dict[str, object] = {"start": start, "states": states, "steps": steps}
     changes = {field: value for field, value in changes.items() if value is not None}
@@ -87,6 +87,8 @@ def train(
     except KeyboardInterrupt:
         shell.say_error("interrupted; run the same command to go on from the last state kept")
         raise typer.Exit(shell.INTERRUPTED) from None
+    if not training_run.is_first_process():
+        return
     typer.echo(report_section.summary(folder))
     bench = f"mecopt bench {trainers.MODULES[name].scenario}"
     typer.echo(f"use it: {bench} --policies {name} --checkpoint {name}={folder}")
