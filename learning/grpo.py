@@ -132,8 +132,8 @@ RECIPES: dict[str, Settings] = {
         exact_groups=True,
         kl=0.0,
         entropy_slots=0.1,
-        states_per_step=160,
-        steps=800,
+        states_per_step=128,
+        steps=700,
     ),
 }
 
