@@ -7,6 +7,8 @@ any Hugging Face model is.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from learning import (  # noqa: E402
     pretrained_policy,
     prompts,
     states,
+    training_run,
 )
 from learning.pretrained import Settings  # noqa: E402
 from learning.pretrained_policy import PretrainedPolicy  # noqa: E402
@@ -221,6 +224,32 @@ def test_the_completion_is_the_name_of_the_cheapest_option(found):
     for row in rows:
         assert row["completion"] == f" {row['options'][2]}"
         assert row["prompt"].endswith("Answer:")
+
+
+SCRIPT = """
+import sys
+from learning import pretrained
+settings = pretrained.Settings(
+    model=sys.argv[1], presets=("paper",), states=2, batch=2, passes=2, rank=2, save_steps=1
+)
+pretrained.train(settings, sys.argv[2], seed=0, resume=True)
+"""
+
+
+def test_two_processes_train_what_one_does_and_write_it_once(folder, tmp_path):
+    """Each computes half of every batch (here of all states); gradients are averaged."""
+    (tmp_path / "train.py").write_text(SCRIPT)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    program = [str(tmp_path / "train.py"), str(folder), str(tmp_path / "two")]
+    done = subprocess.run([sys.executable, *launch, *program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    settings = tiny(folder, states=2, passes=2, **SOFT)
+    one = adapter(pretrained.train(settings, tmp_path / "one", seed=0))
+    two = adapter(tmp_path / "two")
+    # The largest change is the learning rate, 1e-3; sums over halves are rounded differently.
+    assert all(torch.allclose(value, two[name], atol=1e-5) for name, value in one.items())
+    assert any(value.abs().max() > 5e-4 for name, value in two.items() if "lora_B" in name)
+    assert len(training_run.read(tmp_path / "two")[2]) == 2  # a row a step
 
 
 def test_bfloat16_trains_and_decides(folder, tmp_path, found):
