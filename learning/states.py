@@ -14,36 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from learning import state_rows
+from learning.state_rows import SCALARS
 from mecopt import policies
-from mecopt.kernel import NEVER
 from mecopt.observation import Observation, OnlineSystem
-from mecopt.offloading import INFINITE_NS, OffloadingInstance
+from mecopt.offloading import OffloadingInstance
 from mecopt.policies.protocol import Policy
-from mecopt.projection import wait_free
 
-#: Columns of one row, before the servers' ones.
-_SCALARS = (
-    "size_mbit",
-    "uplink_wait_slots",
-    "device_wait_slots",
-    "device_ghz",
-    "density",
-    "arrival_probability",
-    "mean_size_mbit",
-    "users",
-    "slot_s",
-    "deadline_slots",
-    "drop_cost_slots",
-)
 _PER_SERVER = ("server_ghz", "rate_mbps", "wait_slots")
-_FIRST = len(_SCALARS)
 
 #: A latency this little above the deadline is on time (times are rounded to ns), slots.
 _TOLERANCE_SLOTS = 1e-6
@@ -188,101 +171,6 @@ def _pad(states: States, n_servers: int) -> States:
 
 
 # ------------------------------------------------------------------------------- one observation
-class _Layout(NamedTuple):
-    """What is the same for every task of an instance."""
-
-    constants: NDArray[np.float64]  # device_ghz, density, load, ... as in _SCALARS[3:]
-    n_servers: int
-    preset: str
-    seed: int
-
-
-_layouts: WeakKeyDictionary[OffloadingInstance, _Layout] = WeakKeyDictionary()
-
-
-def _layout(instance: OffloadingInstance) -> _Layout:
-    found = _layouts.get(instance)
-    if found is None:
-        found = _layouts[instance] = _read_layout(instance)
-    return found
-
-
-def _read_layout(x: OffloadingInstance) -> _Layout:
-    parameters = x.meta.get("parameters", {})
-    needed = ("device_ghz", "density_gcycles_per_mbit", "arrival_probability", "task_mbit")
-    missing = [name for name in needed if name not in parameters]
-    if missing or "slot_s" not in x.meta:
-        name = f"parameters[{missing[0]!r}]" if missing else "slot_s"
-        raise ValueError(f"instance.meta: {name} is missing; states are those of scenario comllm")
-    per_task = np.diff(x.option_ptr)
-    if np.ptp(per_task) or per_task[0] < 2:
-        raise ValueError("instance: every task needs the options local, server 0, server 1, ...")
-    n_servers = int(per_task[0]) - 1
-    if not np.array_equal(np.diff(x.stage_ptr), np.tile([1] + [2] * n_servers, x.n_tasks)):
-        raise ValueError("instance: options must be one local stage, then upload and compute")
-    if np.any(x.latency_weight != 1) or np.any(x.fixed_cost_ns):
-        raise ValueError("instance: states know no latency weights or fixed costs")
-    slot_s = float(x.meta["slot_s"])
-    constants = [
-        float(parameters["device_ghz"]),
-        float(parameters["density_gcycles_per_mbit"]),
-        float(parameters["arrival_probability"]),
-        float(np.mean(parameters["task_mbit"])),
-        float(len(x.owner_names)),
-        slot_s,
-    ]
-    seed = x.meta.get("seed", -1)
-    return _Layout(np.array(constants), n_servers, str(x.meta.get("preset", "")), int(seed))
-
-
-@njit(cache=True)
-def _fill(
-    arrays, believed, completion, free, entries, task, now, deadline, drop, never, constants, row
-):
-    """Write one state: scalars, then GHz, Mbps, wait and presence (0 or 1) of each server."""
-    device_ghz, density, slot_s = constants[0], constants[1], constants[5]
-    slot = slot_s * 1e9
-    o = arrays.option_ptr[task]
-    n_servers = arrays.option_ptr[task + 1] - o - 1
-    s = arrays.stage_ptr[o]
-    local = believed[s] * 1e-9  # s on the device
-    size = local * device_ghz / density
-    row[0] = size
-    uplink = arrays.resource[arrays.stage_ptr[o + 1]]
-    units = np.empty(arrays.free_ptr[uplink + 1] - arrays.free_ptr[uplink], dtype=np.int64)
-    free_at = wait_free(arrays.free_ptr, uplink, now, free, entries, units)
-    uplink_wait = max(0, free_at - now)
-    row[1] = uplink_wait / slot
-    row[2] = (completion[0] - now - believed[s]) / slot
-    row[3:9] = constants
-    row[9] = np.inf if deadline >= never else deadline / slot
-    row[10] = np.inf if drop >= never else drop / slot
-    for j in range(n_servers):
-        s = arrays.stage_ptr[o + 1 + j]
-        present = completion[1 + j] < NEVER
-        row[11 + j] = density * size / (believed[s + 1] * 1e-9)
-        row[11 + n_servers + j] = size / (believed[s] * 1e-9)
-        wait = completion[1 + j] - now - uplink_wait - believed[s] - believed[s + 1]
-        row[11 + 2 * n_servers + j] = wait / slot if present else np.nan
-        row[11 + 3 * n_servers + j] = 1.0 if present else 0.0
-
-
-def _write(observation: Observation, layout: _Layout, row: NDArray[np.float64]) -> None:
-    x, task = observation.instance, observation.task
-    _fill(
-        x.arrays,
-        x.believed_ns,
-        observation.completion_ns,
-        observation.free_ns,
-        observation.entries,
-        task,
-        observation.now_ns,
-        x.deadline_ns[task],
-        x.drop_cost_ns[task],
-        INFINITE_NS,
-        layout.constants,
-        row,
-    )
 
 
 def _from_rows(
@@ -293,7 +181,7 @@ def _from_rows(
     task: NDArray[np.int64],
 ) -> States:
     """States whose arrays are views of `rows` (B, scalars + 4 J)."""
-    edge = [_FIRST + i * n_servers for i in range(5)]
+    edge = [len(SCALARS) + i * n_servers for i in range(5)]
     r = rows.T
     return States(  # type: ignore[call-arg]
         *r[:5],
@@ -317,9 +205,9 @@ def of(observation: Observation) -> States:
         If the instance is not of the form of scenario comllm (local, then upload and compute per
         server), or its meta does not hold the parameters that turn times into Mbit and GHz.
     """
-    layout = _layout(observation.instance)
-    rows = np.empty((1, _FIRST + 4 * layout.n_servers))
-    _write(observation, layout, rows[0])
+    layout = state_rows.layout(observation.instance)
+    rows = np.empty((1, state_rows.width(layout.n_servers)))
+    state_rows.write(observation, layout, rows[0])
     seed, task = np.array([layout.seed]), np.array([observation.task])
     return _from_rows(rows, layout.n_servers, (layout.preset,), seed, task)
 
@@ -404,7 +292,7 @@ def gather(observations: Iterable[Observation]) -> States:
 
     def close() -> None:
         if current is not None:
-            layout, n = _layout(current), len(rows)
+            layout, n = state_rows.layout(current), len(rows)
             seeds = np.full(n, layout.seed)
             preset = (layout.preset,) * n
             parts.append(
@@ -416,9 +304,9 @@ def gather(observations: Iterable[Observation]) -> States:
             close()
             current = observation.instance
             rows, tasks = [], []
-        layout = _layout(observation.instance)
-        row = np.empty(_FIRST + 4 * layout.n_servers)
-        _write(observation, layout, row)
+        layout = state_rows.layout(observation.instance)
+        row = np.empty(state_rows.width(layout.n_servers))
+        state_rows.write(observation, layout, row)
         rows.append(row)
         tasks.append(observation.task)
     close()
