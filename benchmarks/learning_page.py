@@ -40,6 +40,10 @@ it. What the words mean: [learning.md](learning.md).
 """
 
 
+#: What `benchmarks.learning_smollm` wrote: fewer states and episodes than the others.
+PRETRAINED = PARTS / "smollm2.json"
+
+
 class Measured:
     """Results of one policy over its training seeds (one result for rules)."""
 
@@ -81,9 +85,11 @@ class Measured:
 
 
 def load() -> dict[str, Measured]:
-    """Every part that is there, trained policies first."""
+    """Every part that is there, trained policies first; the pretrained model stands apart."""
     found: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(PARTS.glob("*.json")):
+        if path == PRETRAINED:
+            continue
         body = json.loads(path.read_text())
         found.setdefault(body["policy"], []).append(body)
     for name, results in found.items():  # the shipped checkpoint only where no seed was trained
@@ -249,6 +255,44 @@ def time_section(all_: dict[str, Measured]) -> str:
     )
 
 
+def pretrained_section(all_: dict[str, Measured]) -> str:
+    if not PRETRAINED.exists():
+        return ""
+    body = json.loads(PRETRAINED.read_text())
+    settings, training = body["training"]["settings"], body["training"]
+    named = (
+        ("LoRA, answers generated", body["states"]),
+        ("LoRA, options scored", body["scored_states"]),
+        ("untrained, answers generated", body["untrained_states"]),
+        ("untrained, options scored", body["untrained_scored_states"]),
+    )
+    rows = [
+        f"| {text} | {row['preset']} | {row['states']} | {100 * row['parse_rate']:.1f} "
+        f"| {100 * row['pr']:.2f} | {100 * row['agreement']:.1f} | {100 * row['drop_rate']:.1f} "
+        f"| {row['mean_cost_slots']:.3f} |"
+        for text, several in named
+        for row in several
+    ]
+    head = "| model | preset | states | parsed, % | PR, % | agrees, % | lost, % | cost, slots |"
+    gaps = [
+        f"{preset} {100 * mean(gap):.2f} % ({len(gap)})"
+        for preset in TRAINED_ON
+        if (gap := [r["gap"] for r in body["episodes"] if r["preset"] == preset])
+    ]
+    times = ", ".join(f"{v:.0f} ms ({k.removesuffix('_ms')})" for k, v in body["decision"].items())
+    return (
+        "\n## A pretrained model: SmolLM2-135M with LoRA on one CPU core "
+        "(`benchmarks.learning_smollm`)\n\n"
+        f"One training seed, {training['states']} states of one-step labels, rank "
+        f"{settings['rank']}, {training['cpu_seconds'] / 60:.0f} CPU minutes. Answers are "
+        "generated\ngreedily and read by the strict parser; with scored options every answer is "
+        "valid by construction.\n\n"
+        + table(head, rows)
+        + f"\nGap to the bound on whole episodes (how many): {'; '.join(gaps)}. CPU time of a "
+        f"decision: {times}.\n"
+    )
+
+
 def summary(all_: dict[str, Measured]) -> list[dict[str, Any]]:
     """The figures of the page as data, one row per policy."""
     return [
@@ -276,7 +320,7 @@ def main() -> None:
     page = INTRO.format(seeds=seeds, cpu=body["provenance"]["cpu"])
     for section in (
         learning_aims.section, states_section, gaps_section, paired_section, servers_section,
-        perturbed_section, time_section,
+        perturbed_section, time_section, pretrained_section,
     ):  # fmt: skip
         page += section(all_)
     target = Path(__file__).parent.parent / "docs" / "learning_measured.md"

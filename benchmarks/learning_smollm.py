@@ -141,7 +141,7 @@ def main() -> None:
     body: dict[str, Any] = {
         "policy": "smollm2",
         "seed": SEED,
-        "checkpoint": training_run.digest(folder),
+        "checkpoint_sha256": training_run.digest(folder),
         "training": {
             "cpu_seconds": manifest["cpu_seconds"],
             "states": manifest["states"],
