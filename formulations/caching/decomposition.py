@@ -178,7 +178,7 @@ class Part:
         """One round: a higher bound where it still rises, then a better schedule."""
         if self._rounds == 0:
             self.raise_bound(_LINKS, 0.5, 60.0, deadline)
-        elif self.is_open:
+        elif self.is_open and (self._rounds == 1 or not self.coupling.is_forwarding):
             size = max(0.02, 0.25 * 0.6**self._rounds)
             self.raise_bound(_LINKS * (1 + self._rounds), size, 100.0, deadline)
         if self.is_open:

@@ -27,7 +27,7 @@ from formulations.caching.windows import Guide, anneal, state_of, total_cost
 #: Temperatures of a pair's own annealing, in mean costs of a place, and moves at each.
 _HEATS, _MOVES = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03), 400
 #: Evaluations of the ascent between two pairs, and its first step, in the usual ones.
-_EVALUATIONS, _STEP = 60, 0.15
+_EVALUATIONS, _STEP = 40, 0.15
 #: Fewest and most pairs settled anew by a move from a known schedule.
 _FREED = (3, 5)
 

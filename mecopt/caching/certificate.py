@@ -92,7 +92,7 @@ def check(
         links = [_prices(prices, "links") for prices in document["links"]]
         coupling = _prices(document["coupling"], "coupling")
         trees = {}
-        for tree in document.get("trees", []):  # files of before 0.2 have none
+        for tree in document.get("trees", []):  # older files have none
             trees[int(tree["server"])] = [_read_node(node) for node in tree["nodes"]]
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{where}: malformed field {error}") from None
