@@ -7,28 +7,24 @@ import time
 import numpy as np
 import pytest
 
-from formulations.caching.blocks import build
-from formulations.caching.coupling import Coupling
+from formulations.caching.blocks import Blocks, build
 from formulations.caching.dive import Dive, resettle
-from formulations.caching.oracle import LinkOracle, Pricer
 from formulations.caching.search import Search
-from formulations.caching.windows import state_of, total_cost
+from formulations.caching.windows import Guide, state_of, total_cost
 from mecopt.caching import CachingInstance, Forwarding, Pair, replay
 from mecopt.scenarios import caching
 
-FAR = time.perf_counter() + 1e6
+
+def free(blocks: Blocks) -> Guide:
+    """Prices of nothing."""
+    return Guide(np.zeros(blocks.n_choices), np.zeros(len(blocks.requests)))
 
 
-def links_of(x: CachingInstance) -> LinkOracle:
+def dived(x: CachingInstance, seed: int = 0) -> Dive:
     blocks = build(x)
-    return LinkOracle(blocks, Pricer(blocks), Coupling(blocks))
-
-
-def dived(x: CachingInstance, seed: int = 0) -> tuple[LinkOracle, Dive]:
-    links = links_of(x)
-    dive = Dive(links, np.zeros(len(links.capacity)), np.random.default_rng(seed))
-    dive.settle(range(x.n_pairs), FAR)
-    return links, dive
+    dive = Dive(blocks, free(blocks), np.random.default_rng(seed))
+    dive.settle(range(x.n_pairs))
+    return dive
 
 
 def test_neighbours_share_a_context() -> None:
@@ -55,7 +51,7 @@ def test_neighbours_share_a_context() -> None:
         energy_budget_j=[100, 100],
         coupling=Forwarding([0.1]),
     )
-    _, dive = dived(x)
+    dive = dived(x)
     assert total_cost(dive.blocks, dive.state) == pytest.approx(5.3)
 
 
@@ -63,7 +59,7 @@ def test_neighbours_share_a_context() -> None:
 def test_what_is_settled_fits(seed: int) -> None:
     """The core accepts the schedule and finds the same cost."""
     x = caching.generate("forwarding", seed, agents=6, servers=3, slots=12)
-    _, dive = dived(x, seed)
+    dive = dived(x, seed)
     picked, flow = dive.schedule()
     shape = x.requests.shape
     flows = np.moveaxis(flow.reshape(*shape, 3), -1, 1)
@@ -73,21 +69,21 @@ def test_what_is_settled_fits(seed: int) -> None:
 
 def test_kept_pairs_keep_their_plans() -> None:
     x = caching.generate("forwarding", 1, agents=4, servers=3, slots=10)
-    links, first = dived(x)
+    first = dived(x)
     picked, flow = first.schedule()
-    again = Dive(links, np.zeros(len(links.capacity)), np.random.default_rng(1))
+    again = Dive(first.blocks, first.guide, np.random.default_rng(1))
     again.keep([0, 2], picked, flow)
-    again.settle([1, 3], FAR)
+    again.settle([1, 3])
     old, new = (p.reshape(3, 4, 10) for p in (picked, again.schedule()[0]))
     assert np.array_equal(old[:, [0, 2]], new[:, [0, 2]])
 
 
 def test_a_schedule_is_never_made_worse() -> None:
     x = caching.generate("forwarding", 2, agents=5, servers=3, slots=10)
-    links, dive = dived(x)
-    search = Search(links.blocks, *dive.schedule(), seed=0)
+    dive = dived(x)
+    search = Search(dive.blocks, *dive.schedule(), seed=0)
     before = search.objective
-    resettle(search, links, np.zeros(len(links.capacity)), time.perf_counter() + 1.0, -np.inf)
+    resettle(search, time.perf_counter() + 1.0, -np.inf)
     assert search.objective <= before
-    state = state_of(links.blocks, search.picked, search.flow)
+    state = state_of(dive.blocks, search.picked, search.flow)
     assert state.memory_left.min() >= 0 and state.energy_left.min() >= 0 and state.free.min() >= 0

@@ -188,7 +188,7 @@ class Part:
             target = self.bound * (1 + 0.5 * self.gap)
             if self.coupling.is_forwarding and self._rounds > 0:
                 until = min(deadline, time.perf_counter() + seconds)
-                resettle(self.search, self.links, self.link_prices, until, target)
+                resettle(self.search, until, target)
             else:
                 self.search.run(seconds, deadline, target, heat=heat, widest=widest)
         if self.is_open and not self.is_coupled and self.spread <= _CLOSE * abs(self.bound):

@@ -1,13 +1,13 @@
-"""Schedules for coupled servers: pairs are settled one after another under prices that follow.
+"""Schedules for coupled servers: pairs are settled one after another, each on all servers at once.
 
 Where requests may be served next door, a good schedule is first of all a choice of servers for each
 pair, and windows rarely change it once memory is full. A dive takes pairs in some order. Each gets
-its best plan over *all* servers at the prices of the bound, within the memory, energy and requests
-that are left; then it is settled (its pair blocks have this plan alone), and a short ascent moves
-the prices for the others. Some pairs may keep the plans they have: diving with the rest is then a
-large move from a known schedule.
+a cheap plan over *all* servers at the prices of the bound, within the memory, energy and requests
+that are left, by an annealing of its own. Some pairs may keep the plans they have: diving with the
+rest is then a large move from a known schedule, which windows polish.
 
-The prices of a dive bound only schedules with the settled plans: they guide, and prove nothing.
+Letting prices follow after each pair (an ascent with the settled pairs fixed) was tried: it cost
+more time than it was worth.
 """
 
 from __future__ import annotations
@@ -18,36 +18,33 @@ from typing import Any
 
 import numpy as np
 
-from formulations.ascent import ascend
 from formulations.caching.blocks import Blocks, FloatArray, IntArray
-from formulations.caching.oracle import LinkOracle, RestrictedOracle
 from formulations.caching.search import Search
 from formulations.caching.windows import Guide, anneal, state_of, total_cost
 
 #: Temperatures of a pair's own annealing, in mean costs of a place, and moves at each.
 _HEATS, _MOVES = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03), 400
-#: Evaluations of the ascent between two pairs, and its first step, in the usual ones.
-_EVALUATIONS, _STEP = 40, 0.15
+#: Seconds of polishing after a move, per place, and the temperature it begins at.
+_POLISH, _HEAT = 2e-4, 0.5
 #: Fewest and most pairs settled anew by a move from a known schedule.
 _FREED = (3, 5)
 
 
 class Dive:
-    """Settles pairs, from the prices of a bound.
+    """Settles pairs at the prices of a bound.
 
     Parameters
     ----------
-    links : LinkOracle
-    prices : (choices + coupling rows,) float64
-        Of the bound; left alone.
+    blocks : Blocks
+        With forwarding.
+    guide : Guide
+        Prices of choices and of requests taken from a cell.
     rng : Generator
     """
 
-    def __init__(self, links: LinkOracle, prices: FloatArray, rng: np.random.Generator) -> None:
-        b = self.blocks = links.blocks
-        self.oracle = RestrictedOracle(b, links.pricer, links.coupling)
-        self.prices = prices.copy()
-        self.rng = rng
+    def __init__(self, blocks: Blocks, guide: Guide, rng: np.random.Generator) -> None:
+        b = self.blocks = blocks
+        self.guide, self.rng = guide, rng
         self.worth = max(float(b.cost[b.first[:-1]].mean()), 1e-9)
         places = len(b.requests)
         self.state = state_of(b, np.zeros(places, np.int64), np.zeros((places, 3), np.int64))
@@ -58,35 +55,20 @@ class Dive:
             at = _places(self.blocks, p)
             self._settle(at, picked[at], flow[at])
 
-    def settle(self, pairs: Iterable[int], deadline: float) -> None:
-        """Settle pairs in this order, prices following before each."""
+    def settle(self, pairs: Iterable[int]) -> None:
+        """Settle pairs in this order."""
         for p in pairs:
-            self._follow(deadline)
             self._settle(_places(self.blocks, p), *self._plan(p))
 
     def schedule(self) -> tuple[IntArray, IntArray]:
         """Choices (Q T,) and flows (Q T, 3) of what is settled; all else is off."""
         return self.state.picked.copy(), self.state.flow.copy()
 
-    def _follow(self, deadline: float) -> None:
-        oracle = self.oracle
-        rise = ascend(
-            oracle,
-            self.prices,
-            iterations=_EVALUATIONS,
-            step=_STEP * oracle.step,
-            lower=oracle.lower,
-            upper=oracle.upper,
-            deadline=deadline,
-        )
-        self.prices = rise.prices
-
     def _plan(self, p: int) -> tuple[IntArray, IntArray]:
         """A cheap plan of a pair over all servers, within what is left."""
         b = self.blocks
-        alone = _alone(b, p, self.prices)
-        births = self.prices[b.n_choices :][_places(b, p)]
-        guide = Guide(np.zeros(alone.n_choices), births)
+        alone = _alone(b, p, self.guide.choice)
+        guide = Guide(np.zeros(alone.n_choices), self.guide.birth[_places(b, p)])
         nothing = np.zeros(len(alone.requests), dtype=np.int64)
         state = state_of(alone, nothing, np.zeros((len(nothing), 3), dtype=np.int64))
         state = state._replace(
@@ -107,32 +89,25 @@ class Dive:
         b, state = self.blocks, self.state
         state.picked[at], state.flow[at] = picked, flow
         self.state = state_of(b, state.picked, state.flow)
-        number = np.diff(b.first)[at]
-        every = np.repeat(b.first[:-1][at] - np.cumsum(number) + number, number)
-        every += np.arange(len(every))
-        taken = np.isin(every, b.first[:-1][at] + picked)
-        self.oracle.ban(every[~taken], self.prices)
 
 
-def resettle(
-    search: Search, links: LinkOracle, prices: FloatArray, deadline: float, target: float
-) -> None:
+def resettle(search: Search, deadline: float, target: float) -> None:
     """Better the schedule of a search by diving anew with a few pairs at a time.
 
     Each dive is polished by the windows of a search of its own. Stops at `deadline`
     (`time.perf_counter`) or once the objective is `target`.
     """
-    blocks, rng = links.blocks, search.rng
-    polish = len(blocks.requests) / 2000.0
+    blocks, rng = search.blocks, search.rng
+    polish = len(blocks.requests) * _POLISH
     while time.perf_counter() < deadline and search.objective > target:
         order = rng.permutation(blocks.n_pairs)
         freed = min(int(rng.integers(_FREED[0], _FREED[1] + 1)), blocks.n_pairs)
-        dive = Dive(links, prices, rng)
+        dive = Dive(blocks, search.guide, rng)
         dive.keep(order[freed:], search.picked, search.flow)
-        dive.settle(order[:freed].tolist(), deadline)
+        dive.settle(order[:freed].tolist())
         other = Search(blocks, *dive.schedule(), int(rng.integers(2**31)))
         other.guide = search.guide
-        other.run(polish, deadline, target, heat=0.5, widest=blocks.n_slots)
+        other.run(polish, deadline, target, heat=_HEAT, widest=blocks.n_slots)
         search.offer(other.picked, other.flow)
         search.moves += other.moves
 

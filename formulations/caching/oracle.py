@@ -181,10 +181,10 @@ class LinkOracle:
 
 
 class RestrictedOracle(LinkOracle):
-    """The same with choices that plans must not make (`out`); their prices stay as they are.
+    """The same with choices that plans must not make; their prices stay as they are.
 
-    The value bounds schedules without those choices alone. Slot blocks are not restricted: keep
-    the price of what is out so low that they do not want it either (`ban`).
+    The value bounds schedules without those choices alone. Slot blocks are not restricted: the
+    price of what is out is kept so low that they do not want it either.
     """
 
     def __init__(self, blocks: Blocks, pricer: Pricer, coupling: Coupling) -> None:
