@@ -26,6 +26,8 @@ from formulations.caching.windows import Guide, anneal, state_of, total_cost
 _HEATS, _MOVES = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03), 400
 #: Seconds of polishing after a move, per place, and the temperature it begins at.
 _POLISH, _HEAT = 2e-4, 0.5
+#: Mean of what a dive may be worse and still be gone on from, in shares of the cost, at first.
+_SLACK = 4e-3
 #: Fewest and most pairs settled anew by a move from a known schedule.
 _FREED = (3, 5)
 
@@ -94,20 +96,26 @@ class Dive:
 def resettle(search: Search, deadline: float, target: float) -> None:
     """Better the schedule of a search by diving anew with a few pairs at a time.
 
-    Each dive is polished by the windows of a search of its own. Stops at `deadline`
-    (`time.perf_counter`) or once the objective is `target`.
+    Each dive is polished by the windows of a search of its own, and the next starts from what it
+    found unless that is worse by more than chance allows, less and less as time goes by. Stops at
+    `deadline` (`time.perf_counter`) or once the objective is `target`.
     """
     blocks, rng = search.blocks, search.rng
     polish = len(blocks.requests) * _POLISH
-    while time.perf_counter() < deadline and search.objective > target:
+    picked, flow, objective = search.picked, search.flow, search.objective
+    begin = time.perf_counter()
+    while (now := time.perf_counter()) < deadline and search.objective > target:
+        left = (deadline - now) / (deadline - begin)
         order = rng.permutation(blocks.n_pairs)
         freed = min(int(rng.integers(_FREED[0], _FREED[1] + 1)), blocks.n_pairs)
         dive = Dive(blocks, search.guide, rng)
-        dive.keep(order[freed:], search.picked, search.flow)
+        dive.keep(order[freed:], picked, flow)
         dive.settle(order[:freed].tolist())
         other = Search(blocks, *dive.schedule(), int(rng.integers(2**31)))
         other.guide = search.guide
         other.run(polish, deadline, target, heat=_HEAT, widest=blocks.n_slots)
+        if other.objective < objective + _SLACK * left * objective * rng.exponential():
+            picked, flow, objective = other.picked, other.flow, other.objective
         search.offer(other.picked, other.flow)
         search.moves += other.moves
 
