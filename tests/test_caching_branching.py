@@ -47,6 +47,16 @@ def test_leaves_bound_the_optimum(seed: int) -> None:
     assert root.bound - 1e-6 <= tree.bound <= best + 1e-9
 
 
+def test_a_tree_keeps_to_its_deadline() -> None:
+    """Past it the root has one evaluation, and nothing is branched on."""
+    links = oracle(tiny_instance(3))
+    start = np.zeros(links.blocks.n_choices)
+    tree = Tree(links, start, lambda picked: None, deadline=0.0)
+    tree.grow(lambda: np.inf, 0.0)
+    assert tree.leaves == 1
+    assert tree.bound <= Tree(links, start, lambda picked: None).bound
+
+
 def test_both_sides_of_a_branch_are_searched() -> None:
     """Resident in slot 0 or not: the lesser of both restricted optima is the optimum."""
     x = tiny_instance(3)

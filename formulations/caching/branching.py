@@ -65,12 +65,18 @@ class Tree:
         Of the bound so far.
     watch : callable
         Called with the choices (Q T,) of slot blocks, which fit the server.
+    deadline : float
+        `time.perf_counter` at which ascents stop.
     """
 
     def __init__(
-        self, links: LinkOracle, prices: FloatArray, watch: Callable[[IntArray], None]
+        self,
+        links: LinkOracle,
+        prices: FloatArray,
+        watch: Callable[[IntArray], None],
+        deadline: float = np.inf,
     ) -> None:
-        self.links, self.watch = links, watch
+        self.links, self.watch, self.deadline = links, watch, deadline
         self.nodes: list[Branch | _Leaf] = []
         self._heap: list[tuple[float, int]] = []
         self._append(self._solve({}, prices, np.inf))
@@ -89,10 +95,13 @@ class Tree:
         """Branches, and prices of leaves; the root first."""
         return [node.prices if isinstance(node, _Leaf) else node for node in self.nodes]
 
-    def grow(self, target: Callable[[], float], deadline: float) -> None:
-        """Branch on the leaf of least value until all reach `target()` or time is up."""
+    def grow(self, target: Callable[[], float], until: float) -> None:
+        """Branch on the leaf of least value until all reach `target()`, or until a time.
+
+        A node that was begun is finished, unless the tree's deadline is over.
+        """
         while self.bound < target() and self.leaves < MOST_LEAVES:
-            if time.perf_counter() >= deadline:
+            if time.perf_counter() >= min(until, self.deadline):
                 return
             i = self._heap[0][1]
             leaf = self.nodes[i]
@@ -137,6 +146,7 @@ class Tree:
             step=_STEP * oracle.step,
             lower=oracle.lower,
             upper=oracle.upper,
+            deadline=self.deadline,
             watch=watch,
         )
         value, rounded = proven(oracle, rise.prices)

@@ -192,16 +192,16 @@ class Part:
             else:
                 self.search.run(seconds, deadline, target, heat=heat, widest=widest)
         if self.is_open and not self.is_coupled and self.spread <= _CLOSE * abs(self.bound):
-            self.branch(min(deadline, time.perf_counter() + seconds))
+            self.branch(time.perf_counter() + seconds, deadline)
         if self.is_open and (self._rounds > 0 or self.is_small):
             self.close(min(0.5 * seconds, deadline - time.perf_counter()))
         self._rounds += 1
 
-    def branch(self, deadline: float) -> None:
+    def branch(self, until: float, deadline: float) -> None:
         """Raise the bound by a tree over residency."""
         if self.tree is None:
-            self.tree = Tree(self.links, self.link_prices, self.search.offer_slots)
-        self.tree.grow(lambda: self.search.objective / (1 + 0.5 * self.gap), deadline)
+            self.tree = Tree(self.links, self.link_prices, self.search.offer_slots, deadline)
+        self.tree.grow(lambda: self.search.objective / (1 + 0.5 * self.gap), until)
         self.bound = max(self.bound, self.tree.bound)
 
     def close(self, seconds: float) -> None:
