@@ -6,7 +6,7 @@ pair blocks and slot blocks (`formulations.caching.oracle`), raised by `formulat
 prices of the rows, then of the links, which start from them. Schedules come from annealing over
 windows (`formulations.caching.search`), started from the myopic policy, or from what slot blocks
 choose (it fits, and near the best prices it nearly agrees with the plans), guided by the prices.
-With forwarding a hot annealing comes first, then dives (`formulations.caching.dive`). A small gap
+With forwarding hot annealings and dives (`formulations.caching.dive`) take turns. A small gap
 of a single server is branched on (`formulations.caching.branching`). What gap remains may be closed
 by HiGHS on the arcs that are left (`formulations.caching.closing`): the schedule is then optimal by
 the solver's word, and the certified bound stays what prices prove.
@@ -50,7 +50,7 @@ from mecopt.result import BoundKind, Result, Termination, relative_gap
 THREADS = 2
 #: Relative gap of a part from which on branching and closing are tried.
 _CLOSE = 2e-3
-#: Temperature of the first annealing with forwarding: where a pair is, it is for long.
+#: Temperature of annealing with forwarding: where a pair is, it is for long.
 _FORWARDING_HEAT = 8.0
 #: Temperatures (shares of the hot one) and longest windows of successive rounds.
 _HEATS = ((0.3, 60), (0.1, 60), (1.0, 30), (0.3, 30))
@@ -186,7 +186,7 @@ class Part:
             if self.coupling.is_forwarding:
                 heat, widest = _FORWARDING_HEAT, self.blocks.n_slots
             target = self.bound * (1 + 0.5 * self.gap)
-            if self.coupling.is_forwarding and self._rounds > 0:
+            if self.coupling.is_forwarding and self._rounds % 2 == 1:
                 until = min(deadline, time.perf_counter() + seconds)
                 resettle(self.search, until, target)
             else:
