@@ -27,12 +27,13 @@ from mecopt.scenarios import caching
 #: Seeds and time limit (s) of every preset.
 PLAN = {
     "ten": (8, 90.0),
-    "base": (1, 100.0),
-    "big": (1, 80.0),
-    "backhaul": (1, 60.0),
-    "forwarding": (1, 60.0),
-    "sticky": (1, 100.0),
-    "fast": (1, 100.0),
+    "base": (4, 100.0),
+    "big": (3, 40.0),
+    "backhaul": (4, 40.0),
+    "forwarding": (2, 150.0),
+    "sticky": (2, 45.0),
+    "fast": (2, 45.0),
+    "base-backhaul": (1, 100.0),
 }
 
 

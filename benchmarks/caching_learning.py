@@ -8,7 +8,8 @@
 
 A part is one policy, preset and training seed (trained into ``runs/caching-learning``, resumed when
 interrupted), or ``rules:PRESET`` (policies without learning, bounds and schedules), ``shift`` (the
-trained policies where testing differs from training) or ``eta`` (the step of the fast weights).
+trained policies where testing differs from training), ``shift-noaverages`` (those that observe no
+averages of the requests) or ``eta`` (the step of the fast weights).
 Each writes ``results/caching_learning/PART.json``; a part that is there is not done again. Tests
 are on seeds 0..., five servers each; training and tuning seeds lie elsewhere.
 """
@@ -38,13 +39,15 @@ PRESETS = ("ten", "sticky")
 SEEDS = range(3)
 RUNS, PARTS = Path("runs/caching-learning"), RESULTS / "caching_learning"
 #: Test instances, and those of them with a solver's bound and schedule (seconds each).
-TESTS, SOLVED = {"ten": 40, "sticky": 16}, {"ten": (8, 12.0), "sticky": (2, 30.0)}
+TESTS, SOLVED = {"ten": 40, "sticky": 16}, {"ten": (8, 12.0), "sticky": (8, 30.0)}
 #: What differs from the shipped recipe of `ten`.
 RECIPES: dict[str, dict[str, Any]] = {"ten": {}, "sticky": {"servers": 48}}
 VARIANTS: dict[str, dict[str, Any]] = {
     "t2drl": {"test_time": True},
     "ppo": {"test_time": False},
     "t2drl-nolayer": {"test_time": True, "layer": False},
+    "t2drl-noaverages": {"test_time": True, "averages": False},
+    "ppo-noaverages": {"test_time": False, "averages": False},
 }
 #: Test distributions that the policies of `ten` were not trained on.
 SHIFTS: dict[str, dict[str, Any]] = {
@@ -63,7 +66,9 @@ ETAS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)
 def parts() -> list[str]:
     trained = [f"{name}:{preset}:{seed}" for seed in SEEDS for preset in PRESETS
                for name in ("t2drl", "ppo")]  # fmt: skip
-    return [*trained, "t2drl-nolayer:ten:0", *(f"rules:{p}" for p in PRESETS), "eta", "shift"]
+    ablations = ("t2drl-nolayer", "t2drl-noaverages", "ppo-noaverages")
+    trained += [f"{name}:ten:{seed}" for seed in SEEDS for name in ablations]
+    return [*trained, *(f"rules:{p}" for p in PRESETS), "eta", "shift", "shift-noaverages"]
 
 
 def settings(name: str, preset: str) -> Settings:
@@ -152,20 +157,21 @@ def solutions(preset: str, instances: list[caching.CachingInstance]) -> list[dic
     return out
 
 
-def shift_part() -> dict[str, Any]:
+def shift_part(suffix: str = "") -> dict[str, Any]:
     """Finished policies of `ten`, tested elsewhere; every test paired."""
     out: dict[str, Any] = {}
-    ready = [seed for seed in SEEDS if finished("t2drl", seed) and finished("ppo", seed)]
+    both = {name: name + suffix for name in ("t2drl", "ppo")}
+    ready = [seed for seed in SEEDS if all(finished(name, seed) for name in both.values())]
     if not ready:
-        raise SystemExit("shift: train t2drl:ten:0 and ppo:ten:0 first")
+        raise SystemExit(f"shift: train {both['t2drl']}:ten:0 and {both['ppo']}:ten:0 first")
     for label, changes in SHIFTS.items():
         instances = tests("ten", SHIFT_TESTS, **changes)
         rows = {name: costs(rules.make(name, preset="ten"), instances)
                 for name in ("myopic", "rolling")}  # fmt: skip
-        rows["first-guess"] = costs(policies.first_guess(), instances)
+        rows["first-guess"] = costs(policies.first_guess(averages=not suffix), instances)
         for seed in ready:
-            for name in ("t2drl", "ppo"):
-                learned = policies.load(trained(name, "ten", seed))
+            for name, variant in both.items():
+                learned = policies.load(trained(variant, "ten", seed))
                 rows[f"{name}:{seed}"] = costs(learned, instances)
                 if name == "t2drl":
                     learned.learns = False
@@ -201,7 +207,9 @@ def make(part: str) -> None:
     if kind in VARIANTS:
         body = policy_part(kind, rest[0], int(rest[1]))
     else:
-        body = {"rules": rules_part, "shift": shift_part, "eta": eta_part}[kind](*rest)
+        makers = {"rules": rules_part, "shift": shift_part, "eta": eta_part}
+        makers["shift-noaverages"] = lambda: shift_part("-noaverages")
+        body = makers[kind](*rest)
     PARTS.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({"part": part, "provenance": provenance(), **body}) + "\n")
     print(target, flush=True)

@@ -21,6 +21,8 @@ RULES = (
     "first-guess", "rolling", "rolling-rates", "priced", "myopic", "fifo-sensible",
     "lfu-sensible", "least-age-sensible", "fifo", "lfu", "least-age", "cloud",
 )  # fmt: skip
+#: Policies that were trained, ablations last.
+LEARNED = ("t2drl", "ppo", "t2drl-nolayer", "t2drl-noaverages", "ppo-noaverages")
 #: What the paper claims: our policy below a baseline, by at least this many per cent.
 CLAIMS = [("cloud", 30.0), ("fifo", 30.0), ("fifo-sensible", 30.0), ("lfu", 30.0),
           ("lfu-sensible", 30.0), ("least-age", 30.0), ("least-age-sensible", 30.0),
@@ -74,7 +76,7 @@ def gaps(preset: str) -> dict[str, Any] | None:
     best, bound = solved(preset, rules)
     n = len(best)
     costs = {name: column(rules["rows"][name]) for name in RULES}
-    for name in ("t2drl", "ppo", "t2drl-nolayer"):
+    for name in LEARNED:
         runs = learned(name, preset)
         if runs is not None:
             costs[name] = runs.mean(axis=0)
@@ -133,20 +135,34 @@ def paired(preset: str) -> dict[str, Any]:
         return out
     others = {"ppo": learned("ppo", preset), "t2drl, fast weights kept at W_0": still}
     others["t2drl without the feasibility layer"] = learned("t2drl-nolayer", preset)
+    others["t2drl without averages"] = learned("t2drl-noaverages", preset)
     if rules is not None:
         for name in ("first-guess", "rolling", "myopic"):
             others[name] = column(rules["rows"][name])[None]
     for name, other in others.items():
         if other is not None:
-            common = min(len(ours), len(other)) if len(other) > 1 else len(ours)
-            mine = ours[: 1 if name.endswith("layer") else common].mean(axis=0)
-            out[name] = percent(mine / other[:common].mean(axis=0) - 1)
+            out[name] = percent(ours.mean(axis=0) / other.mean(axis=0) - 1)
     return out
 
 
-def shifts() -> dict[str, Any]:
+def without_averages() -> dict[str, Any]:
+    """T2DRL that observes no averages against PPO that observes none, on `ten`, paired."""
+    ours, ppo = learned("t2drl-noaverages", "ten"), learned("ppo-noaverages", "ten")
+    if ours is None or ppo is None:
+        return {}
+    still = learned("t2drl-noaverages", "ten", "rows_still")
+    assert still is not None
+    mine = ours.mean(axis=0)
+    return {
+        "training_seeds": [len(ours), len(ppo)],
+        "ppo without averages": percent(mine / ppo.mean(axis=0) - 1),
+        "itself, fast weights kept at W_0": percent(mine / still.mean(axis=0) - 1),
+    }
+
+
+def shifts(name: str) -> dict[str, Any]:
     """T2DRL against PPO, itself without learning, and rolling where testing differs."""
-    body = part("shift")
+    body = part(name)
     out: dict[str, Any] = {}
     if body is None:
         return out
@@ -168,7 +184,9 @@ def shifts() -> dict[str, Any]:
 
 
 def figures() -> dict[str, Any]:
-    body: dict[str, Any] = {"presets": {}, "claims": [], "paired": {}, "shifts": shifts()}
+    body: dict[str, Any] = {"presets": {}, "claims": [], "paired": {}}
+    body |= {"shifts": shifts("shift"), "shifts_noaverages": shifts("shift-noaverages")}
+    body["noaverages"] = without_averages()
     for preset in PRESETS:
         table = gaps(preset)
         if table is not None:
@@ -177,7 +195,7 @@ def figures() -> dict[str, Any]:
         body["paired"][preset] = paired(preset)
     body["training"] = []
     for preset in PRESETS:
-        for name in ("t2drl", "ppo"):
+        for name in LEARNED:
             for seed in SEEDS:
                 found = part(f"{name}:{preset}:{seed}")
                 if found is not None:
@@ -207,6 +225,23 @@ def preset_section(preset: str, table: dict[str, Any]) -> list[str]:
         *grid(
             ("policy", "over the best schedule", "over the bound", "below cloud"),
             ([name, *(text(r[key]) for key in keys)] for name, r in rows),
+        ),
+    ]
+
+
+def shift_section(title: str, shifted: dict[str, Any]) -> list[str]:
+    if not shifted:
+        return []
+    names = ("ppo", "still", "first-guess", "rolling", "myopic")
+    return [
+        f"## {title}",
+        "",
+        "Cost of T2DRL relative to the column, minus one; `still` is T2DRL with its fast",
+        "weights kept at W_0. All learned columns observe the same.",
+        "",
+        *grid(
+            ("test", *names),
+            ([k, *(text(row[n]) for n in names)] for k, row in shifted.items()),
         ),
     ]
 
@@ -248,19 +283,13 @@ def page(body: dict[str, Any]) -> str:
             head = ("against", "cost of T2DRL relative to it, minus one")
             lines += [f"## T2DRL against others on {preset}, paired", ""]
             lines += grid(head, ([name, text(figure)] for name, figure in others.items()))
-    if body["shifts"]:
-        names = ("ppo", "still", "first-guess", "rolling", "myopic")
-        lines += [
-            "## Trained on ten, tested elsewhere",
-            "",
-            "Cost of T2DRL relative to the column, minus one; `still` is T2DRL with its fast",
-            "weights kept at W_0.",
-            "",
-            *grid(
-                ("test", *names),
-                ([k, *(text(row[n]) for n in names)] for k, row in body["shifts"].items()),
-            ),
-        ]
+    if body["noaverages"]:
+        head = ("against", "cost relative to it, minus one")
+        others = {k: v for k, v in body["noaverages"].items() if k != "training_seeds"}
+        lines += ["## T2DRL without averages in the observation, on ten, paired", ""]
+        lines += grid(head, ([name, text(figure)] for name, figure in others.items()))
+    lines += shift_section("Trained on ten, tested elsewhere", body["shifts"])
+    lines += shift_section("The same without averages", body["shifts_noaverages"])
     if body["eta"]:
         lines += ["## Step of the fast weights (tuning seeds)", ""]
         lines += grid(

@@ -104,6 +104,23 @@ def test_observation_knows_nothing_of_later_requests():
             run.step(action)
 
 
+def test_without_averages_nothing_of_earlier_requests_is_known():
+    """Idle servers that saw other requests before slot 5 observe the same from there on."""
+    first = caching.generate("ten", 1, servers=1, slots=8)
+    earlier = np.array(first.requests)
+    earlier[:, :, :5] += 3
+    second = replace(first, requests=earlier)
+    idle = np.full((1, 10, 2), -1.0)
+    for averages in (False, True):
+        pair = [servers.of_instances([(i, 0)]) for i in (first, second)]
+        runs = [ServerBatch(batch, averages=averages) for batch in pair]
+        for t in range(8):
+            same = np.array_equal(*[run.observe() for run in runs])
+            assert same == (t >= 5 and not averages)
+            for run in runs:
+                run.step(idle)
+
+
 def test_observation_does_not_depend_on_the_order_of_pairs():
     """Rows move with their pairs."""
     instance = caching.generate("ten", 2, servers=1, slots=5)

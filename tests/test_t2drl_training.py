@@ -78,15 +78,23 @@ def test_ppo_is_the_same_without_the_layer(tmp_path):
     assert trained.name == "ppo" and trained.agent.layer is None
 
 
-@pytest.mark.parametrize("layer", [True, False])
-def test_policy_costs_what_training_measured(layer):
+def test_checkpoints_say_what_is_observed(tmp_path):
+    """A policy trained without averages is loaded without them."""
+    folder = train(replace(TINY, averages=False, rollouts=1), tmp_path / "run")
+    assert not policy.load(folder).averages
+    assert policy.shipped("t2drl", "ten").averages  # checkpoints that do not say have them
+
+
+@pytest.mark.parametrize(("layer", "averages"), [(True, True), (False, True), (True, False)])
+def test_policy_costs_what_training_measured(layer, averages):
     """On the core's rollout a policy costs what the compiled batch says, and it is feasible."""
     torch.manual_seed(0)
     agent = Agent(test_time={"eta": 0.3})
     instance = caching.generate("ten", 3, servers=2, slots=30)
-    plan = rollout(instance, policy.LearnedPolicy(agent, layer=layer))
+    plan = rollout(instance, policy.LearnedPolicy(agent, layer=layer, averages=averages))
     batch = servers.of_instances([(instance, n) for n in range(2)])
-    assert plan.objective == pytest.approx(mean_cost(agent, batch, layer=layer).sum(), rel=1e-6)
+    cost = mean_cost(agent, batch, layer=layer, averages=averages)
+    assert plan.objective == pytest.approx(cost.sum(), rel=1e-6)
 
 
 def test_fast_weights_start_over_with_the_episode():

@@ -6,8 +6,10 @@ pair blocks and slot blocks (`formulations.caching.oracle`), raised by `formulat
 prices of the rows, then of the links, which start from them. Schedules come from annealing over
 windows (`formulations.caching.search`), started from the myopic policy, or from what slot blocks
 choose (it fits, and near the best prices it nearly agrees with the plans), guided by the prices.
-What gap remains may be closed by HiGHS on the arcs that are left (`formulations.caching.closing`):
-the schedule is then optimal by the solver's word, and the certified bound stays what prices prove.
+With forwarding hot annealings and dives (`formulations.caching.dive`) take turns. A small gap
+of a single server is branched on (`formulations.caching.branching`). What gap remains may be closed
+by HiGHS on the arcs that are left (`formulations.caching.closing`): the schedule is then optimal by
+the solver's word, and the certified bound stays what prices prove.
 
 Without a coupling servers separate exactly, and are solved side by side in threads (the kernels are
 compiled and release the interpreter).
@@ -24,10 +26,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from formulations.ascent import ascend, on_grid
+from formulations.ascent import ascend
 from formulations.caching.blocks import build, to_choices, to_decision
+from formulations.caching.branching import Tree, proven
 from formulations.caching.closing import close
 from formulations.caching.coupling import Coupling
+from formulations.caching.dive import resettle
 from formulations.caching.oracle import (
     CachingEvaluation,
     LinkOracle,
@@ -44,8 +48,10 @@ from mecopt.result import BoundKind, Result, Termination, relative_gap
 
 #: Servers worked on side by side.
 THREADS = 2
-#: Relative gap of a part from which on closing is tried.
+#: Relative gap of a part from which on branching and closing are tried.
 _CLOSE = 2e-3
+#: Temperature of annealing with forwarding: where a pair is, it is for long.
+_FORWARDING_HEAT = 8.0
 #: Temperatures (shares of the hot one) and longest windows of successive rounds.
 _HEATS = ((0.3, 60), (0.1, 60), (1.0, 30), (0.3, 30))
 #: Choices of a part up to which it is tried at once.
@@ -86,11 +92,12 @@ class Part:
         self.links = LinkOracle(self.blocks, self.pricer, self.coupling)
         self.row_prices = np.zeros(len(self.rows.capacity))
         self.link_prices = np.zeros(len(self.links.capacity))
-        self.bound = -np.inf
+        self.bound = self.root_bound = -np.inf
         self.iterations = 0
         flow = np.moveaxis(start.flow[servers], 1, -1).reshape(-1, 3)
         picked = to_choices(start.a[servers], start.x[servers])
         self.search = Search(self.blocks, picked, np.ascontiguousarray(flow), seed)
+        self.tree: Tree | None = None
         self.claimed = -np.inf  # bound by HiGHS' word
         self.arcs_left = -1
         self._rounds = 0
@@ -106,6 +113,11 @@ class Part:
         """Whether the gap is larger than asked; of a small part also by the solver's word."""
         bound = max(self.bound, self.claimed) if self.is_small else self.bound
         return relative_gap(self.search.objective, bound) > self.gap
+
+    @property
+    def is_coupled(self) -> bool:
+        """Whether servers meet in rows of their own."""
+        return len(self.coupling.capacity) > 0
 
     @property
     def is_small(self) -> bool:
@@ -134,6 +146,8 @@ class Part:
                 self.search.offer_slots(priced.slots)
             return best >= self.search.objective / (1 + 0.5 * self.gap)
 
+        if self.tree is not None:
+            return
         rise = ascend(
             self.links,
             self.link_prices,
@@ -151,16 +165,10 @@ class Part:
     def _take(self, prices: NDArray[np.float64]) -> None:
         """Take prices over, on the grid of proofs, if they bound better."""
         n = self.blocks.n_choices
-        signed = np.rint(prices[:n] * 2.0**20) / 2.0**20
-        rounded = np.concatenate([signed, on_grid(prices[n:])])
-        rounded[n:] = np.minimum(rounded[n:], np.floor(self.coupling.upper * 2.0**20) / 2.0**20)
-        priced = self.links.price(rounded)
-        value = self.links.dual_value(rounded, priced)
-        # Exact arithmetic must find at least this much: leave room for rounded sums.
-        scale = np.abs(priced.value).sum() + abs(value)
-        value -= 1e-12 * scale * np.sqrt(len(rounded))
-        if value > self.bound:
-            self.bound, self.link_prices = value, rounded
+        value, rounded = proven(self.links, prices)
+        if value > self.root_bound:
+            self.root_bound, self.link_prices = value, rounded
+            self.bound = max(self.bound, value)
             birth = np.zeros(len(self.blocks.requests))
             if self.coupling.is_forwarding:
                 birth = rounded[n:]
@@ -170,17 +178,31 @@ class Part:
         """One round: a higher bound where it still rises, then a better schedule."""
         if self._rounds == 0:
             self.raise_bound(_LINKS, 0.5, 60.0, deadline)
-        elif self.is_open:
+        elif self.is_open and (self._rounds == 1 or not self.coupling.is_forwarding):
             size = max(0.02, 0.25 * 0.6**self._rounds)
             self.raise_bound(_LINKS * (1 + self._rounds), size, 100.0, deadline)
         if self.is_open:
             heat, widest = _HEATS[self._rounds % len(_HEATS)]
-            widest *= 3 if self.coupling.is_forwarding else 1  # where a pair is, it is for long
+            if self.coupling.is_forwarding:
+                heat, widest = _FORWARDING_HEAT, self.blocks.n_slots
             target = self.bound * (1 + 0.5 * self.gap)
-            self.search.run(seconds, deadline, target, heat=heat, widest=widest)
+            if self.coupling.is_forwarding and self._rounds % 2 == 1:
+                until = min(deadline, time.perf_counter() + seconds)
+                resettle(self.search, until, target)
+            else:
+                self.search.run(seconds, deadline, target, heat=heat, widest=widest)
+        if self.is_open and not self.is_coupled and self.spread <= _CLOSE * abs(self.bound):
+            self.branch(time.perf_counter() + seconds, deadline)
         if self.is_open and (self._rounds > 0 or self.is_small):
             self.close(min(0.5 * seconds, deadline - time.perf_counter()))
         self._rounds += 1
+
+    def branch(self, until: float, deadline: float) -> None:
+        """Raise the bound by a tree over residency."""
+        if self.tree is None:
+            self.tree = Tree(self.links, self.link_prices, self.search.offer_slots, deadline)
+        self.tree.grow(lambda: self.search.objective / (1 + 0.5 * self.gap), until)
+        self.bound = max(self.bound, self.tree.bound)
 
     def close(self, seconds: float) -> None:
         """HiGHS on what the bound leaves of the network, if it has changed enough since."""
@@ -192,7 +214,7 @@ class Part:
         claimed, better, self.arcs_left = close(
             self.links,
             self.link_prices,
-            self.bound,
+            self.root_bound,
             self.search.objective,
             self.search.picked,
             seconds=seconds,
@@ -289,7 +311,12 @@ class _Solve:
             edges = part.blocks.first[:: self.x.n_pairs * self.x.n_slots]
             links += np.split(part.link_prices[:n], edges[1:-1])
             coupling = part.link_prices[n:]
-        return CachingProof(tuple(links), coupling)
+        trees = {
+            part.servers[0]: part.tree.proof()
+            for part in self.parts
+            if part.tree is not None and part.tree.bound >= part.bound
+        }
+        return CachingProof(tuple(links), coupling, trees)
 
 
 def solve_decomposition(
@@ -357,6 +384,7 @@ def solve_decomposition(
             "iterations": sum(part.iterations for part in work.parts),
             "moves": sum(part.search.moves for part in work.parts),
             "choices": sum(part.blocks.n_choices for part in work.parts),
+            "leaves": [0 if part.tree is None else part.tree.leaves for part in work.parts],
             "arcs_left": [part.arcs_left for part in work.parts],
             "solver_claimed_bound": sum(max(part.bound, part.claimed) for part in work.parts),
         },

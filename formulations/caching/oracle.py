@@ -180,6 +180,33 @@ class LinkOracle:
         return float(priced.value.sum() - prices[n:] @ self.capacity[n:])
 
 
+class RestrictedOracle(LinkOracle):
+    """The same with choices that plans must not make; their prices stay as they are.
+
+    The value bounds schedules without those choices alone. Slot blocks are not restricted: the
+    price of what is out is kept so low that they do not want it either.
+    """
+
+    def __init__(self, blocks: Blocks, pricer: Pricer, coupling: Coupling) -> None:
+        super().__init__(blocks, pricer, coupling)
+        self.step = self.step.copy()
+        self.out = np.zeros(blocks.n_choices, dtype=np.bool_)
+        #: A price no choice is worth.
+        self.far = 100.0 * max(float(blocks.cost[blocks.first[:-1]].mean()), 1e-9)
+
+    def ban(self, choices: IntArray, prices: FloatArray) -> None:
+        """Put choices out, and their prices out of reach (in place)."""
+        self.out[choices] = True
+        self.step[choices] = 0.0
+        prices[choices] = -self.far
+
+    def weights(self, prices: FloatArray) -> FloatArray:
+        """(choices,) infinite for what is out."""
+        weight = super().weights(prices)
+        weight[self.out] = np.inf
+        return weight
+
+
 @njit(cache=True, nogil=True)
 def _price_server(blocks, n, weight, value, picked, table, off):
     for q in range(n * blocks.n_pairs, (n + 1) * blocks.n_pairs):

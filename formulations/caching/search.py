@@ -33,7 +33,7 @@ class Search:
         self.objective = float(total_cost(blocks, state_of(blocks, picked, flow)))
         self.guide = Guide(np.zeros(blocks.n_choices), np.zeros(len(picked)))
         self.moves = 0
-        self._rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
         worth = max(float(blocks.cost[blocks.first[:-1]].mean()), 1e-9)
         #: Temperatures at which a schedule is loosened, and at which it is frozen.
         self.hot, self.cold = worth, 0.003 * worth
@@ -74,7 +74,7 @@ class Search:
             now = hot * (self.cold / hot) ** done
             # Temperatures move little within a chunk.
             anneal(
-                self.blocks, state, self.guide, chunk, now, 0.999 * now, widest, self._rng,
+                self.blocks, state, self.guide, chunk, now, 0.999 * now, widest, self.rng,
                 best, best_flow,
             )  # fmt: skip
             self.moves += chunk

@@ -20,7 +20,7 @@ from formulations.caching.blocks import Blocks
 from formulations.caching.pairs import serve
 
 #: Most pairs freed by a move.
-GROUP = 6
+GROUP = 15
 
 
 class State(NamedTuple):
@@ -288,8 +288,10 @@ def _choose_group(blocks, group, rng):
     home, span = int(rng.random() * servers), 1
     if servers > 1 and blocks.hop[0] < np.inf and rng.random() < 0.7:
         span = 2 + int(rng.random() * 2)
-    size = 2 + int(rng.random() * (GROUP - 1))
+    size = 2 + int(rng.random() * 5)
     size = min(size // span + 1, pairs) if span > 1 else min(size, pairs)
+    if span > 1 and rng.random() < 0.5:
+        home, span, size = 0, servers, min(1 + int(rng.random() * 3), pairs)
     for _ in range(size):
         p = int(rng.random() * pairs)
         for i in range(span):

@@ -63,6 +63,8 @@ class ServerBatch:
     batch : Servers
     layer : bool
         With the feasibility layer or without.
+    averages : bool
+        With averages of the requests in the observation or without.
 
     Attributes
     ----------
@@ -72,9 +74,11 @@ class ServerBatch:
         The last decision.
     """
 
-    def __init__(self, batch: servers.Servers, *, layer: bool = True) -> None:
+    def __init__(
+        self, batch: servers.Servers, *, layer: bool = True, averages: bool = True
+    ) -> None:
         self.batch, self.layer = batch, layer
-        self.state = servers.start(batch)
+        self.state = servers.start(batch, averages=averages)
         self.slot = 0
         self.cost = np.zeros(len(batch.capacity))
         self.a = np.zeros(batch.memory.shape, dtype=bool)

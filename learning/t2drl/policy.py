@@ -1,7 +1,8 @@
 """A trained agent as a caching policy, and its checkpoint folder.
 
 A checkpoint holds ``agent.safetensors`` (weights only, nothing executable) and ``mecopt.json``
-(kind, name, preset, arguments of `Agent`, whether the feasibility layer is on).
+(kind, name, preset, arguments of `Agent`, whether the feasibility layer is on and averages of the
+requests are observed).
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class LearnedPolicy:
     name : str
     layer : bool
         With the feasibility layer or without.
+    averages : bool
+        With averages of the requests in the observation or without.
     learns : bool
         False keeps the fast weights at W_0 throughout (what the layer's learning is worth).
     seed : int
@@ -56,6 +59,7 @@ class LearnedPolicy:
     agent: Agent
     name: str = "t2drl"
     layer: bool = True
+    averages: bool = True
     learns: bool = True
     seed: int = 0
     restore_loss: list[NDArray[np.float32]] = field(default_factory=list, repr=False)
@@ -64,7 +68,7 @@ class LearnedPolicy:
         """Empty servers, and fast weights back at W_0."""
         n = len(instance.server_names)
         self._batch = servers.of_instances([(instance, server) for server in range(n)])
-        self._state = servers.start(self._batch)
+        self._state = servers.start(self._batch, averages=self.averages)
         self._fast = None
         if self.agent.layer is not None:
             self._fast = FastWeights(self.agent.layer, n, seed=self.seed)
@@ -95,12 +99,12 @@ class LearnedPolicy:
             return self.agent.mean_action(inputs).numpy()
 
 
-def first_guess(name: str = "first-guess") -> LearnedPolicy:
+def first_guess(name: str = "first-guess", *, averages: bool = True) -> LearnedPolicy:
     """The rule an untrained network starts from: its corrections are zero."""
     agent = Agent(hidden=1)
     with torch.no_grad():
         agent.actor.last.weight.zero_()
-    return LearnedPolicy(agent, name=name)
+    return LearnedPolicy(agent, name=name, averages=averages)
 
 
 def save(policy: LearnedPolicy, folder: Path, arguments: dict[str, Any], **provenance: Any) -> None:
@@ -108,9 +112,8 @@ def save(policy: LearnedPolicy, folder: Path, arguments: dict[str, Any], **prove
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.contiguous() for name, value in policy.agent.state_dict().items()}
     save_file(weights, folder / WEIGHTS)
-    training_run.describe_checkpoint(
-        folder, KIND, name=policy.name, layer=policy.layer, agent=arguments, **provenance
-    )
+    about = {"layer": policy.layer, "averages": policy.averages, "agent": arguments}
+    training_run.describe_checkpoint(folder, KIND, name=policy.name, **about, **provenance)
 
 
 def load(folder: str | os.PathLike[str]) -> LearnedPolicy:
@@ -130,7 +133,8 @@ def load(folder: str | os.PathLike[str]) -> LearnedPolicy:
         agent.load_state_dict(load_file(where / WEIGHTS))
     except RuntimeError as error:
         raise ValueError(f"{folder}: weights do not fit ({str(error).splitlines()[0]})") from None
-    return LearnedPolicy(agent.eval(), name=about["name"], layer=about["layer"])
+    averages = about.get("averages", True)  # older checkpoints do not say
+    return LearnedPolicy(agent.eval(), name=about["name"], layer=about["layer"], averages=averages)
 
 
 @dataclass

@@ -50,6 +50,7 @@ class State(NamedTuple):
     resident: NDArray[np.bool_]  # (B, P)
     kappa: NDArray[np.int64]  # (B, P)
     averages: NDArray[np.float64]  # (B, P, 3) fast, slow, and mean since the start
+    remembers: bool  # whether averages are kept (see `start`)
 
 
 def of_instances(picks: Sequence[tuple[CachingInstance, int]]) -> Servers:
@@ -100,10 +101,15 @@ def of_instances(picks: Sequence[tuple[CachingInstance, int]]) -> Servers:
     )
 
 
-def start(servers: Servers) -> State:
-    """Empty servers that have seen nothing."""
+def start(servers: Servers, *, averages: bool = True) -> State:
+    """Empty servers that have seen nothing.
+
+    Without `averages` (an ablation) nothing is remembered of the requests: in place of both
+    averages stand those of the slot, in place of the mean stands one, what scenarios have.
+    """
     shape = servers.memory.shape
-    return State(np.zeros(shape, bool), np.zeros(shape, np.int64), np.zeros((*shape, 3)))
+    resident, kappa = np.zeros(shape, bool), np.zeros(shape, np.int64)
+    return State(resident, kappa, np.zeros((*shape, 3)), averages)
 
 
 @njit(cache=True)
@@ -114,6 +120,9 @@ def see(servers: Servers, t: int, state: State) -> None:
         for p in range(p_):
             r = float(servers.requests[b, p, t])
             seen = state.averages[b, p]
+            if not state.remembers:
+                seen[0], seen[1], seen[2] = r, r, 1.0
+                continue
             seen[0] += (FAST if t > 0 else 1.0) * (r - seen[0])
             seen[1] += max(SLOW, 1.0 / (t + 1)) * (r - seen[1])
             seen[2] += (r - seen[2]) / (t + 1)

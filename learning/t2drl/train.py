@@ -54,6 +54,8 @@ class Settings:
         With the test-time layer (`t2drl`) or without (`ppo`).
     layer : bool
         With the feasibility layer or without.
+    averages : bool
+        With averages of the requests in the observation or without (an ablation).
     rollouts : int
         Of one episode of each of `servers` servers.
     critic_rollouts : int
@@ -73,6 +75,7 @@ class Settings:
     changes: Mapping[str, Any] | None = None
     test_time: bool = True
     layer: bool = True
+    averages: bool = True
     rollouts: int = 32
     critic_rollouts: int = 4
     warm_rollouts: int = 6
@@ -149,9 +152,11 @@ def drawn(settings: Settings, first_seed: int) -> Draw:
     return lambda k: (instance(first_seed + k // per_instance), k % per_instance)
 
 
-def mean_cost(agent: Agent, batch: servers.Servers, *, layer: bool = True) -> NDArray[np.float64]:
+def mean_cost(
+    agent: Agent, batch: servers.Servers, *, layer: bool = True, averages: bool = True
+) -> NDArray[np.float64]:
     """Cost (B,) of the agent's mean actions on a batch of servers."""
-    run = ServerBatch(batch, layer=layer)
+    run = ServerBatch(batch, layer=layer, averages=averages)
     fast = None if agent.layer is None else FastWeights(agent.layer, len(run.cost))
     with torch.inference_mode():
         while not run.done:
@@ -190,6 +195,7 @@ def train(
         drawn(settings, first),
         settings.servers,
         layer=settings.layer,
+        averages=settings.averages,
         fast=settings.fast_hidden**2 // settings.fast_heads if settings.test_time else 0,
         copies=settings.copies,
     )
@@ -205,8 +211,9 @@ def train(
         * caching.parameters(settings.preset, **(settings.changes or {})).servers
     )
     tuning = servers.of_instances([tuning_draw(k) for k in range(instances)])
+    seen: dict[str, Any] = {"layer": settings.layer, "averages": settings.averages}
     if state is None:
-        best, kept = float(mean_cost(agent, tuning, layer=settings.layer).sum()), agent.state_dict()
+        best, kept = float(mean_cost(agent, tuning, **seen).sum()), agent.state_dict()
         kept = {name: value.clone() for name, value in kept.items()}
         tuned = best
     else:
@@ -233,7 +240,7 @@ def train(
             figures["restore_loss"] = _restore(model, agent, restorer, settings, seed, rollout)
         last = rollout + 1 == settings.rollouts
         if last or (rollout + 1) % settings.tuning_every == 0:
-            tuned = float(mean_cost(agent, tuning, layer=settings.layer).sum())
+            tuned = float(mean_cost(agent, tuning, **seen).sum())
             if tuned < best:
                 best = tuned
                 kept = {name: value.clone() for name, value in agent.state_dict().items()}
@@ -246,10 +253,10 @@ def train(
         if on_progress is not None:
             on_progress(rollout + 1, settings.rollouts, {**figures, "tuning_cost": tuned})
     agent.load_state_dict(kept)
-    trained = policies.LearnedPolicy(agent, name=settings.name, layer=settings.layer)
+    trained = policies.LearnedPolicy(agent, name=settings.name, **seen)
     about = {"preset": settings.preset, "seed": seed, "settings": asdict(settings)}
     policies.save(trained, run.checkpoint, settings.agent, **about)
-    first_cost = float(mean_cost(policies.first_guess().agent, tuning, layer=settings.layer).sum())
+    first_cost = float(mean_cost(policies.first_guess().agent, tuning, **seen).sum())
     return run.finish(
         {
             "seeds": {"training": first, "tuning": [TUNING_SEED, settings.tuning_instances]},

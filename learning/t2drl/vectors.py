@@ -31,6 +31,8 @@ class CachingVecEnv(VecEnv):
     n_envs : int
     layer : bool
         With the feasibility layer or without.
+    averages : bool
+        With averages of the requests in the observation or without.
     fast : int
         Number of fast weights a server has; 0 for plain PPO.
     copies : int
@@ -47,7 +49,14 @@ class CachingVecEnv(VecEnv):
     """
 
     def __init__(
-        self, draw: Draw, n_envs: int, *, layer: bool = True, fast: int = 0, copies: int = 1
+        self,
+        draw: Draw,
+        n_envs: int,
+        *,
+        layer: bool = True,
+        averages: bool = True,
+        fast: int = 0,
+        copies: int = 1,
     ) -> None:
         instance, _ = draw(0)
         pairs = instance.requests.shape[1]
@@ -65,7 +74,8 @@ class CachingVecEnv(VecEnv):
         super().__init__(n_envs, gymnasium.spaces.Dict(boxes), action)
         if n_envs % copies:
             raise ValueError(f"copies = {copies} must divide n_envs = {n_envs}")
-        self.draw, self.layer, self.fast, self.copies = draw, layer, fast, copies
+        self.draw, self.layer, self.averages = draw, layer, averages
+        self.fast, self.copies = fast, copies
         self.episode = 0
         self.test_time: TestTimeLayer | None = None
         self.cost_over_cloud = np.full(n_envs, np.nan)
@@ -80,7 +90,7 @@ class CachingVecEnv(VecEnv):
         return self._begin()
 
     def _begin(self) -> Any:
-        self.servers = ServerBatch(self.batch, layer=self.layer)
+        self.servers = ServerBatch(self.batch, layer=self.layer, averages=self.averages)
         if self.test_time is not None:
             self.weights = FastWeights(self.test_time, self.num_envs, seed=self.episode)
         return self._observe()

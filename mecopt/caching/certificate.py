@@ -1,14 +1,15 @@
 """Certificates of caching results: what is written, and what is recomputed.
 
 The proof is one price per choice of every pair in every slot (the links between plans and slots),
-and one per row of what couples servers. Any prices prove something; `mecopt.exact.caching` finds
-what, in integers.
+and one per row of what couples servers; of a server that was branched on, a tree whose leaves have
+such prices. Any prices prove something; `mecopt.exact.caching` finds what, in integers.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
@@ -18,7 +19,16 @@ from numpy.typing import NDArray
 from mecopt.caching.coupling import Backhaul
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan
-from mecopt.exact.caching import COST_SCALE, PRICE_SCALE, Prices, Reach, exact_bound, exact_cost
+from mecopt.exact.caching import (
+    COST_SCALE,
+    PRICE_SCALE,
+    Branch,
+    Links,
+    Prices,
+    Reach,
+    exact_bound,
+    exact_cost,
+)
 from mecopt.result import Result
 
 #: Prices in a certificate are smaller than this, in units of 1 / PRICE_SCALE.
@@ -43,11 +53,22 @@ def body(result: Result[Any, Any]) -> dict[str, Any]:
         "objective": result.objective,
         "bound": result.bound,
         "price_scale": PRICE_SCALE,
-        "links": [
-            np.rint(prices * PRICE_SCALE).astype(np.int64).tolist() for prices in proof.links
-        ],
+        "links": [_whole(prices) for prices in proof.links],
         "coupling": coupling,
+        "trees": [
+            {"server": n, "nodes": [_node(node) for node in nodes]}
+            for n, nodes in proof.trees.items()
+        ],
     }
+
+
+def _whole(prices: NDArray[np.float64]) -> list[int]:
+    return np.rint(prices * PRICE_SCALE).astype(np.int64).tolist()
+
+
+def _node(node: Any) -> dict[str, Any]:
+    """A branch, or the prices of a leaf."""
+    return {"links": _whole(node)} if isinstance(node, np.ndarray) else asdict(node)
 
 
 def check(
@@ -70,6 +91,9 @@ def check(
         resident, served = (_integers(document[name], name) for name in ("a", "x"))
         links = [_prices(prices, "links") for prices in document["links"]]
         coupling = _prices(document["coupling"], "coupling")
+        trees = {}
+        for tree in document.get("trees", []):  # older files have none
+            trees[int(tree["server"])] = [_read_node(node) for node in tree["nodes"]]
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{where}: malformed field {error}") from None
     except _Malformed as error:
@@ -82,7 +106,7 @@ def check(
     cost, problems = _check_plan(x, resident, served, objective)
     objective = max(objective, cost)
     try:
-        prices = Prices(_by_choice(x, links), coupling)
+        prices = Prices(_by_choice(x, links), coupling, _trees_by_choice(x, trees))
         exact = Fraction(exact_bound(x, prices, progress), COST_SCALE)
         if exact < Fraction(bound):
             problems.append(
@@ -145,22 +169,48 @@ def _check_plan(
     return cost, []
 
 
-def _by_choice(x: CachingInstance, links: list[list[int]]) -> list[list[list[list[int]]]]:
+def _by_choice(x: CachingInstance, links: list[list[int]]) -> list[Links]:
     """Prices by server, pair, slot and choice."""
     reach = Reach(x)
     if len(links) != x.n_servers:
         raise ValueError(f"link prices of {len(links)} servers, expected {x.n_servers}")
-    out: list[list[list[list[int]]]] = []
-    for n, prices in enumerate(links):
-        at, pairs = 0, []
-        for p in range(x.n_pairs):
-            slots = []
-            for t in range(x.n_slots):
-                count = reach.most(n, p, t) + 2
-                slots.append(prices[at : at + count])
-                at += count
-            pairs.append(slots)
-        if at != len(prices):
-            raise ValueError(f"server {n}: {len(prices)} link prices for {at} choices")
-        out.append(pairs)
+    return [_of_server(x, reach, n, prices) for n, prices in enumerate(links)]
+
+
+def _of_server(x: CachingInstance, reach: Reach, n: int, prices: list[int]) -> Links:
+    at, pairs = 0, []
+    for p in range(x.n_pairs):
+        slots = []
+        for t in range(x.n_slots):
+            count = reach.most(n, p, t) + 2
+            slots.append(prices[at : at + count])
+            at += count
+        pairs.append(slots)
+    if at != len(prices):
+        raise ValueError(f"server {n}: {len(prices)} link prices for {at} choices")
+    return pairs
+
+
+def _read_node(node: dict[str, Any]) -> Branch | list[int]:
+    if "links" in node:
+        return _prices(node["links"], "links")
+    numbers = [node[name] for name in ("pair", "slot", "off", "on")]
+    if not all(type(number) is int for number in numbers):
+        raise _Malformed(f"trees: branch {numbers} must hold whole numbers")
+    return Branch(*numbers)
+
+
+def _trees_by_choice(
+    x: CachingInstance, trees: dict[int, list[Branch | list[int]]]
+) -> dict[int, list[Branch | Links]]:
+    """Nodes of every tree, prices by pair, slot and choice."""
+    reach, out = Reach(x), {}
+    for n, nodes in trees.items():
+        if not 0 <= n < x.n_servers:
+            raise ValueError(f"trees: there is no server {n}")
+        if not nodes:
+            raise ValueError(f"trees: server {n} has no nodes")
+        out[n] = [
+            node if isinstance(node, Branch) else _of_server(x, reach, n, node) for node in nodes
+        ]
     return out

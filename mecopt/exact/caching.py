@@ -9,12 +9,18 @@ Costs are multiples of 2^-30 (the instance's own grid), prices of links and coup
 
 is at most the cost of every schedule. A *choice* of a pair in a slot is "off", or resident with
 x = 0, 1, ... requests served, as many as memory, energy and requests within reach allow.
+
+Where servers are not coupled, what a server adds to the sum may come from a tree instead: every
+schedule has a pair resident in a slot or not, so the lesser of the two values, each with plans that
+keep to it and prices of its own, bounds all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mecopt.caching import Backhaul, CachingInstance, Forwarding
 from mecopt.exact.knapsack import cheapest
@@ -30,12 +36,32 @@ def whole(cost: float) -> int:
     return round(cost * COST_SCALE)
 
 
+#: Whether a pair is resident in a slot, where that is settled.
+Fixed = Mapping[tuple[int, int], bool]
+#: Prices of a server: by pair, slot and choice.
+Links = Sequence[Sequence[Sequence[int]]]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A pair is off in a slot (node `off`) or resident (node `on`); both come later in the list."""
+
+    pair: int
+    slot: int
+    off: int
+    on: int
+
+
 @dataclass(frozen=True)
 class Prices:
-    """Prices on the grid: links[n][p][t] lists one per choice; coupling rows as in the proof."""
+    """Prices on the grid: links[n][p][t] lists one per choice; coupling rows as in the proof.
 
-    links: Sequence[Sequence[Sequence[Sequence[int]]]]
+    Nodes of a server's tree, the root first, are branches or leaves: prices of that server.
+    """
+
+    links: Sequence[Links]
     coupling: Sequence[int]
+    trees: Mapping[int, Sequence[Branch | Links]] = field(default_factory=dict)
 
 
 class Reach:
@@ -137,18 +163,55 @@ def exact_bound(instance: CachingInstance, prices: Prices, progress=None) -> int
     """
     x, reach = instance, Reach(instance)
     total = -_capacity_value(x, prices.coupling)
+    if prices.trees and x.coupling is not None:
+        raise ValueError("trees of single servers do not bound coupled servers")
     for n in range(x.n_servers):
-        for p in range(x.n_pairs):
-            total += _cheapest_plan(x, reach, n, p, prices)
-        for t in range(x.n_slots):
-            items = []
-            for p in range(x.n_pairs):
-                cost = [-_RATIO * price for price in prices.links[n][p][t]]
-                items.append((int(x.memory_mb[p]), int(x.energy_10j[p]), cost))
-            total += cheapest(items, int(x.capacity_mb[n]), int(x.energy_budget_10j[n]))
+        if n in prices.trees:
+            total += _tree_value(x, reach, n, prices)
+        else:
+            total += _server_value(x, reach, n, prices, {})
         if progress is not None:
             progress(n + 1, x.n_servers)
     return total
+
+
+def _server_value(x: CachingInstance, reach: Reach, n: int, prices: Prices, fixed: Fixed) -> Any:
+    """What a server's pairs and slots add to the bound; infinite when no plan keeps to `fixed`."""
+    total: Any = 0
+    for p in range(x.n_pairs):
+        total += _cheapest_plan(x, reach, n, p, prices, fixed)
+    for t in range(x.n_slots):
+        items = []
+        for p in range(x.n_pairs):
+            cost = [-_RATIO * price for price in prices.links[n][p][t]]
+            items.append((int(x.memory_mb[p]), int(x.energy_10j[p]), cost))
+        total += cheapest(items, int(x.capacity_mb[n]), int(x.energy_budget_10j[n]))
+    return total
+
+
+def _tree_value(x: CachingInstance, reach: Reach, n: int, prices: Prices) -> int:
+    """Least value of a server's leaves: every schedule keeps to one of them."""
+    nodes, least = prices.trees[n], math.inf
+    open_nodes: list[tuple[int, dict[tuple[int, int], bool]]] = [(0, {})]
+    while open_nodes:
+        i, fixed = open_nodes.pop()
+        node = nodes[i]
+        if isinstance(node, Branch):
+            if not (0 <= node.pair < x.n_pairs and 0 <= node.slot < x.n_slots):
+                raise ValueError(f"server {n}, node {i}: no pair {node.pair} in slot {node.slot}")
+            for child, on in ((node.off, False), (node.on, True)):
+                if not i < child < len(nodes):
+                    raise ValueError(f"server {n}, node {i}: child {child} does not come later")
+                place = (node.pair, node.slot)
+                if fixed.get(place, on) == on:  # else no schedule is there
+                    open_nodes.append((child, {**fixed, place: on}))
+            continue
+        own = list(prices.links)
+        own[n] = node
+        least = min(least, _server_value(x, reach, n, replace(prices, links=own, trees={}), fixed))
+    if math.isinf(least):
+        raise ValueError(f"server {n}: the tree leaves no schedule")
+    return int(least)
 
 
 def _capacity_value(x: CachingInstance, prices: Sequence[int]) -> int:
@@ -203,26 +266,29 @@ def choice_costs(x: CachingInstance, reach: Reach, n: int, p: int, t: int, price
     return [cost + _RATIO * price for cost, price in zip(costs, links, strict=True)]
 
 
-def _cheapest_plan(x: CachingInstance, reach: Reach, n: int, p: int, prices: Prices) -> int:
-    """Cheapest path of one pair over (slot, age), forward."""
+def _cheapest_plan(
+    x: CachingInstance, reach: Reach, n: int, p: int, prices: Prices, fixed: Fixed
+) -> Any:
+    """Cheapest path of one pair over (slot, age), forward; infinite if none keeps to `fixed`."""
     top, thoughts, vanish = int(x.kappa_max[p]), int(x.thoughts[p]), int(x.vanish[p])
     accuracy = [whole(c) for c in x.accuracy_cost[p].tolist()]
     switch = whole(float(x.switch_cost[p]))
-    off: int = 0
-    resident: dict[int, int] = {}
+    off: Any = 0
+    resident: dict[int, Any] = {}
     for t in range(x.n_slots):
         costs = choice_costs(x, reach, n, p, t, prices)
         least = min([off, *resident.values()])
         # Becoming resident now is starting at age 0 for the cost of switching.
         entry = dict(resident)
         entry[0] = min(entry.get(0, off + switch), off + switch)
-        after: dict[int, int] = {}
-        for served, cost in enumerate(costs[1:]):
+        after: dict[int, Any] = {}
+        asked = fixed.get((p, t))
+        for served, cost in enumerate(costs[1:] if asked is not False else ()):
             gain = thoughts * served - vanish
             for kappa, paid in entry.items():
                 to = min(top, max(0, kappa + gain))
                 value = paid + cost + served * accuracy[to]
                 if value < after.get(to, value + 1):
                     after[to] = value
-        off, resident = least + costs[0], after
+        off, resident = least + costs[0] if asked is not True else math.inf, after
     return min([off, *resident.values()])
