@@ -9,7 +9,6 @@ import torch
 from learning import language_policy, prompts, states, tiny_model, vocabulary
 from learning.fast_forward import AnswerLogits
 from learning.language_policy import LanguagePolicy
-from learning.sft import save
 from mecopt.scenarios import comllm
 from mecopt.simulate import rollout
 
@@ -98,7 +97,7 @@ def test_prompts_longer_than_the_context_are_refused(mixed):
 
 
 def test_a_checkpoint_folder_becomes_a_policy(model, mixed, tmp_path):
-    save(model, tmp_path / "checkpoint")
+    tiny_model.save(model, tmp_path / "checkpoint")
     loaded = language_policy.load(tmp_path)  # a training folder stands for its checkpoint
     assert loaded.decide(mixed).tolist() == LanguagePolicy(model).decide(mixed).tolist()
     schedule = rollout(comllm.generate("paper", 0, slots=5), loaded)
