@@ -39,7 +39,8 @@ def figures(name: str) -> str:
         If the result is of other weights.
     """
     folder = zoo.shipped(name)
-    body = read(f"{name}-{SEED}")
+    trained = (PARTS / f"{name}-{SEED}.json").exists()
+    body = read(f"{name}-{SEED}" if trained else name)
     if folder is None or body["checkpoint_sha256"] != digest(folder):
         raise ValueError(f"{name}: results are of other weights than the shipped checkpoint")
     mine = Measured(name, [body])
@@ -57,9 +58,14 @@ def figures(name: str) -> str:
     pr = {n: 100 * mine.state("pr", servers=n)[0] for n in (3, 6, 11, 20, 30)}
     lost, large = mine.state("drop_rate")[0], mine.state("drop_rate", size=10.0)[0]
     decision = body["decision"]
-    return (
+    took = (
         f"Training took {body['training']['cpu_seconds']:.0f} CPU seconds (labels included; GRPO "
-        "without its start). Gap to the certified\nbound on whole episodes (test seeds "
+        "without its start).\n"
+        if trained
+        else ""
+    )
+    return (
+        took + "Gap to the certified bound on whole episodes (test seeds "
         f"{MORE_SEEDS.start}:{MORE_SEEDS.stop} of the first three rows, "
         f"{EPISODE_SEEDS.start}:{EPISODE_SEEDS.stop} of the others), with 95 % bootstrap intervals "
         "over episodes; differences in points, paired:\n\n"
