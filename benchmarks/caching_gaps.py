@@ -30,7 +30,7 @@ PLAN = {
     "base": (4, 100.0),
     "big": (3, 40.0),
     "backhaul": (4, 40.0),
-    "forwarding": (2, 150.0),
+    "forwarding": (4, 200.0),
     "sticky": (2, 45.0),
     "fast": (2, 45.0),
     "base-backhaul": (1, 100.0),
