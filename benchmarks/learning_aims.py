@@ -28,7 +28,9 @@ UNSEEN = (("slow-servers", 6), ("uneven-links", 6), ("paper", 11))
 #: Change of the mean cost under a perturbation, slots.
 STEADY = {"shuffled": 0.01, "renamed": 0.01, "noise": 0.05, "units": 0.05}
 
-Row = tuple[str, str, str, bool]
+#: What, aim, measured, and whether it is met (None: there is no figure to meet).
+Row = tuple[str, str, str, bool | None]
+_VERDICT = {True: "yes", False: "no", None: "-"}
 
 
 def section(all_: dict[str, Any]) -> str:
@@ -37,9 +39,7 @@ def section(all_: dict[str, Any]) -> str:
         _states, _sizes, _perturbed, _gaps, _best, _gain, _longer, _unseen, _time,
     )  # fmt: skip
     rows = [row for make in makers for row in make(all_)]
-    lines = [
-        f"| {what} | {aim} | {found} | {'yes' if met else 'no'} |" for what, aim, found, met in rows
-    ]
+    lines = [f"| {what} | {aim} | {found} | {_VERDICT[met]} |" for what, aim, found, met in rows]
     return "\n## Aims\n\n" + table("| what | aim | measured | met |", lines)
 
 
@@ -127,7 +127,7 @@ def _gain(all_: dict[str, Any]) -> Iterable[Row]:
                 f"`{name}` - `sft`, its start, points",
                 "below 0, significant" if name == "grpo" else "beside it",
                 _intervals(shown),
-                all(high < 0 for _, _, high in shown) if name == "grpo" else True,
+                all(high < 0 for _, _, high in shown) if name == "grpo" else None,
             )
 
 
@@ -198,7 +198,7 @@ def _time(all_: dict[str, Any]) -> Iterable[Row]:
         "TRL's SFT trainer over a plain loop, CPU",
         "shown",
         f"{quotient['quotient']:.2f} ({low:.2f} to {high:.2f})",
-        True,
+        None,
     )
 
 
