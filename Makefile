@@ -10,7 +10,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 KERNELS := $(shell grep -rl --include=*.py 'njit' mecopt formulations learning)
 TORCH := $(shell grep '^torch==' constraints.txt)
 
-BENCHMARKS := correctness gaps compare_solvers growth replay ascent policies trace_hour page
+BENCHMARKS := $(addprefix offloading.,correctness gaps compare_solvers growth replay ascent policies trace_hour) page
 DEMO_POLICIES := one-step-oracle,one-step-oracle-drop,priced,lookahead,sft,sft-lookahead,grpo,random
 CACHING_POLICIES := rolling,priced,myopic,lfu-sensible,fifo-sensible,cloud
 DATA := $(or $(MECOPT_DATA),../shared/data)
@@ -94,7 +94,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/.bench $(VENV)/.warm
-	for script in $(BENCHMARKS); do PYTHONPATH=. $(BIN)/python benchmarks/$$script.py || exit 1; done
+	for script in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -20,7 +20,7 @@ versions and seeds; `python -m benchmarks.page` writes this page from them. Meas
 ({cpu}), one thread a process, with other work beside it, so times are upper bounds.
 """
 BOUNDS = """
-## Bounds and schedules (`benchmarks.gaps`)
+## Bounds and schedules (`benchmarks.offloading.gaps`)
 
 COMLLM presets, seeds 0:10, one core, compilation left out; the solver stops at a gap of 0.005 %.
 Limits 10 s, and 60 s for the two slow presets. Every bound is certified; every certificate was
@@ -34,7 +34,7 @@ disjunctive cuts were needed; branching with FIFO windows is used up to 100 task
 Small instances, 3 users and 3 servers, 20 seeds each, gap asked 1e-6, limit 60 s:
 """
 POLICIES = """
-## Policies (`benchmarks.policies`)
+## Policies (`benchmarks.offloading.policies`)
 
 All rules, all presets: [policies.md](../benchmarks/results/policies.md). The look-ahead rollout
 meets its aims (2.2 / 3.7 / 6 % above the bound on paper / busy / large); the priced rule does on
@@ -42,7 +42,7 @@ paper and large. On busy it stays above 3.7 % on seeds 0:10, which are harder th
 0:40 it is below ([policies_busy_40.md](../benchmarks/results/policies_busy_40.md)). Prices read
 from duals are no better.
 
-## Other solvers (`benchmarks.compare_solvers`)
+## Other solvers (`benchmarks.offloading.compare_solvers`)
 
 The same small instances and 30 s for HiGHS and SCIP on the compact model, CP-SAT on a native model,
 and the plan decomposition: [compare_solvers.md](../benchmarks/results/compare_solvers.md).
@@ -89,7 +89,8 @@ def bounds(summary: list[dict[str, Any]]) -> str:
 def correctness(c: dict[str, Any]) -> str:
     """Agreement with brute force."""
     return (
-        f"\n## Correctness (`benchmarks.correctness`)\n\n{c['instances']} tiny instances (chains, "
+        f"\n## Correctness (`benchmarks.offloading.correctness`)\n\n"
+        f"{c['instances']} tiny instances (chains, "
         f"DAGs, capacity 2, deadlines, down intervals; in {c['kinds']['optimum runs a task late']} "
         "of them running a late\ntask is the optimum): plan decomposition agrees with brute force, "
         f"worst relative deviation\n{c['worst_relative_deviation']['plans']:.1g}; the compact MILP "
@@ -113,7 +114,8 @@ def updates(rows: list[dict[str, Any]]) -> str:
         lines.append(f"| {label} | {mean(below):.4f} | {max(below):.4f} | {seconds:.2f} |")
     proven = sum(r["columns_proven_optimal"] for r in rows)
     return (
-        "\n## Price updates (`benchmarks.ascent`)\n\nThe same start and oracle, 6 presets x 5 "
+        "\n## Price updates (`benchmarks.offloading.ascent`)\n\n"
+        "The same start and oracle, 6 presets x 5 "
         "seeds; how far below the best bound each ends:\n\n"
         + table("| update | mean below best, % | worst, % | mean s |", lines)
         + f"\nColumn generation proves its prices optimal on {proven} of {len(rows)}.\n"
@@ -133,7 +135,8 @@ def growth(rows: list[dict[str, Any]]) -> str:
 
     head = "| users x servers x slots | tasks | s to 1 % | final gap, % | s | peak memory, GB |"
     return (
-        "\n## Growth (`benchmarks.growth`)\n\nGap asked 0.1 %, one core; each size in a process of "
+        "\n## Growth (`benchmarks.offloading.growth`)\n\n"
+        "Gap asked 0.1 %, one core; each size in a process of "
         "its own.\n\n" + table(head, map(line, rows))
     )
 
@@ -142,7 +145,8 @@ def trace(h: dict[str, Any]) -> str:
     """One hour of real requests."""
     every = h["all_sites"]
     return (
-        "\n## One hour of real requests (`benchmarks.trace_hour`)\n\nAll 19,366 requests of the "
+        "\n## One hour of real requests (`benchmarks.offloading.trace_hour`)\n\n"
+        f"All 19,366 requests of the "
         "Azure conversation trace over Melbourne, eight rules, bound and report\nincluded: "
         f"{h['bench_wall_seconds']:.0f} s end to end. Certified gap {100 * h['gap']:.2f} % (5 of "
         f"the 125 sites host GPUs, the default); its certificate\nverifies in "
@@ -158,7 +162,8 @@ def replay(rows: list[dict[str, Any]]) -> str:
     ratio = [r["ratio"] for r in rows]
     tasks = [r["tasks"] for r in rows]
     return (
-        f"\n## Replay (`benchmarks.replay`)\n\nThe kernel on paper-preset episodes of {min(tasks)} "
+        f"\n## Replay (`benchmarks.offloading.replay`)\n\n"
+        f"The kernel on paper-preset episodes of {min(tasks)} "
         f"to {max(tasks)} tasks: {min(micro):.1f} to {max(micro):.1f} microseconds,\n"
         f"{min(ratio):.0f} to {max(ratio):.0f} times a SimPy model of the same system (checked "
         "equal).\n"

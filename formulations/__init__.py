@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from mecopt.caching import CachingInstance, CachingPlan
-    from mecopt.offloading import OffloadingInstance
+    from mecopt.offloading.instance import OffloadingInstance
+    from mecopt.offloading.schedule import Schedule
     from mecopt.result import Result
-    from mecopt.schedule import Schedule
 
 METHODS = ("plans", "milp")
 CACHING_METHODS = ("plans", "network", "big-m")
@@ -92,20 +92,20 @@ def solve(
 
         return solve_big_m(instance, **asked)
     if method == "milp":
-        from formulations.offloading import solve_milp
+        from formulations.offloading.compact import solve_milp
 
         return solve_milp(instance, **asked)
-    from formulations.plans import solve_plans
+    from formulations.offloading.decomposition import solve_plans
 
     return solve_plans(instance, **asked)
 
 
 def warm_up() -> None:
     """Compile, or load from disk, every kernel that `solve` and rollouts use for offloading."""
-    from mecopt import policies
-    from mecopt.offloading import OffloadingInstance, Option, Resource, Stage, Task
-    from mecopt.scenarios import comllm
-    from mecopt.simulate import rollout
+    from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
+    from mecopt.offloading.policies import by_name as policies
+    from mecopt.offloading.replay import rollout
+    from mecopt.offloading.scenarios import comllm
 
     episode = comllm.generate("very-slow-servers", 0, users=3, servers=2, slots=15)
     solve(episode, time_limit=60.0, gap=0.0)
@@ -123,8 +123,9 @@ def warm_up() -> None:
 
 def warm_up_caching() -> None:
     """The same for the caching family, whose kernels are others."""
-    from mecopt.caching import policies, rollout
-    from mecopt.scenarios import caching
+    from mecopt.caching import rollout
+    from mecopt.caching.policies import by_name as policies
+    from mecopt.caching.scenarios import t2drl as caching
 
     for preset in ("ten", "backhaul", "forwarding"):
         episode = caching.generate(preset, 0, agents=4, servers=2, slots=12)

@@ -7,24 +7,26 @@ from importlib.util import find_spec
 
 def warm_up() -> None:
     """Compile, or load from the on-disk cache, the kernels of states, rewards and environments."""
-    from learning import option_features, states, zoo
-    from mecopt import policies
-    from mecopt.scenarios import comllm
-    from mecopt.simulate import rollout
+    from learning import zoo
+    from learning.offloading.states import decision_states as states
+    from learning.offloading.states import option_features
+    from mecopt.offloading.policies import by_name as policies
+    from mecopt.offloading.replay import rollout
+    from mecopt.offloading.scenarios import comllm
 
     episode = comllm.generate("busy", 0, users=3, servers=2, slots=12)
     for name in zoo.TEACHERS:
         rollout(episode, policies.make(name))
     option_features.of_states(states.collect([episode]))
     if find_spec("gymnasium") is not None:
-        from learning.environment import OffloadingEnv
+        from learning.offloading.training.environment import OffloadingEnv
 
         world = OffloadingEnv(episode)
         world.reset(seed=0)
         world.step(0)
 
-        from learning.t2drl.environment import CachingEnv
-        from mecopt.scenarios import caching
+        from learning.caching.environment import CachingEnv
+        from mecopt.caching.scenarios import t2drl as caching
 
         small = caching.generate("ten", 0, agents=3, servers=1, slots=4)
         for layer in (True, False):

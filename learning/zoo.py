@@ -14,17 +14,17 @@ from importlib import import_module, resources
 from pathlib import Path
 
 from mecopt import checkpoints
-from mecopt.policies.protocol import Policy
+from mecopt.offloading.policies.protocol import Policy
 
 #: Module with ``load(folder) -> Policy`` for each kind of checkpoint, and the extra it needs.
 KINDS = {
-    "language": ("learning.language_policy", "learning"),
-    "pretrained": ("learning.pretrained", "learning"),
+    "language": ("learning.offloading.policies.language", "learning"),
+    "pretrained": ("learning.offloading.training.pretrained", "learning"),
     # Trained with stable-baselines3 or without, they decide as networks of our own.
-    "dqn": ("learning.networks", "learning"),
-    "ppo": ("learning.networks", "learning"),
-    "equivariant": ("learning.networks", "learning"),
-    "mlp": ("learning.networks", "learning"),
+    "dqn": ("learning.offloading.policies.networks", "learning"),
+    "ppo": ("learning.offloading.policies.networks", "learning"),
+    "equivariant": ("learning.offloading.policies.networks", "learning"),
+    "mlp": ("learning.offloading.policies.networks", "learning"),
 }
 
 #: Names of trained policies (docs/learning.md says how each is trained).
@@ -52,7 +52,7 @@ TEACHERS = (
 
 def shipped(name: str) -> Path | None:
     """Folder of the checkpoint that comes with the package; None when there is none."""
-    folder = Path(str(resources.files("learning"))) / "checkpoints" / name
+    folder = Path(str(resources.files("learning"))) / "offloading" / "checkpoints" / name
     return folder if (folder / checkpoints.MARKER).is_file() else None
 
 
@@ -146,7 +146,7 @@ def _greedy(reward: str) -> Factory:
         data_dir: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> Policy:
-        from learning.teachers import GreedyTeacher, make_reward
+        from learning.offloading.rewards.teachers import GreedyTeacher, make_reward
 
         _refuse(f"greedy-{reward}", checkpoint)
         return GreedyTeacher(make_reward(reward, seed=seed), f"greedy-{reward}")
@@ -163,7 +163,7 @@ def user_values(
     checkpoint: str | os.PathLike[str] | None = None,
 ) -> Policy:
     """Greedy on own cost plus the values of the user's own queues (no training)."""
-    from learning.user_values import UserValues
+    from learning.offloading.rewards.user_values import UserValues
 
     _refuse("user-values", checkpoint)
     return UserValues()

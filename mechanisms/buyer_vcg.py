@@ -12,9 +12,9 @@ import time
 
 import numpy as np
 
-from formulations import assignment
+from formulations.market import assignment
 from mechanisms.outcome import Outcome
-from mecopt.market import Market
+from mecopt.market.instance import Market
 
 
 def run(market: Market) -> Outcome:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from fractions import Fraction
 
-from mechanisms.order import clearing_prices, first, sort_market
+from mechanisms.double_dutch.order import clearing_prices, first, sort_market
 from mechanisms.outcome import Outcome
-from mecopt.market import Market
+from mecopt.market.instance import Market
 
 
 def k_double(market: Market, *, k: float | str | Fraction = Fraction(1, 2)) -> Outcome:

@@ -53,7 +53,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mechanisms.outcome import Outcome
-from mecopt.market import Market
+from mecopt.market.instance import Market
 
 IntArray = NDArray[np.int64]
 _FAR = 2**61  # no way between two servers

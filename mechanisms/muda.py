@@ -19,9 +19,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mechanisms.order import lot
+from mechanisms.double_dutch.order import lot
 from mechanisms.outcome import Outcome
-from mecopt.market import Market
+from mecopt.market.instance import Market
 
 IntArray = NDArray[np.int64]
 

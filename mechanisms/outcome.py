@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mecopt.market import HALF_UNITS, Market
+from mecopt.market.instance import Market
+from mecopt.market.units import HALF_UNITS
 
 IntArray = NDArray[np.int64]
 Amounts = IntArray | int | Callable[[], IntArray]

@@ -13,9 +13,10 @@ import time
 
 import numpy as np
 
-from mechanisms.order import first, lot, sort_market
+from mechanisms.double_dutch.order import first, lot, sort_market
 from mechanisms.outcome import Outcome, require_unit_demand
-from mecopt.market import HALF_UNITS, MINOR, Market
+from mecopt.market.instance import Market
+from mecopt.market.units import HALF_UNITS, MINOR
 
 
 def threshold_of(market: Market, threshold: float | None) -> int:

@@ -6,19 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from mechanisms import (
-    adaptive,
-    bisection,
     buyer_vcg,
     double_auction,
-    double_dutch,
     generalised_trade_reduction,
     muda,
     posted_price,
     server_clocks,
     trade_reduction,
 )
+from mechanisms.double_dutch import adaptive, bisection
+from mechanisms.double_dutch import rule as double_dutch
 from mechanisms.outcome import Outcome
-from mecopt.market import Market
+from mecopt.market.instance import Market
 
 
 def _vcg(market: Market) -> Outcome:

@@ -24,9 +24,9 @@ import time
 import numpy as np
 from numba import njit
 
-from mechanisms.clocks import make_grid
+from mechanisms.double_dutch.clocks import make_grid
 from mechanisms.outcome import Outcome
-from mecopt.market import Market
+from mecopt.market.instance import Market
 
 
 def run(

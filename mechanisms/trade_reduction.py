@@ -16,9 +16,9 @@ import time
 
 import numpy as np
 
-from mechanisms.order import first, lot, sort_market
+from mechanisms.double_dutch.order import first, lot, sort_market
 from mechanisms.outcome import Outcome
-from mecopt.market import Market
+from mecopt.market.instance import Market
 
 
 def trade_reduction(market: Market) -> Outcome:

@@ -12,36 +12,36 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mecopt.observation import Observation as Observation
-    from mecopt.offloading import DROPPED as DROPPED
-    from mecopt.offloading import UNLIMITED as UNLIMITED
-    from mecopt.offloading import OffloadingInstance as OffloadingInstance
-    from mecopt.offloading import Option as Option
-    from mecopt.offloading import Resource as Resource
-    from mecopt.offloading import Stage as Stage
-    from mecopt.offloading import Task as Task
-    from mecopt.policies.protocol import Policy as Policy
+    from mecopt.offloading.instance import OffloadingInstance as OffloadingInstance
+    from mecopt.offloading.instance import Option as Option
+    from mecopt.offloading.instance import Resource as Resource
+    from mecopt.offloading.instance import Stage as Stage
+    from mecopt.offloading.instance import Task as Task
+    from mecopt.offloading.observation import Observation as Observation
+    from mecopt.offloading.policies.protocol import Policy as Policy
+    from mecopt.offloading.replay import replay as replay
+    from mecopt.offloading.replay import rollout as rollout
+    from mecopt.offloading.schedule import Schedule as Schedule
+    from mecopt.offloading.units import DROPPED as DROPPED
+    from mecopt.offloading.units import UNLIMITED as UNLIMITED
     from mecopt.result import Result as Result
-    from mecopt.schedule import Schedule as Schedule
-    from mecopt.simulate import replay as replay
-    from mecopt.simulate import rollout as rollout
 
 __version__ = version("mecopt")
 
 _HOME = {
-    "Observation": "observation",
-    "DROPPED": "offloading",
-    "UNLIMITED": "offloading",
-    "OffloadingInstance": "offloading",
-    "Option": "offloading",
-    "Resource": "offloading",
-    "Stage": "offloading",
-    "Task": "offloading",
-    "Policy": "policies.protocol",
+    "Observation": "offloading.observation",
+    "DROPPED": "offloading.units",
+    "UNLIMITED": "offloading.units",
+    "OffloadingInstance": "offloading.instance",
+    "Option": "offloading.tasks",
+    "Resource": "offloading.tasks",
+    "Stage": "offloading.tasks",
+    "Task": "offloading.tasks",
+    "Policy": "offloading.policies.protocol",
     "Result": "result",
-    "Schedule": "schedule",
-    "replay": "simulate",
-    "rollout": "simulate",
+    "Schedule": "offloading.schedule",
+    "replay": "offloading.replay",
+    "rollout": "offloading.replay",
 }
 
 

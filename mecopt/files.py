@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -106,3 +107,22 @@ def read_document(path: str | os.PathLike[str], schema: str) -> dict[str, Any]:
             f"{path}: version is {body.get('version')!r}, this mecopt reads version {VERSION}"
         )
     return body
+
+
+def plain(value: Any) -> Any:
+    """The value with numbers that JSON does not know (infinite, NaN) as None."""
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write strict JSON, whole or not at all."""
+    from mecopt.files import write_bytes
+
+    text = json.dumps(plain(value), indent=1, allow_nan=False)
+    write_bytes(path, (text + "\n").encode())

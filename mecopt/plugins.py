@@ -1,7 +1,7 @@
 """Policies that other packages bring, found through Python entry points.
 
-A package declares a factory under the group of a family, ``mecopt.policies`` (offloading) or
-``mecopt.caching_policies``::
+A package declares a factory under the group of a family, ``mecopt.offloading.policies.by_name``
+(offloading) or ``mecopt.caching_policies``::
 
     [project.entry-points."mecopt.policies"]
     my-rule = "my_package.rules:make"

@@ -9,11 +9,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 
 class Instance(Protocol):
     """What a result needs of an instance, of whatever family."""
+
+    @property
+    def family(self) -> str: ...
 
     @property
     def content_hash(self) -> str: ...
@@ -60,40 +62,6 @@ def relative_gap(objective: float, bound: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Prices:
-    """Dual prices of shared resource time: cost in s per second of one server.
-
-    Resource r has buckets ``row_ptr[r]:row_ptr[r + 1]`` of `bucket_ns` each, starting at time 0;
-    a resource without rows, and time after the last bucket, is free.
-    """
-
-    resource_names: tuple[str, ...]
-    bucket_ns: int
-    row_ptr: NDArray[np.int64]
-    value: NDArray[np.float64]
-
-    def table(self) -> pd.DataFrame:
-        """One row per bucket with a positive price: resource, start_s, end_s, price."""
-        row = np.flatnonzero(self.value > 0)
-        r = np.searchsorted(self.row_ptr, row, side="right") - 1
-        start = (row - self.row_ptr[r]) * self.bucket_ns * 1e-9
-        return pd.DataFrame(
-            {
-                "resource": [self.resource_names[i] for i in r],
-                "start_s": start,
-                "end_s": start + self.bucket_ns * 1e-9,
-                "price": self.value[row],
-            }
-        )
-
-    def mean_by_resource(self) -> NDArray[np.float64]:
-        """(R,) mean price over each resource's horizon (0 without rows)."""
-        total = np.add.reduceat(np.append(self.value, 0.0), self.row_ptr[:-1])
-        count = np.diff(self.row_ptr)
-        return np.where(count > 0, total, 0.0) / np.maximum(count, 1)
-
-
-@dataclass(frozen=True, eq=False)
 class Result(Generic[InstanceT, ScheduleT]):
     """Outcome of `solve`, for every family.
 
@@ -115,7 +83,8 @@ class Result(Generic[InstanceT, ScheduleT]):
     prices : Prices, CachingPrices or None
         Dual prices of server time, or of memory and energy, from methods that have them.
     proof : object or None
-        What `mecopt.certificate` needs to write a certificate; None when the bound is a claim.
+        What `mecopt.certificates.verify` needs to write a certificate; None when the
+        bound is a claim.
     progress : DataFrame
         Columns seconds, bound, objective.
     details : mapping

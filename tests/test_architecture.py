@@ -1,15 +1,18 @@
 """The dependency rule, what importing costs, and what may be committed."""
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import mini_data
 import pytest
+
+from tests.support import mini_data
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -41,22 +44,74 @@ def imported_by(statement: str, stand_ins: Path, *names: str) -> set[str]:
 
 
 def test_dependency_rule():
-    """The contracts in pyproject.toml hold: core below formulations below mechanisms."""
+    """The contracts in pyproject.toml hold: one order of layers, a trusted wing, no torch below."""
     answer = lint_imports(ROOT)
     assert answer.returncode == 0, answer.stdout
 
 
 def test_dependency_rule_sees_a_breach(tmp_path):
     """A core module that imports a formulation is reported, so that the test above can fail."""
-    for package in ("mecopt", "formulations", "mechanisms", "learning"):
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "__init__.py").write_text("")
-    (tmp_path / "mecopt" / "schedule.py").write_text("import formulations\n")
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = settings["contracts"][0]["layers"]
+    for layer in [name for line in layers for name in line.split(" | ")]:
+        folder = tmp_path.joinpath(*layer.split("."))
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("")
+    (tmp_path / "mecopt" / "__init__.py").write_text("")
+    (tmp_path / "mecopt" / "data" / "__init__.py").write_text("import formulations\n")
     contracts = (ROOT / "pyproject.toml").read_text().partition("[tool.importlinter]")
     (tmp_path / "pyproject.toml").write_text("".join(contracts[1:]))
     answer = lint_imports(tmp_path)
     assert answer.returncode == 1
-    assert "mecopt.schedule -> formulations" in answer.stdout
+    assert "mecopt.data -> formulations" in answer.stdout
+
+
+def imports_of(path: Path, modules: set[str]) -> set[str]:
+    """Modules of ours that a file imports, inside functions too; those for type checkers not."""
+    tree = ast.parse(path.read_text())
+    guarded = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in guarded:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & modules) or {node.module}
+    return found & modules
+
+
+def graph_of(root: Path) -> dict[str, set[str]]:
+    """Module -> modules it imports, of every package below a folder."""
+    files = {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in ("mecopt", "formulations", "mechanisms", "learning")
+        for path in (root / package).rglob("*.py")
+    }
+    return {name: imports_of(path, set(files)) - {name} for name, path in files.items()}
+
+
+def test_no_circle_of_files():
+    """No file imports, directly or round about, a file that imports it."""
+    graph = graph_of(ROOT)
+    assert len(graph) > 200
+    TopologicalSorter(graph).prepare()
+
+
+def test_a_circle_is_seen_inside_functions_too(tmp_path):
+    """a imports b at its top, b imports a inside a function: a circle."""
+    (tmp_path / "mecopt").mkdir()
+    (tmp_path / "mecopt" / "a.py").write_text("from mecopt import b\n")
+    (tmp_path / "mecopt" / "b.py").write_text("def f():\n    from mecopt.a import x\n")
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph_of(tmp_path)).prepare()
 
 
 def test_imports_stay_light(tmp_path):
@@ -69,15 +124,16 @@ def test_imports_stay_light(tmp_path):
 def test_solving_never_needs_torch(tmp_path):
     """Command line, scenarios, policies and both solvers work without the learning extra."""
     statement = (
-        "import mecopt.cli.app, mecopt.benchmark, mecopt.scenarios.traces, mecopt.certificate, "
-        "formulations.plans, formulations.offloading"
+        "import mecopt.cli.app, mecopt.bench.run, mecopt.offloading.scenarios.traces, "
+        "mecopt.certificates.verify, formulations.offloading.decomposition, "
+        "formulations.offloading.compact"
     )
     assert imported_by(statement, tmp_path, "torch", "transformers", "ortools") == set()
 
 
 def test_independent_states_and_tables_need_no_torch(tmp_path):
     """Rules are scored on states, and checkpoints are named, without the learning extra."""
-    statement = "import learning.protocol, learning.tables, learning.trainers, learning.zoo"
+    statement = "import learning.offloading.evaluation.tables, learning.recipes, learning.zoo"
     assert imported_by(statement, tmp_path, "torch", "transformers", "gymnasium") == set()
 
 

@@ -67,7 +67,7 @@ import pyomo.environ as pyo
 from pyomo.contrib.solver.common.factory import SolverFactory
 
 from formulations.caching.blocks import build
-from formulations.caching.milp import Outcome, check_arguments, to_result
+from formulations.caching.compact import Outcome, check_arguments, to_result
 from mecopt.caching import Backhaul, CachingInstance, CachingPlan, Forwarding
 from mecopt.result import Result
 

@@ -7,7 +7,7 @@ parent; the least value among the leaves bounds all schedules. The leaf of least
 on first, at the pair and slot about which the plans of its ascent disagree most, counted over the
 slots around.
 
-`mecopt verify` recomputes every leaf in integers (`mecopt.exact.caching`).
+`mecopt verify` recomputes every leaf in integers (`mecopt.certificates.caching.values`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from formulations.ascent import ascend
 from formulations.caching.blocks import Blocks, FloatArray, IntArray
 from formulations.caching.oracle import CachingEvaluation, LinkOracle, RestrictedOracle
-from mecopt.exact.caching import Branch
+from formulations.dual.ascent import ascend
+from mecopt.certificates.caching.values import Branch
 
 #: Evaluations of a node, and its first step, in the usual ones.
 _EVALUATIONS, _STEP = 240, 0.06

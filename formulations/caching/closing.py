@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from formulations.caching.blocks import FloatArray, IntArray
-from formulations.caching.milp import run_highs
+from formulations.caching.compact import run_highs
 from formulations.caching.network_arrays import Arcs, arcs_within, build_program, read_program
 from formulations.caching.oracle import LinkOracle
 

@@ -2,14 +2,14 @@ r"""Caching by plan decomposition: certified bounds and near-optimal schedules.
 
 A plan is a path of one pair on one server through its states (slot, age of thoughts); plans meet in
 the memory and energy of every slot, and in what couples servers. The bound is the Lagrangian of
-pair blocks and slot blocks (`formulations.caching.oracle`), raised by `formulations.ascent`: first
-prices of the rows, then of the links, which start from them. Schedules come from annealing over
-windows (`formulations.caching.search`), started from the myopic policy, or from what slot blocks
-choose (it fits, and near the best prices it nearly agrees with the plans), guided by the prices.
-With forwarding hot annealings and dives (`formulations.caching.dive`) take turns. A small gap
-of a single server is branched on (`formulations.caching.branching`). What gap remains may be closed
-by HiGHS on the arcs that are left (`formulations.caching.closing`): the schedule is then optimal by
-the solver's word, and the certified bound stays what prices prove.
+pair blocks and slot blocks (`formulations.caching.oracle`), raised by `formulations.dual.ascent`:
+first prices of the rows, then of the links, which start from them. Schedules come from annealing
+over windows (`formulations.caching.search`), started from the myopic policy, or from what slot
+blocks choose (it fits, and near the best prices it nearly agrees with the plans), guided by the
+prices. With forwarding hot annealings and dives (`formulations.caching.dive`) take turns. A small
+gap of a single server is branched on (`formulations.caching.branching`). What gap remains may be
+closed by HiGHS on the arcs that are left (`formulations.caching.closing`): the schedule is then
+optimal by the solver's word, and the certified bound stays what prices prove.
 
 Without a coupling servers separate exactly, and are solved side by side in threads (the kernels are
 compiled and release the interpreter).
@@ -26,7 +26,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from formulations.ascent import ascend
 from formulations.caching.blocks import build, to_choices, to_decision
 from formulations.caching.branching import Tree, proven
 from formulations.caching.closing import close
@@ -38,12 +37,13 @@ from formulations.caching.oracle import (
     Pricer,
     RowOracle,
 )
-from formulations.caching.proof import CachingProof
 from formulations.caching.search import Search
 from formulations.caching.windows import Guide
+from formulations.dual.ascent import ascend
 from mecopt.caching import CachingInstance, CachingPlan, CachingPrices, replay
 from mecopt.caching.policies.simple import Myopic
-from mecopt.caching.simulate import rollout
+from mecopt.caching.rollout import rollout
+from mecopt.certificates.caching.proof import CachingProof
 from mecopt.result import BoundKind, Result, Termination, relative_gap
 
 #: Servers worked on side by side.

@@ -51,7 +51,7 @@ import numpy as np
 import pyomo.environ as pyo
 
 from formulations.caching.blocks import build
-from formulations.caching.milp import run_highs, to_result
+from formulations.caching.compact import run_highs, to_result
 from formulations.caching.network_arrays import all_arcs, build_program, read_program
 from mecopt.caching import Backhaul, CachingInstance, CachingPlan, Forwarding
 from mecopt.result import Result

@@ -1,6 +1,6 @@
 r"""The Lagrangian of caching: pair blocks, slot blocks, and the prices between them.
 
-Two relaxations, both for the shared engine (`formulations.ascent`). With
+Two relaxations, both for the shared engine (`formulations.dual.ascent`). With
 :math:`z_{qtc} \in \{0,1\}` for "pair q makes choice c in slot t" (off, or resident with x requests
 served):
 

@@ -14,4 +14,4 @@ from mecopt.caching.pair import Pair as Pair
 from mecopt.caching.plan import CachingPlan as CachingPlan
 from mecopt.caching.plan import replay as replay
 from mecopt.caching.prices import CachingPrices as CachingPrices
-from mecopt.caching.simulate import rollout as rollout
+from mecopt.caching.rollout import rollout as rollout

@@ -41,12 +41,12 @@ def audit(
         mecopt audit --market market.csv --mechanism all --json audit.json
     """
     from mechanisms import rules
-    from mechanisms.audit import AuditReport
-    from mechanisms.audit import audit as run_audit
-    from mecopt.market_sources import read_market
+    from mechanisms.audit.report import AuditReport
+    from mechanisms.audit.report import audit as run_audit
+    from mecopt.market.sources import read_market
 
     if report is not None:
-        from mecopt.runfolder import RunFolder
+        from mecopt.bench.run_folder import RunFolder
 
         RunFolder(report).read()  # refuse an unfinished run before the work
     traded = read_market(market, price_range=price_range)
@@ -83,18 +83,19 @@ def _options(name: str, ticks: int, seed: int) -> dict[str, Any]:
 
 def _into_report(folder: Path, audited: Any) -> str:
     """Add the audit to the page of a finished run; returns the page's path."""
-    from mechanisms.report_section import section
+    from mechanisms.audit.section import section
     from mecopt import files
-    from mecopt import report as page
-    from mecopt.runfolder import RunFolder
+    from mecopt.bench import pages
+    from mecopt.bench.run_folder import RunFolder
 
     run = RunFolder(folder)
-    files.write_bytes(run.path / page.AUDIT, section(audited).encode())
-    return page.build(run)
+    files.write_bytes(run.path / pages.AUDIT, section(audited).encode())
+    return pages.build(run)
 
 
 def _draw(folder: Path, market: Any, report: Any, ticks: int) -> None:
-    from mechanisms import audit_pictures, double_dutch
+    from mechanisms.audit import pictures as audit_pictures
+    from mechanisms.double_dutch import rule as double_dutch
 
     folder.mkdir(parents=True, exist_ok=True)
     if market.unit_demand and not market.is_graph:

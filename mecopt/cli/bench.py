@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mecopt.cli import protocols, shell
+from mecopt.cli import comllm_tables as protocols
+from mecopt.cli import shell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mecopt.runfolder import RunFolder
-    from mecopt.suite import Suite
+    from mecopt.bench.run_folder import RunFolder
+    from mecopt.bench.suite import Suite
 
 #: Keys of the records that ``--json`` writes, besides ``preset``.
 RECORD_KEYS = (
@@ -147,7 +148,7 @@ def bench_comllm(
     Makes the paper's Table II: theirs, ours, difference, and gaps to bounds on episodes.
     """
     from mecopt import checkpoints
-    from mecopt.suite import Suite, parse_interval, parse_names, parse_range
+    from mecopt.bench.suite import Suite, parse_interval, parse_names, parse_range
 
     trained = checkpoints.parse(checkpoint or ())
     if states is not None or table is not None:
@@ -211,7 +212,7 @@ def bench_traces(
     The seed places users and devices. Traces have no slots; the *_slots figures of the JSON are in
     units of 0.1 s.
     """
-    from mecopt.suite import Suite, parse_names, parse_range, parse_window
+    from mecopt.bench.suite import Suite, parse_names, parse_range, parse_window
 
     suite = Suite(
         scenario="traces",
@@ -271,7 +272,7 @@ def bench_caching(
     and a report to the run folder. Costs are sums over servers and slots.
     """
     from mecopt import checkpoints
-    from mecopt.suite import Suite, parse_names, parse_range
+    from mecopt.bench.suite import Suite, parse_names, parse_range
 
     suite = Suite(
         scenario="caching",
@@ -293,7 +294,9 @@ def report(
     ],
     growth: Annotated[
         Path | None,
-        typer.Option(help="Growth measurement to show (benchmarks/growth.py).", metavar="FILE"),
+        typer.Option(
+            help="Growth measurement to show (benchmarks/offloading/growth.py).", metavar="FILE"
+        ),
     ] = None,
     training: Annotated[
         list[Path] | None,
@@ -313,10 +316,10 @@ def report(
 
         mecopt report runs/demo --training runs/sft --training runs/grpo
     """
-    from learning import report_section
+    from learning.runs import page as report_section
     from mecopt import files
-    from mecopt import report as page
-    from mecopt.runfolder import RunFolder
+    from mecopt.bench import pages
+    from mecopt.bench.run_folder import RunFolder
 
     if report_section.is_training(folder):
         typer.echo(f"report: {report_section.build(folder)}")
@@ -324,12 +327,12 @@ def report(
     run = RunFolder(folder)
     if training:
         run.read()  # refuse an unfinished run before anything is written
-        files.write_bytes(run.path / page.TRAINING, report_section.section(training).encode())
+        files.write_bytes(run.path / pages.TRAINING, report_section.section(training).encode())
     if growth is not None:
         run.read()  # refuse an unfinished run before anything is written
-        page.read_growth(growth)
-        files.write_bytes(run.path / page.GROWTH, growth.read_bytes())
-    path = page.build(run)
+        pages.read_growth(growth)
+        files.write_bytes(run.path / pages.GROWTH, growth.read_bytes())
+    path = pages.build(run)
     typer.echo(f"report: {path}")
 
 
@@ -352,9 +355,9 @@ def _bench(
     address: str | None,
     jobs: int | None,
 ) -> None:
-    from mecopt import report as page
-    from mecopt import scorecard_caching
-    from mecopt.families import FAMILIES
+    from mecopt.bench import pages
+    from mecopt.bench.caching import scorecard as scorecard_caching
+    from mecopt.bench.families import FAMILIES
 
     family = FAMILIES[suite.family]
     folder_path = out or default_folder(suite)
@@ -363,15 +366,17 @@ def _bench(
         _, tables = folder.read()
         if json is not None:
             make_records = scorecard_caching.records if suite.family == "caching" else records
-            shell.write_json(json, make_records(tables["results"]))
+            from mecopt import files
+
+            files.write_json(json, make_records(tables["results"]))
         screen = shell.console()
         screen.print()
         family.print_scorecard(screen, tables, suite)
         typer.echo()
         typer.echo(family.headline(tables))
-        path = page.build(folder)
+        path = pages.build(folder)
     except KeyboardInterrupt:
-        from mecopt.runfolder import resume_command
+        from mecopt.bench.run_folder import resume_command
 
         again = resume_command(suite, folder_path)
         shell.say_error(f"interrupted; finished instances are kept, resume with: {again}")
@@ -380,7 +385,7 @@ def _bench(
 
 
 def _run(suite: Suite, out: Path, engine: str, address: str | None, jobs: int | None) -> RunFolder:
-    from mecopt import benchmark
+    from mecopt.bench import run as benchmark
 
     with shell.progress("instances") as bar:
         return benchmark.run(

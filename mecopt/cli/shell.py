@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,25 +62,6 @@ class OneLineErrors(TyperGroup):
             say_error(error.format_message())
             code = USER_ERROR
         sys.exit(code if isinstance(code, int) else 0)
-
-
-def plain(value: Any) -> Any:
-    """The value with numbers that JSON does not know (infinite, NaN) as None."""
-    if isinstance(value, dict):
-        return {key: plain(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write strict JSON, whole or not at all."""
-    from mecopt.files import write_bytes
-
-    text = json.dumps(plain(value), indent=1, allow_nan=False)
-    write_bytes(path, (text + "\n").encode())
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> str:

@@ -11,7 +11,7 @@ from mecopt.cli import shell
 
 if TYPE_CHECKING:
     from mecopt.caching import CachingInstance
-    from mecopt.offloading import OffloadingInstance
+    from mecopt.offloading.instance import OffloadingInstance
     from mecopt.result import Result
 
 
@@ -119,7 +119,7 @@ def solve(
 def _check_method(
     problem: OffloadingInstance | CachingInstance, method: str, certificate: Path | None
 ) -> None:
-    from mecopt.suite import METHODS
+    from mecopt.bench.suite import METHODS
 
     known = METHODS[problem.family]
     if method not in known:
@@ -141,7 +141,7 @@ def _check(time_limit: float | None, gap: float) -> None:
 def _load(path: Path) -> OffloadingInstance | CachingInstance:
     from mecopt import files
     from mecopt.caching import CachingInstance
-    from mecopt.offloading import OffloadingInstance
+    from mecopt.offloading.instance import OffloadingInstance
 
     if files.schema_of(path) == files.CACHING_SCHEMA:
         return CachingInstance.load(path)
@@ -162,18 +162,18 @@ def _generate(
             if value is not None:
                 raise ValueError(f"{name}: {value!r} needs --scenario traces")
     if scenario == "caching":
-        from mecopt.scenarios import caching
+        from mecopt.caching.scenarios import presets
 
-        return caching.make(preset or "base", seed or 0, data_dir)
+        return presets.make(preset or "base", seed or 0, data_dir)
     if scenario in (None, "comllm"):
-        from mecopt.scenarios import comllm
+        from mecopt.offloading.scenarios import comllm
 
         return comllm.generate(preset or "paper", seed or 0)
     if scenario == "traces":
         if preset is not None:
             raise ValueError(f"preset: {preset!r} belongs to scenario comllm, use --trace")
-        from mecopt.scenarios import traces
-        from mecopt.suite import parse_window
+        from mecopt.bench.suite import parse_window
+        from mecopt.offloading.scenarios import traces
 
         return traces.generate(
             trace or "azure-conv",
@@ -211,11 +211,13 @@ def _write(
     result: Result, json: Path | None, save_schedule: Path | None, proof: Path | None
 ) -> None:
     if json is not None:
-        shell.write_json(json, result_record(result))
+        from mecopt import files
+
+        files.write_json(json, result_record(result))
         typer.echo(f"result: {json}")
     if save_schedule is not None:
-        from mecopt import schedule_file
         from mecopt.caching import CachingPlan, plan_file
+        from mecopt.offloading import schedule_file
 
         if result.schedule is None:
             raise ValueError(f"save-schedule: no schedule was found ({result.termination})")
@@ -225,7 +227,7 @@ def _write(
             schedule_file.save(save_schedule, result.schedule)
         typer.echo(f"schedule: {save_schedule}")
     if proof is not None:
-        from mecopt import certificate
+        from mecopt.certificates import verify as certificate
 
         certificate.save(proof, result)
         typer.echo(f"certificate: {proof} (check it with: mecopt verify {proof})")
@@ -243,7 +245,7 @@ def verify(
 
     Exit status 0: accepted; 1: rejected, with the reasons; 2: not a readable certificate.
     """
-    from mecopt import certificate
+    from mecopt.certificates import verify as certificate
 
     with shell.status("checking in exact arithmetic"):
         verdict = certificate.verify(file)

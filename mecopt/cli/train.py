@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mecopt.cli import shell
 
 if TYPE_CHECKING:
-    from learning.training_run import OnProgress
+    from learning.runs.folder import OnProgress
 
 #: Lines of progress where there is no terminal to draw a bar on.
 _LINES = 10
@@ -71,7 +71,9 @@ def train(
 
     Writes the trained policy (checkpoint/), its progress and a page with learning curves.
     """
-    from learning import report_section, trainers, training_run
+    from learning import recipes as trainers
+    from learning.runs import folder as training_run
+    from learning.runs import page as report_section
 
     changes: dict[str, object] = {"start": start, "states": states, "steps": steps}
     changes = {field: value for field, value in changes.items() if value is not None}

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mecopt.data.convert import CONVERSIONS
-from mecopt.data.registry import FILES, DataFile, find, resolve_data_dir
+from mecopt.data.folder import find, resolve_data_dir
+from mecopt.data.registry import FILES, DataFile
 from mecopt.data.tables import content
 from mecopt.files import write_bytes
 

@@ -18,7 +18,7 @@ class PriceNumbers(NamedTuple):
         return self.memory_per_gb * 1e-3, self.energy_per_kj * 1e-2
 
 
-# From `python -m benchmarks.tune_caching`: seeds 1000:1012 of each preset, least mean cost.
+# From `python -m benchmarks.caching.tune`: seeds 1000:1012 of each preset, least mean cost.
 PRICED = {
     "base": PriceNumbers(0.04, 0.6),
     "ten": PriceNumbers(0.0, 1.6),

@@ -1,0 +1,1 @@
+"""Plan decomposition for any family: dual ascent, column generation, progress, stopping."""

@@ -1,0 +1,1 @@
+"""Efficient trade in a market."""

@@ -1,0 +1,248 @@
+r"""Efficient trade: which buyer is served by which seller, and at which competitive prices.
+
+Sets: buyers i, sellers (servers) j, edges E of compatible pairs.
+Parameters: surplus s_ij = value_i - link_ij - cost_j (half minor units), seats n_j, memory m_i,
+server memory M_j. Variables: x_ij in {0, 1}, buyer i is served by j.
+
+    maximize    sum_E s_ij x_ij
+    (buyer)     sum_j x_ij <= 1            for every i,     dual u_i >= 0
+    (seats)     sum_i x_ij <= n_j          for every j,     dual q_j >= 0
+    (memory)    sum_i m_i x_ij <= M_j      for every j      only where memory is given
+
+Without (memory) the polytope is integral (Shapley, Shubik 1971), an LP solves it, and the duals are
+competitive prices ``cost_j + q_j``. They form a lattice (Demange, Gale 1985): the lowest vector is
+what buyers would pay under VCG (Leonard 1983), the highest suits the sellers. Both are computed
+here in whole numbers by relaxing ``q_l >= q_j + s_il - s_ij`` for i served by j; that they exist
+proves the assignment optimal, whatever the solver's tolerance was. With (memory) it is a MILP, its
+LP bound is reported apart, and there are no prices. One good without edges is solved by sorting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import highspy
+import numpy as np
+from numpy.typing import NDArray
+
+from mecopt.market.instance import Market
+from mecopt.market.units import HALF_UNITS
+
+IntArray = NDArray[np.int64]
+_ABSENT = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """An optimal assignment.
+
+    Parameters
+    ----------
+    welfare : int
+        Sum of values minus costs and link costs, half minor units.
+    trades : int
+    method : str
+        ``sort``, ``lp`` or ``milp``.
+    server : (B,) int64 or None
+        Seller of each buyer, -1 for none (None for ``sort``).
+    proved : bool
+        Exact prices certify the optimum (``milp``: the solver claims it).
+    lp_bound : float
+        Optimum of the LP relaxation, half minor units.
+    lowest_price, highest_price : (J,) int64 or None
+        Lowest and highest competitive price of a seat, half minor units. A server without seats
+        has the top of the price range.
+    """
+
+    welfare: int
+    trades: int
+    method: str
+    server: IntArray | None
+    proved: bool
+    lp_bound: float
+    lowest_price: IntArray | None = None
+    highest_price: IntArray | None = None
+
+    @property
+    def welfare_money(self) -> float:
+        """Welfare in money."""
+        return self.welfare / HALF_UNITS
+
+
+def solve(market: Market, *, method: str = "auto", time_limit: float | None = None) -> Assignment:
+    """Most welfare any allocation of this market can have.
+
+    Parameters
+    ----------
+    method : str
+        ``sort`` (one good), ``lp`` (unit demand), ``milp`` (with memory), or ``auto``.
+    time_limit : float, optional
+        Seconds for the MILP.
+
+    Raises
+    ------
+    ValueError
+        If the method is unknown or does not fit the market.
+    RuntimeError
+        If HiGHS stops without an optimum.
+    """
+    needed = "milp" if market.memory is not None else "lp" if market.is_graph else "sort"
+    if method == "auto":
+        method = needed
+    if method not in ("sort", "lp", "milp"):
+        raise ValueError(f"method = {method!r} must be auto, sort, lp or milp")
+    if (method == "sort" and needed != "sort") or (method == "lp" and needed == "milp"):
+        raise ValueError(f"method = {method!r} does not fit this market, it needs {needed!r}")
+    if method == "sort":
+        return _sort(market)
+    surplus = market.surplus
+    bound, x = _highs(market, surplus, integer=False, time_limit=time_limit)
+    if method == "milp":
+        _, x = _highs(market, surplus, integer=True, time_limit=time_limit)
+    server = np.full(market.n_buyers, -1, dtype=np.int64)
+    for (i, j), amount in x.items():
+        if amount > 0.5:
+            server[i] = j
+    served = np.flatnonzero(server >= 0)
+    welfare = int(surplus[served, server[served]].sum())
+    if method == "milp":
+        return Assignment(welfare, len(served), method, server, False, bound)
+    low = lowest_surplus_prices(surplus, market.seats, server)
+    high = highest_surplus_prices(surplus, market.seats, server)
+    proved = low is not None and high is not None
+    if low is None or high is None:
+        return Assignment(welfare, len(served), method, server, proved, bound)
+    top, open_ = market.price_range[1], market.seats > 0
+    return Assignment(
+        welfare,
+        len(served),
+        method,
+        server,
+        proved,
+        bound,
+        lowest_price=np.where(open_, market.reserve + low, top),
+        highest_price=np.where(open_, market.reserve + high, top),
+    )
+
+
+def _sort(market: Market) -> Assignment:
+    value, cost = np.sort(market.values)[::-1], np.sort(market.costs)
+    n = min(len(value), len(cost))
+    gain = value[:n] - cost[:n]
+    k = int(np.count_nonzero(gain >= 0))
+    welfare = int(gain[:k].sum())
+    bottom, top = market.price_range
+    low = int(value[k]) if k < len(value) else bottom
+    high = int(cost[k]) if k < len(cost) else top
+    if k:
+        low, high = max(low, int(cost[k - 1])), min(high, int(value[k - 1]))
+    one = np.ones(market.n_sellers, dtype=np.int64)
+    return Assignment(welfare, k, "sort", None, True, float(welfare), low * one, high * one)
+
+
+def _highs(
+    market: Market, surplus: IntArray, *, integer: bool, time_limit: float | None
+) -> tuple[float, dict[tuple[int, int], float]]:
+    """Optimum and solution over the edges with positive surplus."""
+    buyer, server = np.nonzero(surplus > 0)
+    if len(buyer) == 0:
+        return 0.0, {}
+    n, m = market.n_buyers, market.n_sellers
+    rows = [buyer, n + server]
+    entries = [np.ones(len(buyer)), np.ones(len(buyer))]
+    upper = [np.ones(n), market.seats.astype(float)]
+    if market.memory is not None and market.server_memory is not None:
+        rows.append(n + m + server)
+        entries.append(market.memory[buyer].astype(float))
+        upper.append(market.server_memory.astype(float))
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(buyer), sum(len(u) for u in upper)
+    # Minor units: the solver's absolute tolerances are then far below the smallest difference.
+    lp.col_cost_ = surplus[buyer, server] / -2.0
+    lp.col_lower_, lp.col_upper_ = np.zeros(len(buyer)), np.ones(len(buyer))
+    lp.row_lower_ = np.full(lp.num_row_, -highspy.kHighsInf)
+    lp.row_upper_ = np.concatenate(upper)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = np.arange(len(buyer) + 1) * len(rows)
+    lp.a_matrix_.index_ = np.stack(rows, axis=1).ravel()
+    lp.a_matrix_.value_ = np.stack(entries, axis=1).ravel()
+    if integer:
+        lp.integrality_ = [highspy.HighsVarType.kInteger] * len(buyer)
+    solver: Any = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("threads", 1)
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    solver.setOptionValue("mip_abs_gap", 0.5)
+    if time_limit is not None:
+        solver.setOptionValue("time_limit", float(time_limit))
+    solver.passModel(lp)
+    solver.run()
+    status = solver.getModelStatus()
+    if status != highspy.HighsModelStatus.kOptimal:
+        raise RuntimeError(f"HiGHS stopped with {solver.modelStatusToString(status)}")
+    x = np.asarray(solver.getSolution().col_value)
+    used = np.flatnonzero(x > 1e-6)
+    solution = {(int(buyer[e]), int(server[e])): float(x[e]) for e in used}
+    return -2.0 * solver.getInfo().objective_function_value, solution
+
+
+def _edges(surplus: IntArray) -> tuple[IntArray, IntArray]:
+    """Surplus with absent edges at a value low enough never to bind and safe to subtract."""
+    absent = surplus == _ABSENT
+    return np.where(absent, -(2**60), surplus), absent
+
+
+def lowest_surplus_prices(surplus: IntArray, seats: IntArray, server: IntArray) -> IntArray | None:
+    """Lowest duals (J,) above the reserve that support an assignment; None if it is not optimal."""
+    s, _ = _edges(surplus)
+    served = np.flatnonzero(server >= 0)
+    left = np.flatnonzero(server < 0)
+    own = server[served]
+    q = np.maximum(0, s[left].max(axis=0, initial=0))
+    q[seats == 0] = 0
+    got = s[served, own]
+    for _ in range(len(q) + 1):
+        push = q[own] - got
+        raised = np.maximum(q, (s[served] + push[:, None]).max(axis=0, initial=0))
+        raised[seats == 0] = 0
+        if np.array_equal(raised, q):
+            return q if _supports(q, s, seats, server) else None
+        q = raised
+    return None
+
+
+def highest_surplus_prices(surplus: IntArray, seats: IntArray, server: IntArray) -> IntArray | None:
+    """Highest duals (J,) above the reserve that support an assignment; None if not optimal."""
+    s, _ = _edges(surplus)
+    served = np.flatnonzero(server >= 0)
+    own = server[served]
+    got = s[served, own]
+    q = np.full(len(seats), 2**59, dtype=np.int64)
+    np.minimum.at(q, own, got)
+    sold = np.bincount(own, minlength=len(seats))
+    q[sold < seats] = 0
+    for _ in range(len(q) + 1):
+        # Buyer i must not prefer l: q_j <= q_l + s_ij - s_il, for servers l that have seats.
+        rival = np.where(seats > 0, q[None, :] - s[served], 2**59).min(axis=1, initial=2**59)
+        lowered = q.copy()
+        np.minimum.at(lowered, own, got + rival)
+        if np.array_equal(lowered, q):
+            break
+        q = lowered
+    q[seats == 0] = 0
+    return q if _supports(q, s, seats, server) else None
+
+
+def _supports(q: IntArray, s: IntArray, seats: IntArray, server: IntArray) -> bool:
+    """Whether prices and assignment satisfy complementary slackness exactly (weak duality)."""
+    served = np.flatnonzero(server >= 0)
+    sold = np.bincount(server[served], minlength=len(seats))
+    gain = np.where(seats > 0, s - q, -(2**60)).max(axis=1, initial=0)
+    gain = np.maximum(gain, 0)
+    chosen = np.zeros(len(server), dtype=np.int64)
+    chosen[served] = s[served, server[served]] - q[server[served]]
+    idle_is_free = bool((q[(sold < seats)] == 0).all())
+    return bool((q >= 0).all() and (sold <= seats).all() and idle_is_free) and np.array_equal(
+        gain, chosen
+    )

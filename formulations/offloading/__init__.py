@@ -1,0 +1,1 @@
+"""Offloading: the compact model, plan decomposition, and schedules from prices."""

@@ -1,0 +1,321 @@
+r"""Offloading, compact: every choice and every FIFO queue in one mixed-integer linear program.
+
+For instances of some tens of tasks; `formulations.offloading.decomposition` is the route beyond.
+Each constraint below carries a label, and the Pyomo constraint has the label as its name.
+
+Sets
+----
+k        tasks
+o        options of a task; O_i are those that have step i
+i, j     steps: (task, position), with the stages of all options at that position (`milp.Step`)
+q        stations: a resource between two down intervals (`milp.Station`); S_i may be visited by i
+(i, j)   rivals at q: i may arrive before j and still be there when j arrives
+
+Parameters (times in units of `milp.Layout.unit_ns`, costs in the same unit)
+----------
+R_k, D_k      release, relative deadline
+c_k, w_k      cost of a late, lost or dropped task; cost of a unit of latency
+p_io, phi_o   service time of step i under option o; fixed cost
+m_q           parallel servers of a station
+[U_q, E_q)    window of a station
+lmin_o        length of the longest path through option o without waiting
+delta         least difference of two times (0 where that is below a solver's tolerance)
+M             big constants, each from earliest and latest times (`milp_windows.find_windows`)
+
+Variables
+---------
+x_o, d_k         binary: option chosen; dropped
+late_k, lost_i   binary: runs but late; lost at step i when its resource goes down
+a_i, b_i, f_i    arrival, start, finish; a_i is R_k for first steps and f_j where i follows j
+z_iq             presence of i at q: the sum of x_o over options that lead there, and a binary
+                 where windows or earlier losses matter
+first_ij         binary: i arrives before j (a constant where the windows say so)
+held_jiq         binary: j is ahead of i and holds its server at least until i starts
+still_jiq        binary: j is ahead of i and may still run when i starts (m_q > 1)
+prompt_i         binary: i starts when it arrives
+last_ijo         binary: j is the last of the steps that i waits for under option o
+proof_i          binary: step i finishes after the deadline
+L_k, F_k         latency and fixed cost that are paid (0 unless on time)
+
+Objective
+---------
+minimise  sum_k  w_k L_k + F_k + c_k (d_k + late_k + sum_i lost_i)
+
+Constraints
+-----------
+One way for each task; running late only where it holds up others, for otherwise a drop costs no
+more:
+
+(choice)          sum_o x_o + d_k = 1
+(late_useful)     late_k + sum_i lost_i <= sum_o x_o, and late_k <= sum of x_o worth being late
+
+Times of a step:
+
+(service)         f_i = b_i + sum_o p_io x_o
+(after)           b_i >= a_i
+(join)            a_i >= f_j - M (1 - x_o)                      j before i in option o
+(join_source)     a_i <= R_k + M sum of x_o in which i has predecessors
+(join_last)       a_i <= f_j + M (1 - last_ijo)
+(join_some)       sum_j last_ijo >= x_o
+
+FIFO by (arrival, task, stage); ties count for i when i < j:
+
+(order)           a_i <= a_j + M (1 - first_ij)
+(order_strict)    a_j + delta <= a_i + M first_ij
+(queue)           b_i >= f_j - M (3 - first_ji - z_iq - z_jq + still_jiq)
+(running)         sum_j still_jiq <= m_q - 1
+
+No idling while work waits. Needed unless nothing goes on from the resource and finishing later is
+never cheaper; there, starting early is optimal by itself:
+
+(no_wait)         b_i <= a_i + M (1 - prompt_i)
+(busy)            sum_j held_jiq >= m_q (z_iq - prompt_i)
+(busy_until)      b_i <= f_j + M (1 - held_jiq)
+(busy_here)       held_jiq <= z_jq
+(busy_before)     held_jiq <= first_ji
+(absent)          prompt_i >= 1 - sum over O_i of x_o
+
+Deadlines and costs, over the last steps i of a task:
+
+(deadline)        f_i <= R_k + D_k + M (late_k + sum lost)
+(late_is_late)    sum_i proof_i >= late_k - sum of x_o for which finishing later never pays
+(late_proof)      f_i >= R_k + D_k + delta - M (1 - proof_i)
+(latency)         L_k >= f_i - R_k - M (late_k + sum lost)
+(latency_floor)   L_k >= sum_o lmin_o x_o - max lmin (late_k + sum lost)
+(fixed)           F_k >= sum_o phi_o x_o - max(0, phi) (late_k + sum lost)
+(fixed_floor)     F_k >= min(0, phi) (1 - d_k - late_k - sum lost)
+
+Down intervals (chains). Work is lost at q when it arrives while q is down or would finish after
+E_q; until then it holds its server, and what queues behind it is lost in turn:
+
+(window_here)     sum of z_iq over one resource <= sum of x_o that lead there
+(window_some)     sum of z_iq over one resource >= the same - sum of earlier lost
+(window_alive)    sum_q z_iq <= 1 - sum of earlier lost
+(window_from)     a_i >= U_q - M (1 - z_iq)
+(window_until)    a_i <= E_q - delta + M (1 - z_iq)
+(down)            lost_i >= z_iq                                 q down
+(survive)         f_i <= E_q + M (1 - z_iq) + M lost_i           q up
+(loss)            f_i >= E_q + delta - M (2 - z_iq - lost_i)     q up
+(loss_here)       lost_i <= sum of z_iq with E_q finite
+
+Times that differ by less than a solver's tolerance may be ordered either way by the model. When a
+replay then costs more than the model claims, that decision is excluded and the solve goes on:
+
+(exclude)         sum over what was chosen of (1 - x_o), (1 - d_k) >= 1
+
+DAG options together with down intervals need cancellation of queued siblings, which this model
+does not have; use ``method="plans"``.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyomo.environ as pyo
+from numpy.typing import NDArray
+from pyomo.contrib.solver.common.factory import SolverFactory
+
+from formulations.offloading import compact_layout as milp
+from formulations.offloading import compact_start as milp_start
+from formulations.offloading.compact_model import build_model
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.replay import replay
+from mecopt.offloading.schedule import Schedule
+from mecopt.offloading.units import DROPPED, INFINITE_NS
+from mecopt.result import BoundKind, Result, Termination
+
+#: HiGHS' settings. Presolve is off: with it, versions up to 1.15 have claimed wrong optima on
+#: models of this kind (ERGO-Code/HiGHS issues 1725, 3073, 3094), and it saves no time here.
+_SETTINGS = {"presolve": "off", "primal_feasibility_tolerance": 1e-9}
+
+
+def solve_milp(
+    instance: OffloadingInstance,
+    *,
+    time_limit: float | None = None,
+    gap: float = 1e-6,
+    seed: int = 0,
+    verbose: bool = False,
+    warm_start: Schedule | None = None,
+) -> Result:
+    """Solve the compact model with HiGHS, on one thread.
+
+    Parameters
+    ----------
+    instance : OffloadingInstance
+    time_limit : float, optional
+        Seconds, model building included.
+    gap : float
+        Relative gap, (objective - bound) / |bound|, at which to stop.
+    seed : int
+    verbose : bool
+        Print the solver's log.
+    warm_start : Schedule, optional
+        A schedule of this instance to start from; the result is never worse.
+
+    Returns
+    -------
+    Result
+        Method ``"milp"``. The schedule is the core's replay of the solver's choices. The bound is
+        the solver's own word (`BoundKind.SOLVER_CLAIMED`). `details` holds the solver's version,
+        its objective and bound in s, the size of the model, nodes, and decisions excluded.
+
+    Raises
+    ------
+    ValueError
+        If the instance has both DAG options and down intervals, if a number is out of range, or
+        if `warm_start` belongs to another instance.
+    """
+    begin = time.perf_counter()
+    _check_arguments(instance, time_limit, gap, seed, warm_start)
+    layout = milp.lay_out(instance)
+    model = build_model(layout)
+    solver = SolverFactory("highs")
+    solver.config.load_solutions = False
+    solver.config.raise_exception_on_nonoptimal_result = False
+    solver.config.threads = 1
+    # HiGHS measures its gap against the incumbent; half of it is left for the replay's rounding.
+    solver.config.rel_gap = 0.5 * gap / (1 + gap)
+    solver.config.abs_gap = 0.0
+    solver.config.solver_options = {"random_seed": seed, **_SETTINGS}
+    known = [] if warm_start is None else [replay(instance, warm_start.choice)]
+    known = [schedule for schedule in known if np.isfinite(schedule.objective)]
+    if known:
+        milp_start.set_values(model, layout, known[0].choice)
+    solver.set_instance(model)
+    if known:
+        _start_from(solver, model)
+    parameters = {"time_limit": time_limit, "gap": gap, "seed": seed}
+    while True:
+        if time_limit is not None:
+            solver.config.time_limit = max(0.0, time_limit - (time.perf_counter() - begin))
+        found = solver.solve(model, tee=verbose)
+        if found.incumbent_objective is not None:
+            found.solution_loader.load_vars()
+            known.append(replay(instance, _choice(model, layout)))
+        result = _result(layout, model, found, known, begin, parameters)
+        if result.termination is not Termination.STALLED:
+            return result
+        chosen = [v for v in (*model.x.values(), *model.d.values()) if v.value > 0.5]
+        model.exclude.add(sum(1 - v for v in chosen) >= 1)
+
+
+def _check_arguments(
+    x: OffloadingInstance,
+    time_limit: float | None,
+    gap: float,
+    seed: int,
+    warm_start: Schedule | None,
+) -> None:
+    if x.needs_events:
+        raise ValueError(
+            "instance: has DAG options and down intervals, which the compact model does not "
+            'cover; use method "plans"'
+        )
+    if time_limit is not None and not time_limit > 0:
+        raise ValueError(f"time_limit = {time_limit} must be > 0")
+    if not 0 <= gap < np.inf:
+        raise ValueError(f"gap = {gap} must be >= 0 and finite")
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"seed = {seed} must be >= 0 and below 2^31")
+    if warm_start is not None and warm_start.instance.content_hash != x.content_hash:
+        raise ValueError("warm_start: is a schedule of another instance")
+
+
+def _start_from(solver: Any, model: pyo.ConcreteModel) -> None:
+    """Hand the variables' values to HiGHS, which Pyomo's interface does not do by itself."""
+    columns = solver._pyomo_var_to_solver_var_map
+    start = {
+        columns[id(v)]: float(v.value)
+        for v in model.component_data_objects(pyo.Var)
+        if id(v) in columns
+    }
+    index = np.fromiter(start, dtype=np.int32)
+    value = np.fromiter(start.values(), dtype=np.float64)
+    solver._solver_model.setSolution(len(start), index, value)
+
+
+def _choice(model: pyo.ConcreteModel, layout: milp.Layout) -> NDArray[np.int64]:
+    x = layout.instance
+    choice = np.full(x.n_tasks, DROPPED, dtype=np.int64)
+    for o in model.x:
+        if model.x[o].value > 0.5:
+            k = x.task_of_option[o]
+            choice[k] = o - x.option_ptr[k]
+    return choice
+
+
+def _lonely_bound(layout: milp.Layout) -> float:
+    """Sum of the tasks' costs were each alone in the network, s."""
+    x, w = layout.instance, layout.windows
+    shortest = w.earliest_finish - x.release_ns[x.task_of_option[x.option_of_stage]]
+    latency = np.maximum.reduceat(shortest, x.stage_ptr[:-1])
+    cost = x.latency_weight[x.task_of_option] * latency + x.fixed_cost_ns
+    cost = np.where(w.alive, cost, np.inf)
+    drop = np.where(x.drop_cost_ns < INFINITE_NS, x.drop_cost_ns.astype(float), np.inf)
+    best = [min([drop[k], *cost[list(x.options_of(k))]]) for k in range(x.n_tasks)]
+    return float(sum(best)) * 1e-9
+
+
+def _result(
+    layout: milp.Layout,
+    model: pyo.ConcreteModel,
+    found: Any,
+    known: list[Schedule],
+    begin: float,
+    parameters: dict[str, Any],
+) -> Result:
+    """Replayed incumbent, claimed bound and reason for stopping."""
+    second = layout.unit_ns * 1e-9
+    finite = [schedule for schedule in known if np.isfinite(schedule.objective)]
+    schedule = min(finite, key=lambda s: s.objective, default=None)
+    objective = np.inf if schedule is None else schedule.objective
+    reason = found.termination_condition.name
+    if reason not in (
+        "convergenceCriteriaSatisfied",
+        "maxTimeLimit",
+        "provenInfeasible",
+        "infeasibleOrUnbounded",
+    ):
+        raise RuntimeError(f"HiGHS stopped with {reason}")
+    infeasible = reason in ("provenInfeasible", "infeasibleOrUnbounded")
+    if infeasible and schedule is not None and len(model.exclude) == 0:
+        raise RuntimeError("HiGHS claims infeasibility of an instance with a schedule")
+    claimed = -np.inf if found.objective_bound is None else found.objective_bound * second
+    claimed = np.inf if infeasible else claimed
+    bound = min(max(claimed, _lonely_bound(layout)), objective)
+    seconds = time.perf_counter() - begin
+    if infeasible and schedule is None:
+        termination, bound = Termination.INFEASIBLE, np.inf
+    elif objective - bound <= parameters["gap"] * max(abs(bound), 1e-9) + 1e-12:
+        termination = Termination.OPTIMAL
+    elif reason == "maxTimeLimit" and schedule is None:
+        termination = Termination.TIME_LIMIT_NO_INCUMBENT
+    elif reason == "maxTimeLimit":
+        termination = Termination.TIME_LIMIT
+    else:
+        termination = Termination.STALLED
+    incumbent = found.incumbent_objective
+    return Result(
+        instance=layout.instance,
+        schedule=schedule,
+        bound=bound,
+        bound_kind=BoundKind.SOLVER_CLAIMED,
+        termination=termination,
+        method="milp",
+        parameters=parameters,
+        seconds=seconds,
+        progress=pd.DataFrame({"seconds": [seconds], "bound": [bound], "objective": [objective]}),
+        details={
+            "solver": "HiGHS " + ".".join(map(str, found.solver_version)),
+            "solver_objective": None if incumbent is None else incumbent * second,
+            "solver_bound": claimed,
+            "variables": model.nvariables(),
+            "constraints": model.nconstraints(),
+            "nodes": int(found.extra_info.mip_node_count),
+            "excluded": len(model.exclude),
+        },
+    )

@@ -1,0 +1,289 @@
+r"""Plan decomposition: certified bounds and near-optimal schedules at the sizes of the papers.
+
+A *plan* is everything one owner does over the horizon. With :math:`P_u` the plans of owner u,
+:math:`c_p` the cost of a plan when shared resources never make it wait longer than it chooses to,
+and :math:`a_{p,rb}` the time it uses resource r in bucket b, the master problem is
+
+.. math::
+
+    \min \sum_u \sum_{p \in P_u} c_p y_p
+    \quad\text{s.t.}\quad
+    \text{[convexity]}\ \sum_{p \in P_u} y_p = 1\ \forall u, \qquad
+    \text{[capacity]}\ \sum_{u,p} a_{p,rb}\, y_p \le C_r U_{rb}\ \forall r,b, \qquad y \ge 0,
+
+with :math:`C_r` servers that are up for :math:`U_{rb}` of the bucket. It relaxes the true system:
+any order at shared servers, waiting allowed everywhere, preemption across plans. Its Lagrangian
+dual is raised by `formulations.dual.ascent` (prices of *capacity*), each evaluation a label setting
+per owner (`formulations.pricing`). Schedules come from replaying plans and annealing windows of
+them (`formulations.offloading.improve`); what gap remains is closed by branching
+(`formulations.offloading.tree`), where FIFO enters the bound through windows of fixed tasks. Every
+bound returned can be checked by `mecopt.certificates.verify.verify` without this code.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from formulations.dual.ascent import ascend, on_grid
+from formulations.dual.column_generation import polish
+from formulations.offloading.improve import Improver
+from formulations.offloading.pricing.blocks import choose_shift
+from formulations.offloading.pricing.oracle import Oracle, Priced, root_branch
+from formulations.offloading.tree import BranchOracle, Tree
+from mecopt.certificates.offloading.proof import Node, Proof
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.policies.simple import OneStepOracleDrop
+from mecopt.offloading.replay import replay, rollout
+from mecopt.offloading.schedule import Schedule
+from mecopt.result import BoundKind, Result, Termination, relative_gap
+
+#: Up to this many tasks the prices are polished by column generation.
+_POLISH_TASKS = 1000
+#: With fewer decisions than this (logarithm) the tree is worked at once.
+_TINY = np.log(1e4)
+#: Up to this many tasks the tree is worked; beyond, time goes to schedules and finer buckets.
+_TREE_TASKS = 100
+
+
+@dataclass
+class _Log:
+    """Progress of one solve."""
+
+    begin: float
+    verbose: bool
+    rows: list[tuple[float, float, float]] = field(default_factory=list)
+
+    def note(self, bound_ns: float, objective: float) -> None:
+        """Record bound (ns) and objective (s) when either moved."""
+        row = (time.perf_counter() - self.begin, bound_ns * 1e-9, objective)
+        if self.rows and self.rows[-1][1:] == row[1:]:
+            return
+        self.rows.append(row)
+        if self.verbose:
+            gap = 100 * relative_gap(objective, row[1])
+            print(f"{row[0]:8.2f} s  bound {row[1]:.9g}  objective {objective:.9g}  {gap:.4f} %")
+
+    def frame(self) -> pd.DataFrame:
+        """Columns seconds, bound, objective."""
+        return pd.DataFrame(self.rows, columns=["seconds", "bound", "objective"])
+
+
+def refine(prices: NDArray[np.float64], coarse: Oracle, fine: Oracle) -> NDArray[np.float64]:
+    """Prices on finer buckets with the same value at every moment."""
+    factor = 1 << (coarse.shift - fine.shift)
+    rows = prices.reshape(-1, coarse.blocks.stride)
+    out = np.zeros((len(rows), fine.blocks.stride))
+    spread = np.repeat(rows, factor, axis=1)[:, : fine.blocks.stride]
+    out[:, : spread.shape[1]] = spread
+    return out.ravel()
+
+
+class _Solve:
+    """One solve by plan decomposition: ascent on finer and finer buckets, schedules, tree."""
+
+    def __init__(
+        self, instance: OffloadingInstance, gap: float, deadline: float, seed: int, verbose: bool
+    ) -> None:
+        self.x = instance
+        self.gap = gap
+        self.deadline = deadline
+        self.log = _Log(time.perf_counter(), verbose)
+        self.improver = Improver(instance, seed)
+        self.improver.offer(rollout(instance, OneStepOracleDrop()).choice)
+        self.oracle: Oracle | None = None
+        self.prices = np.zeros(0)
+        self.bound_ns = -np.inf
+        self.iterations = 0
+        self.tree: Tree | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether gap and time ask for more work."""
+        if self.bound_ns == np.inf:  # proven infeasible
+            return False
+        late = time.perf_counter() >= self.deadline
+        return not late and relative_gap(self.improver.objective, self.bound_ns * 1e-9) > self.gap
+
+    def ascend(self, shift: int, iterations: int, step: float) -> None:
+        """Raise the bound on buckets of ``2**shift`` ns, from the prices so far."""
+        oracle = Oracle(self.x, shift)
+        start = np.zeros(oracle.n_rows)
+        if self.oracle is not None:
+            start = refine(self.prices, self.oracle, oracle)
+        view = BranchOracle(oracle, root_branch(self.x))
+        ptr = self.x.option_ptr[:-1]
+
+        def watch(t: int, best: float, priced: Priced) -> bool:
+            if t % 10 == 0:
+                self.improver.offer(np.where(priced.choice >= 0, priced.choice - ptr, -1))
+                # Not yet on the grid of proofs: show a little less than the value.
+                shown = best - 1e-5 * abs(best) if np.isfinite(best) else best
+                self.log.note(max(shown, self.bound_ns), self.improver.objective)
+            return False
+
+        rise = ascend(
+            view, start, iterations=iterations, step=step, deadline=self.deadline, watch=watch
+        )
+        self.iterations += rise.iterations
+        best = rise.prices
+        if self.open and self.x.n_tasks <= _POLISH_TASKS and np.isfinite(rise.value):
+            until = min(self.deadline, time.perf_counter() + max(0.2, self.x.n_tasks / 200))
+            best = polish(view, best, deadline=until).prices
+        prices = on_grid(best)
+        priced = view.price(prices)
+        value = oracle.safe(prices, view.dual_value(prices, priced), priced)
+        if value > self.bound_ns or self.oracle is None:
+            self.oracle, self.prices, self.bound_ns = oracle, prices, value
+        self.log.note(self.bound_ns, self.improver.objective)
+
+    def improve(self, seconds: float) -> None:
+        """Anneal windows for some seconds, or until the gap is met."""
+        target = self.bound_ns * 1e-9 * (1 + self.gap)
+        until = min(time.perf_counter() + seconds, self.deadline)
+        self.improver.windows(until, target)
+        self.log.note(self.bound_ns, self.improver.objective)
+
+    def branch(self, seconds: float) -> None:
+        """Work the tree for some seconds."""
+        assert self.oracle is not None
+        if self.tree is None:
+            self.tree = Tree(self.x, self.oracle, self.improver, self.prices, self.bound_ns)
+        until = min(time.perf_counter() + seconds, self.deadline)
+        self.tree.run(gap=self.gap, deadline=until)
+        # A tree whose every leaf costs at least the incumbent proves the incumbent.
+        proven = min(self.tree.bound_ns, self.improver.objective * 1e9)
+        self.bound_ns = max(self.bound_ns, proven)
+        self.log.note(self.bound_ns, self.improver.objective)
+
+    def run(self) -> None:
+        """The order of work: prices, schedules, finer prices, then the tree.
+
+        Small instances move on to the tree as soon as annealing stops closing a tenth of the gap
+        per round; on large ones annealing is the better use of time, and finer buckets the better
+        bound.
+        """
+        n = self.x.n_tasks
+        base = choose_shift(self.x)
+        self.ascend(base + 2, 120, 0.2)
+        if self.open:
+            self.improver.settle(100, self.deadline)
+        if self.open:
+            self.ascend(base, 250, 0.1)
+        if self.open:
+            self.improver.settle(600, self.deadline)
+        count = np.diff(self.x.option_ptr) + 1.0
+        if self.open and np.log(count).sum() < _TINY:
+            self.branch(np.inf)
+        finer = [base - 2, base - 4] if base > 4 else []
+        seconds = max(0.1, n / 200)
+        while self.open:
+            before = self.improver.objective - self.bound_ns * 1e-9
+            self.improve(seconds)
+            after = self.improver.objective - self.bound_ns * 1e-9
+            if not self.open or (n > _TREE_TASKS and after < 0.9 * before):
+                continue
+            if finer and self.tree is None:
+                self.ascend(finer.pop(0), 150, 0.05)
+            elif n > _TREE_TASKS and not self.improver.can_move:
+                break
+            elif n <= _TREE_TASKS:
+                if self.tree is not None and not self.tree.open:
+                    break
+                self.branch(2 * seconds)
+                seconds *= 1.5
+
+    def proof(self) -> Proof:
+        """The proof of the bound."""
+        assert self.oracle is not None
+        blocks = self.oracle.blocks
+        if self.tree is None:
+            root, prices = Node(prices=0), [self.prices]
+        else:
+            root, prices = self.tree.root, self.tree.prices
+        return Proof(blocks.shift, blocks.stride, self.oracle.rows, prices, root, self.bound_ns)
+
+
+def solve_plans(
+    instance: OffloadingInstance,
+    *,
+    time_limit: float | None = None,
+    gap: float = 1e-4,
+    seed: int = 0,
+    verbose: bool = False,
+    start: Schedule | None = None,
+) -> Result:
+    """Certified interval and schedule by plan decomposition.
+
+    Parameters
+    ----------
+    instance : OffloadingInstance
+    time_limit : float, optional
+        Wall seconds; 60 unless said.
+    gap : float
+        Relative gap to stop at.
+    seed : int
+        Of the annealing.
+    verbose : bool
+        Print bound and objective as they move.
+    start : Schedule, optional
+        A schedule to start from.
+
+    Returns
+    -------
+    Result
+        With `prices` (duals of server time), `proof`, and `progress`.
+
+    Raises
+    ------
+    ValueError
+        If `time_limit` or `gap` is negative or not a number.
+    """
+    limit = 60.0 if time_limit is None else time_limit
+    for name, value in (("time_limit", limit), ("gap", gap)):
+        if not value >= 0:
+            raise ValueError(f"{name} = {value} must be >= 0")
+    begin = time.perf_counter()
+    work = _Solve(instance, gap, begin + limit, seed, verbose)
+    if start is not None:
+        work.improver.offer(start.choice)
+    work.run()
+    schedule = replay(instance, work.improver.choice)
+    bound = work.bound_ns * 1e-9
+    objective = schedule.objective
+    parameters: dict[str, Any] = {"time_limit": limit, "gap": gap, "seed": seed}
+    oracle = work.oracle
+    assert oracle is not None
+    return Result(
+        instance=instance,
+        schedule=schedule if np.isfinite(objective) else None,
+        bound=bound,
+        bound_kind=BoundKind.CERTIFIED,
+        termination=_termination(objective, bound, gap, time.perf_counter() >= begin + limit),
+        method="plans",
+        parameters=parameters,
+        seconds=time.perf_counter() - begin,
+        prices=oracle.named_prices(work.prices),
+        proof=work.proof(),
+        progress=work.log.frame(),
+        details={
+            "iterations": work.iterations,
+            "nodes": 0 if work.tree is None else work.tree.nodes,
+            "rows": oracle.n_rows,
+        },
+    )
+
+
+def _termination(objective: float, bound: float, gap: float, late: bool) -> Termination:
+    if bound == np.inf:
+        return Termination.INFEASIBLE
+    if relative_gap(objective, bound) <= gap:
+        return Termination.OPTIMAL
+    if not np.isfinite(objective):
+        return Termination.TIME_LIMIT_NO_INCUMBENT
+    return Termination.TIME_LIMIT if late else Termination.STALLED

@@ -1,0 +1,115 @@
+"""The dual oracle of the offloading decomposition: prices in, Lagrangian value and usage out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formulations.offloading.pricing.blocks import (
+    Blocks,
+    choose_shift,
+    compile_blocks,
+    first_rows,
+    horizon_ns,
+    private_resources,
+)
+from formulations.offloading.pricing.labels import Branch, scratch_for
+from formulations.offloading.pricing.sweep import plan_rows, price_all
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.prices import Prices
+from mecopt.offloading.units import INFINITE_NS
+
+
+@dataclass(frozen=True, eq=False)
+class Priced:
+    """One evaluation: value of each block (ns), shared time used per row (ns), the plans."""
+
+    value: NDArray[np.float64]
+    usage: NDArray[np.float64]
+    choice: NDArray[np.int64]
+
+
+def root_branch(instance: OffloadingInstance) -> Branch:
+    """Everything allowed. Lateness pays the drop cost and, in the relaxation, uses nothing."""
+    droplike = (instance.drop_cost_ns < INFINITE_NS).astype(np.uint8)
+    n = instance.n_options
+    return Branch(np.ones(n, dtype=np.uint8), droplike, np.zeros(n, dtype=np.int64))
+
+
+class Oracle:
+    """Prices all blocks of an instance; keeps the last plans as hints that prune labels."""
+
+    def __init__(self, instance: OffloadingInstance, shift: int | None = None) -> None:
+        self.instance = instance
+        self.shift = choose_shift(instance) if shift is None else shift
+        self.blocks: Blocks = compile_blocks(instance, self.shift)
+        self.horizon = horizon_ns(instance)
+        self.capacity = self.blocks.capacity
+        self.n_blocks = len(self.blocks.n_dims)
+        self.rows = first_rows(instance, private_resources(instance), self.blocks.stride)
+        # Terms whose rounding may exceed that of the sum they cancel in.
+        drop = self.blocks.drop_cost[np.isfinite(self.blocks.drop_cost)].sum()
+        self._size = float(np.abs(self.blocks.fixed).sum() + drop)
+        self._scratch = scratch_for(self.blocks)
+        self._hint = np.full(instance.n_tasks, -1, dtype=np.int64)
+
+    def named_prices(self, prices: NDArray[np.float64]) -> Prices:
+        """Prices as users read them."""
+        count = np.where(self.rows >= 0, self.blocks.stride, 0)
+        row_ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+        return Prices(self.instance.resource_names, 1 << self.shift, row_ptr, prices.copy())
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.capacity)
+
+    def price(
+        self,
+        prices: NDArray[np.float64],
+        branch: Branch,
+        only: NDArray[np.bool_] | None = None,
+        value: NDArray[np.float64] | None = None,
+    ) -> Priced:
+        """Evaluate prices (rows,), cost per unit of time, nonnegative.
+
+        With `only`, blocks that are not flagged keep the `value` handed in (their plans do not
+        count in the usage then, which is meaningless).
+        """
+        flags = np.ones(self.n_blocks, dtype=np.bool_) if only is None else only
+        out = np.zeros(self.n_blocks) if value is None else value.copy()
+        usage = np.empty(self.n_rows)
+        while not price_all(
+            self.blocks, prices, self.horizon, branch, flags, self._hint, out, usage, self._scratch
+        ):
+            bigger = np.empty(4 * len(self._scratch.table))
+            self._scratch = self._scratch._replace(table=bigger)
+        return Priced(out, usage, self._hint.copy())
+
+    def plan_usage(self, priced: Priced) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Rows and time used (ns) by the plan of each block; call right after `price`."""
+        owner = self.instance.owner
+        row, amount, task = plan_rows(
+            self.blocks, priced.choice, self._scratch.start, self._scratch.loose_start
+        )
+        out: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+        block = owner[task]
+        for u in range(self.n_blocks):
+            mine = block == u
+            rows, where = np.unique(row[mine], return_inverse=True)
+            used = np.bincount(where, weights=amount[mine], minlength=len(rows))
+            out.append((rows, used.astype(np.float64)))
+        return out
+
+    def dual_value(self, prices: NDArray[np.float64], priced: Priced) -> float:
+        """Lagrangian value in ns: a lower bound on the cost of every schedule of the branch."""
+        return float(priced.value.sum() - prices @ self.capacity)
+
+    def safe(self, prices: NDArray[np.float64], value: float, priced: Priced) -> float:
+        """`value` less a margin that covers the rounding of its floating-point evaluation."""
+        if not np.isfinite(value):
+            return value  # no plan at all: the branch is infeasible
+        size = np.abs(priced.value).sum() + prices.sum() * 2.0**self.shift
+        size += prices @ self.capacity + self._size
+        return value - 1e-12 * float(size)

@@ -1,0 +1,149 @@
+"""Local search over the true FIFO system: annealing with incremental replay.
+
+`Search` takes chains without down intervals and moves with `formulations.offloading.moves`; other
+instances use `descend`, which replays every candidate in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formulations.offloading.moves import ABSENT, anneal, change
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.replay import replay
+from mecopt.offloading.units import INFINITE_NS, UNLIMITED
+
+#: Stands for the cost of a forbidden drop while searching, ns.
+PENALTY_NS = 1e15
+
+
+class Search:
+    """A current choice, its exact cost, and moves on it."""
+
+    def __init__(self, instance: OffloadingInstance) -> None:
+        x, a = instance, instance.arrays
+        if not x.is_chain or len(x.down_ns):
+            raise ValueError("Search: only chains without down intervals; use descend")
+        self.instance = x
+        slots = int(a.slot_ptr[-1])
+        forbidden = x.drop_cost_ns >= INFINITE_NS
+        uses = np.bincount(x.stage_resource, minlength=x.n_resources)
+        uses[x.capacity == UNLIMITED] = 0
+        longest = np.zeros(x.n_resources, dtype=np.int64)
+        np.maximum.at(longest, x.stage_resource, x.service_ns)
+        self._drop = np.where(forbidden, PENALTY_NS, x.drop_cost_ns.astype(float))
+        self._static = (
+            x.release_ns, x.deadline_ns, self._drop, x.latency_weight,
+            x.fixed_cost_ns.astype(float), x.stage_ptr, x.stage_resource, x.service_ns,
+            np.repeat(np.arange(x.n_tasks), np.diff(a.slot_ptr)), a.slot_ptr,
+            np.concatenate([[0], np.cumsum(uses)]).astype(np.int64), x.capacity, longest,
+        )  # fmt: skip
+        widest = int(x.capacity[x.capacity != UNLIMITED].max(initial=1))
+        room = 16 * slots + 4096
+        self._state = (
+            np.empty(int(uses.sum()), dtype=np.int64),
+            np.zeros(x.n_resources, dtype=np.int64),
+            np.zeros(slots, dtype=np.int64),
+            np.zeros(slots, dtype=np.int64),
+            np.zeros(slots, dtype=np.int64),
+            np.full(slots, ABSENT, dtype=np.int64),
+            np.full(x.n_tasks, -1, dtype=np.int64),
+            self._drop.copy(),
+            np.full(slots, -1, dtype=np.int64),
+            np.zeros(slots, dtype=np.uint8),
+            np.empty(room, dtype=np.int64),
+            np.empty(room, dtype=np.int64),
+            np.empty((room, 4), dtype=np.int64),
+            np.empty(room),
+            np.empty(widest, dtype=np.int64),
+        )
+        self.total = float(self._drop.sum())
+
+    def set(self, choice: NDArray[np.int64]) -> None:
+        """Make `choice` (local option indices, -1 dropped) current."""
+        x = self.instance
+        goal = np.where(choice >= 0, x.option_ptr[:-1] + choice, -1)
+        for k in np.flatnonzero(goal != self._state[6]):
+            _, delta = change(self._static, self._state, int(k), int(goal[k]))
+            self.total += delta
+        self.total = float(self._state[7].sum())
+
+    @property
+    def choice(self) -> NDArray[np.int64]:
+        """Current choice as local option indices."""
+        return self.local(self._state[6])
+
+    def local(self, option: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Local option indices of a vector of global ones."""
+        return np.where(option >= 0, option - self.instance.option_ptr[:-1], -1).astype(np.int64)
+
+    def anneal(
+        self,
+        candidates: Candidates,
+        *,
+        hot_ns: float,
+        cold_ns: float,
+        moves: int,
+        seed: int,
+    ) -> tuple[float, NDArray[np.int64]]:
+        """Run `anneal`; returns the best total (ns) and its choice; the state moves on."""
+        best = self._state[6].copy()
+        least, self.total = anneal(
+            self._static, self._state, candidates.ptr, candidates.option, candidates.movable,
+            hot_ns, cold_ns, moves, seed, best, self.total,
+        )  # fmt: skip
+        return least, self.local(best)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Options worth trying per task: ``option[ptr[k]:ptr[k + 1]]``, global, -1 for a drop."""
+
+    ptr: NDArray[np.int64]
+    option: NDArray[np.int64]
+    movable: NDArray[np.int64]
+
+
+def candidates(instance: OffloadingInstance, keep: NDArray[np.bool_] | None = None) -> Candidates:
+    """All options and the drop of every task, or the kept ones.
+
+    Parameters
+    ----------
+    keep : (O + K,) bool, optional
+        Options to keep, then one flag per task for its drop.
+    """
+    x, n = instance, instance.n_options
+    wanted = np.ones(n + x.n_tasks, dtype=bool) if keep is None else keep
+    task = np.concatenate([x.task_of_option, np.arange(x.n_tasks)])[wanted]
+    option = np.concatenate([np.arange(n), np.full(x.n_tasks, -1)])[wanted]
+    order = np.argsort(task, kind="stable")
+    count = np.bincount(task, minlength=x.n_tasks)
+    ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return Candidates(ptr, option[order].astype(np.int64), np.flatnonzero(count > 1))
+
+
+def descend(
+    instance: OffloadingInstance, choice: NDArray[np.int64], *, rounds: int, seed: int
+) -> NDArray[np.int64]:
+    """First-improvement search by full replays, for instances `Search` does not take."""
+    rng = np.random.default_rng(seed)
+    best = choice.copy()
+    least = replay(instance, best).objective
+    count = np.diff(instance.option_ptr)
+    for _ in range(rounds):
+        better = False
+        for k in rng.permutation(instance.n_tasks):
+            for c in range(-1, count[k]):
+                if c == best[k]:
+                    continue
+                trial = best.copy()
+                trial[k] = c
+                value = replay(instance, trial).objective
+                if value < least:
+                    best, least, better = trial, value, True
+        if not better:
+            break
+    return best

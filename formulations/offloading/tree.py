@@ -1,0 +1,270 @@
+"""Branch and bound on (task, option) over the plan decomposition.
+
+Every node owns a relaxation (see `formulations.offloading.branch`), prices warm-started from its
+parent, and a place in the proof tree. A node is worked as follows: a short ascent; probing (a task
+forced to an alternative costs one block pricing; alternatives that cannot beat the incumbent become
+leaves); repeat while something was fixed, because FIFO windows grow with every fixed task; then a
+binary split of the first open task of some owner, the one whose second-best alternative costs most.
+Nodes are taken by least bound.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from formulations.dual.ascent import ascend, on_grid
+from formulations.offloading.branch import Allowed, Tightener, everything
+from formulations.offloading.improve import Improver
+from formulations.offloading.pricing.labels import Branch
+from formulations.offloading.pricing.oracle import Oracle, Priced
+from mecopt.certificates.offloading.proof import Node
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.replay import replay
+
+#: A node with at most this many decisions is enumerated by replay.
+_ENUMERATE = 128
+
+
+class BranchOracle:
+    """The dual oracle of one branch: costs in ns, usage in ns per bucket."""
+
+    cost_unit = 1e9
+
+    def __init__(self, oracle: Oracle, branch: Branch) -> None:
+        self.oracle = oracle
+        self.branch = branch
+        self.capacity = oracle.capacity
+        self.row_unit = float(1 << oracle.shift)
+
+    def price(self, prices: NDArray[np.float64]) -> Priced:
+        return self.oracle.price(prices, self.branch)
+
+    def dual_value(self, prices: NDArray[np.float64], priced: Priced) -> float:
+        return self.oracle.dual_value(prices, priced)
+
+    def plan_usage(self, priced: Priced) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        return self.oracle.plan_usage(priced)
+
+
+@dataclass(order=True)
+class Open:
+    """An open node: its bound (ns), a tie breaker, and what it needs to go on."""
+
+    bound: float
+    order: int
+    allowed: Allowed
+    prices: int
+    node: Node
+
+
+class Tree:
+    """State of the search; `prices` are shared by the proof.
+
+    Parameters
+    ----------
+    instance : OffloadingInstance
+    oracle : Oracle
+    improver : Improver
+        Holds the incumbent; complete nodes and relaxed plans are offered to it.
+    prices : (rows,) float64
+        Root prices, on the grid.
+    bound_ns : float
+        Safe bound under these prices.
+    """
+
+    def __init__(
+        self,
+        instance: OffloadingInstance,
+        oracle: Oracle,
+        improver: Improver,
+        prices: NDArray[np.float64],
+        bound_ns: float,
+    ) -> None:
+        self.instance = instance
+        self.oracle = oracle
+        self.improver = improver
+        self.tightener = Tightener(instance, oracle.blocks)
+        self.prices = [prices]
+        self.root = Node(prices=0)
+        self.nodes = 0
+        self._tick = 0
+        self._closed = np.inf  # least bound of closed leaves
+        self._owner = instance.owner
+        self._heap: list[Open] = []
+        self._push(bound_ns, everything(instance), 0, self.root)
+
+    def _push(self, bound: float, allowed: Allowed, prices: int, node: Node) -> None:
+        node.prices = prices
+        heapq.heappush(self._heap, Open(bound, self._tick, allowed, prices, node))
+        self._tick += 1
+
+    @property
+    def open(self) -> bool:
+        """Whether nodes are left to work on."""
+        return bool(self._heap)
+
+    @property
+    def bound_ns(self) -> float:
+        """Least bound over all leaves, open and closed."""
+        return min(self._closed, self._heap[0].bound if self._heap else np.inf)
+
+    def run(self, *, gap: float, deadline: float) -> None:
+        """Work nodes until the relative gap is reached, nothing is open, or time is over."""
+        while self._heap and time.perf_counter() < deadline:
+            if self._heap[0].bound >= self._cutoff(gap):
+                break
+            self._work(heapq.heappop(self._heap), gap, deadline)
+            self.nodes += 1
+
+    def _cutoff(self, gap: float) -> float:
+        """Bound (ns) at which a leaf need not be worked on."""
+        best = self.improver.objective * 1e9
+        return best - 0.5 * gap * abs(best) if np.isfinite(best) else np.inf
+
+    def _close(self, bound: float, node: Node, prices: int) -> None:
+        node.prices = prices
+        self._closed = min(self._closed, bound)
+
+    def _work(self, item: Open, gap: float, deadline: float) -> None:
+        x, oracle, node, allowed = self.instance, self.oracle, item.node, item.allowed
+        start = self.prices[item.prices]
+        bound, at = item.bound, item.prices
+        for _ in range(8):
+            count = allowed.count(x)
+            if np.prod(np.minimum(count, 1000.0)) <= _ENUMERATE:
+                self._enumerate(allowed, node, 0)
+                return
+            branch = self.tightener.branch(allowed)
+            view = BranchOracle(oracle, branch)
+            rise = ascend(view, start, iterations=40, step=0.05, patience=20.0, deadline=deadline)
+            prices = on_grid(rise.prices)
+            priced = view.price(prices)
+            value = oracle.safe(prices, view.dual_value(prices, priced), priced)
+            if value > bound:
+                self.prices.append(prices)
+                bound, at, start = value, len(self.prices) - 1, prices
+            self._offer(priced)
+            if bound >= self._cutoff(gap):
+                self._close(bound, node, at)
+                return
+            if time.perf_counter() > deadline:
+                break
+            score, fixed, node, narrowed = self._probe(
+                allowed, branch, self.prices[at], at, node, gap, deadline
+            )
+            if narrowed is None:
+                return
+            allowed = narrowed
+            if not fixed:
+                break
+        else:
+            score = {}
+        if time.perf_counter() > deadline or not score:
+            self._push(bound, allowed, at, node)
+            return
+        task, best = self._choose(score)
+        rest = [o for o in allowed.alternatives(x, task) if o != best]
+        inside, outside = node.split(task, [[best], rest])
+        values = score[task]
+        self._push(max(bound, values[best]), allowed.only(x, task, best), at, inside)
+        self._push(bound, allowed.without(task, [best]), at, outside)
+
+    def _offer(self, priced: Priced) -> None:
+        x = self.instance
+        self.improver.offer(np.where(priced.choice >= 0, priced.choice - x.option_ptr[:-1], -1))
+
+    def _enumerate(self, allowed: Allowed, node: Node, task: int) -> None:
+        """Split every open task from `task` on; replays are the values of the leaves."""
+        x = self.instance
+        while task < x.n_tasks and len(allowed.alternatives(x, task)) == 1:
+            task += 1
+        if task < x.n_tasks:
+            options = allowed.alternatives(x, task)
+            for o, child in zip(options, node.split(task, [[o] for o in options]), strict=True):
+                self._enumerate(allowed.only(x, task, o), child, task + 1)
+            return
+        fixed = [allowed.alternatives(x, k)[0] for k in range(x.n_tasks)]
+        choice = np.array([o - x.option_ptr[k] if o >= 0 else -1 for k, o in enumerate(fixed)])
+        self.improver.offer(choice)
+        cost = replay(x, choice).cost_s
+        value = float(cost.sum())
+        if np.isfinite(value):  # less the rounding of the sum
+            value -= 1e-14 * float(np.abs(cost).sum())
+        self._close(value * 1e9, node, -1)
+
+    def _probe(
+        self,
+        allowed: Allowed,
+        branch: Branch,
+        prices: NDArray[np.float64],
+        at: int,
+        node: Node,
+        gap: float,
+        deadline: float,
+    ) -> tuple[dict[int, dict[int, float]], bool, Node, Allowed | None]:
+        """Force every alternative of every open task; split off those that cannot win.
+
+        Returns the bounds found per open task, whether anything was removed, the node where the
+        search goes on and what it allows (None when nothing is left).
+        """
+        x, oracle = self.instance, self.oracle
+        cutoff = self._cutoff(gap)
+        priced = oracle.price(prices, branch)
+        rest_value = priced.value.sum() - prices @ oracle.capacity
+        score: dict[int, dict[int, float]] = {}
+        removed = False
+        for k in np.flatnonzero(allowed.count(x) > 1):
+            if time.perf_counter() > deadline:
+                break
+            u = int(self._owner[k])
+            only = np.zeros(oracle.n_blocks, dtype=np.bool_)
+            only[u] = True
+            values = {}
+            for o in allowed.alternatives(x, int(k)):
+                forced = self._force(branch, int(k), o)
+                alone = oracle.price(prices, forced, only, priced.value)
+                value = rest_value - priced.value[u] + alone.value[u]
+                values[o] = oracle.safe(prices, value, priced) if np.isfinite(value) else np.inf
+            lost = [o for o, v in values.items() if v >= cutoff]
+            kept = [o for o in values if o not in lost]
+            if lost:
+                removed = True
+                parts = [[o] for o in lost] + ([kept] if kept else [])
+                children = node.split(int(k), parts)
+                for o, child in zip(lost, children, strict=False):
+                    self._close(values[o], child, at)
+                if not kept:
+                    return score, removed, node, None
+                node = children[-1]
+                allowed = allowed.without(int(k), lost)
+                branch = self.tightener.branch(allowed)
+                priced = oracle.price(prices, branch)
+                rest_value = priced.value.sum() - prices @ oracle.capacity
+            if len(kept) > 1:
+                score[int(k)] = {o: values[o] for o in kept}
+        return score, removed, node, allowed
+
+    def _force(self, branch: Branch, task: int, option: int) -> Branch:
+        """The branch with one task forced; FIFO windows stay as they are."""
+        x = self.instance
+        flags, droplike = branch.allowed.copy(), branch.droplike.copy()
+        flags[x.option_ptr[task] : x.option_ptr[task + 1]] = 0
+        if option < 0:
+            droplike[task] = 1
+        else:
+            flags[option] = 1
+            droplike[task] = self.tightener.single_droplike(task, option)
+        return Branch(flags, droplike, branch.earliest)
+
+    def _choose(self, score: dict[int, dict[int, float]]) -> tuple[int, int]:
+        """Task and alternative to split: the first open task of an owner, dearest second choice."""
+        first: dict[int, int] = {}
+        for k in score:
+            first.setdefault(int(self._owner[k]), k)
+        task = max(first.values(), key=lambda k: sorted(score[k].values())[1])
+        return task, min(score[task], key=score[task].__getitem__)

@@ -1,0 +1,1 @@
+"""Language-model machinery that any family can use."""

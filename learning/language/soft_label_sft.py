@@ -1,0 +1,126 @@
+r"""TRL's SFTTrainer on cost labels: soft targets over options, in the order the rows have.
+
+COMLLM (Yang, Cheng, Zhang, arXiv 2604.07148) fine-tunes on one answer per state. With the costs c
+of all options the loss is
+
+.. math::
+
+    - \sum_a q_a \log p(a), \qquad q = \mathrm{softmax}(-c / t),
+
+p over all words the model can answer with. Ties and near-ties share a label, and nothing is lost
+of what the teacher knew about the other options. The same loss is taken after every server line,
+over the options listed so far (the best so far), which shows the model how to compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import datasets as hf
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler, SequentialSampler
+from transformers import PrinterCallback
+from trl import SFTTrainer
+
+from learning.language import vocabulary
+from learning.offloading.prompts.forms_compact_natural import LINE
+
+
+class OrderedTrainer(SFTTrainer):
+    """TRL's SFTTrainer that takes rows as they come and tells callbacks only."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.remove_callback(PrinterCallback)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: checkpoints have a card of ours."""
+
+    def _get_train_sampler(self, train_dataset: hf.Dataset | None = None) -> Sampler:
+        return SequentialSampler(self.train_dataset)
+
+
+class CostTrainer(OrderedTrainer):
+    """Cost labels: rows of `learning.offloading.training.rows.training_rows`.
+
+    Parameters
+    ----------
+    temperature_slots : float
+        Options this close share the label.
+    lines_weight : float
+        Weight of the loss after server lines beside that of the answer.
+    **kwargs
+        Of `trl.SFTTrainer`.
+    """
+
+    def __init__(self, *, temperature_slots: float, lines_weight: float, **kwargs: Any) -> None:
+        self._temperature, self._lines_weight = temperature_slots, lines_weight
+        super().__init__(data_collator=collate, **kwargs)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Tensor:
+        """Cross-entropy to softmax(-cost / temperature), after every line and at the end."""
+        return cost_loss(
+            model,
+            **inputs,
+            temperature_slots=self._temperature,
+            lines_weight=self._lines_weight,
+        )
+
+
+def collate(rows: list[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """(B, T) tokens and (B, lines + 2) costs."""
+    ids = torch.from_numpy(np.array([row["input_ids"] for row in rows], dtype=np.int64))
+    cost = torch.from_numpy(np.array([row["cost_slots"] for row in rows], dtype=np.float32))
+    return {"input_ids": ids, "cost_slots": cost}
+
+
+def cost_loss(
+    model: Any,
+    input_ids: Tensor,
+    cost_slots: Tensor,
+    *,
+    temperature_slots: float,
+    lines_weight: float,
+) -> Tensor:
+    """Loss of a batch of prompts, padded on the left.
+
+    Parameters
+    ----------
+    model : causal language model
+    input_ids : (B, T) int64
+    cost_slots : (B, L + 2) float32
+        Costs of local, each line and the drop; infinite where there is no line.
+    temperature_slots, lines_weight : float
+        See `CostTrainer`.
+    """
+    lines = cost_slots.shape[1] - 2
+    # Read after the name at the end of each line, and at `act`.
+    last = input_ids.shape[1] - 1
+    read = torch.tensor([last - 1 - LINE * i for i in range(lines)][::-1] + [last])
+    mask = (input_ids != vocabulary.WORD_ID[vocabulary.PAD]).long()
+    logits = model(
+        input_ids=input_ids, attention_mask=mask, logits_to_keep=read, use_cache=False
+    ).logits
+    names = input_ids[:, read[:-1]]
+    first = torch.full_like(names[:, :1], vocabulary.WORD_ID[vocabulary.LOCAL])
+    drop = torch.full_like(first, vocabulary.WORD_ID[vocabulary.DROP])
+    options = torch.cat([first, names, drop], dim=1)  # (B, L + 2)
+    logp = logits.log_softmax(dim=-1).gather(2, options[:, None].expand(-1, lines + 1, -1))
+    # (L + 1, L + 2): after line i the options are local, lines up to i, and the drop.
+    listed = torch.ones(lines + 1, lines + 2, dtype=torch.bool)
+    listed[:, 1:-1] = torch.ones(lines + 1, lines, dtype=torch.bool).tril()
+    score = (-cost_slots[:, None] / temperature_slots).masked_fill(~listed, -torch.inf)
+    target = score.softmax(dim=-1)
+    loss = -(target * logp).sum(dim=-1)  # (B, L + 1)
+    there = cost_slots[:, 1:-1].isfinite()
+    after_lines = (loss[:, :-1] * there).sum() / there.sum().clamp(min=1)
+    return loss[:, -1].mean() + lines_weight * after_lines

@@ -1,0 +1,1 @@
+"""Trained offloading rules: states, rewards, prompts, trainers, policies."""

@@ -1,0 +1,1 @@
+"""How trained offloading rules are measured."""

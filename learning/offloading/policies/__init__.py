@@ -1,0 +1,1 @@
+"""Trained networks and language models as offloading rules."""

@@ -1,0 +1,310 @@
+"""Labels of decision states: what every option would cost, in slots, by several teachers.
+
+A label is a cost vector, (J + 2,) in the order of options, so it knows ties and near-ties; only
+differences count. `soft` turns it into a distribution.
+
+* ``one-step``: cost of each option given the work committed now (the COMLLM paper's teacher).
+* ``lookahead``: mean cost of everybody when each option is tried against sampled futures
+  (`mecopt.offloading.policies.lookahead`); about 1.5 ms a state.
+* ``user-values``: own cost plus the value of the queues an option leaves to its user
+  (`learning.offloading.rewards.user_values`); no sampling, microseconds.
+* ``clairvoyant``: regret against the schedule of the plan decomposition, which knows the future:
+  what the schedule would cost more if this task alone took the option, by replay.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import formulations
+from learning.offloading.rewards import user_values
+from learning.offloading.states import decision_states as decision_states
+from learning.offloading.states.decision_states import States
+from mecopt import files
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.observation import Observation
+from mecopt.offloading.policies.lookahead import Lookahead
+from mecopt.offloading.policies.protocol import Policy
+from mecopt.offloading.replay import replay
+from mecopt.offloading.scenarios.futures import generated_futures
+
+METHODS = ("one-step", "lookahead", "user-values", "clairvoyant")
+
+#: Costs this close are a tie, slots.
+TIE_SLOTS = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """States and their labels.
+
+    Parameters
+    ----------
+    states : States
+    cost_slots : (B, J + 2) float64
+        Infinite for options that do not exist.
+    method : str
+        One of `METHODS`.
+    bound_slots : (B,) float64
+        Certified lower bound on the mean cost per task of the instance a state is from; NaN where
+        none was computed.
+    """
+
+    states: States
+    cost_slots: NDArray[np.float64]
+    method: str
+    bound_slots: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.states), self.states.n_servers + 2)
+        if self.cost_slots.shape != shape:
+            raise ValueError(f"cost_slots: shape {self.cost_slots.shape}, expected {shape}")
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> Labelled:
+        return Labelled(
+            self.states[index], self.cost_slots[index], self.method, self.bound_slots[index]
+        )
+
+
+def concat(parts: Sequence[Labelled]) -> Labelled:
+    """Labelled states one after the other; all of one method.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to join, or the methods differ.
+    """
+    methods = {p.method for p in parts}
+    if len(methods) != 1:
+        raise ValueError(f"parts: {len(parts)} of the methods {sorted(methods)}, expected one")
+    joined = decision_states.concat(p.states for p in parts)
+    cost = [_widened(p.cost_slots, joined.n_servers) for p in parts]
+    bound = np.concatenate([p.bound_slots for p in parts])
+    return Labelled(joined, np.concatenate(cost), methods.pop(), bound)
+
+
+def _widened(cost: NDArray[np.float64], n_servers: int) -> NDArray[np.float64]:
+    """Cost vectors with columns of absent servers before the drop."""
+    absent = np.full((len(cost), n_servers + 2 - cost.shape[1]), np.inf)
+    return np.hstack([cost[:, :-1], absent, cost[:, -1:]])
+
+
+def write(labelled: Labelled, path: Path) -> None:
+    """Keep labelled states in one file, whole or not at all."""
+    s = labelled.states
+    arrays = {f.name: np.asarray(getattr(s, f.name)) for f in fields(States)}
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        cost_slots=labelled.cost_slots,
+        bound_slots=labelled.bound_slots,
+        method=labelled.method,
+        **arrays,  # type: ignore[arg-type]
+    )
+    files.write_bytes(path, buffer.getvalue())
+
+
+def read(path: Path) -> Labelled:
+    """What `write` kept."""
+    with np.load(path) as kept:
+        arrays: dict[str, Any] = {f.name: kept[f.name] for f in fields(States)}
+        arrays["preset"] = tuple(arrays["preset"].tolist())
+        cost, bound = kept["cost_slots"], kept["bound_slots"]
+        return Labelled(States(**arrays), cost, str(kept["method"]), bound)
+
+
+def best(cost_slots: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(B, J + 2) which options are cheapest, all of a tie."""
+    return cost_slots <= cost_slots.min(axis=1, keepdims=True) + TIE_SLOTS
+
+
+def soft(cost_slots: NDArray[np.float64], temperature_slots: float) -> NDArray[np.float64]:
+    """(B, J + 2) softmax(-cost / temperature).
+
+    Raises
+    ------
+    ValueError
+        If the temperature is not positive, or a state has no option of finite cost.
+    """
+    if not temperature_slots > 0:
+        raise ValueError(f"temperature_slots = {temperature_slots} must be > 0")
+    least = cost_slots.min(axis=1, keepdims=True, initial=np.inf)
+    if not np.isfinite(least).all():
+        raise ValueError("cost_slots: a state has no option of finite cost")
+    weight = np.exp((least - cost_slots) / temperature_slots)
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
+# ---------------------------------------------------------------------------------- the teachers
+def one_step(states: States) -> Labelled:
+    """States with their one-step costs (free of charge)."""
+    return Labelled(states, states.one_step_cost_slots, "one-step", _unknown(len(states)))
+
+
+def by_user_values(instances: Iterable[OffloadingInstance], behaviour: str | Policy) -> Labelled:
+    """States of trajectories of `behaviour`, labelled by user values."""
+    parts = []
+    for instance in instances:
+        grid = user_values.solve(user_values.parameters_of(instance))
+        seen = decision_states.collect([instance], behaviour)
+        cost = user_values.cost_vectors(seen, grid)
+        parts.append(Labelled(seen, cost, "user-values", _unknown(len(seen))))
+    return concat(parts)
+
+
+def by_lookahead(
+    instances: Iterable[OffloadingInstance],
+    behaviour: str | Policy = "lookahead",
+    *,
+    samples: int | None = None,
+    horizon_s: float | None = None,
+    seed: int = 0,
+) -> Labelled:
+    """States of trajectories of `behaviour`, labelled by rollouts of sampled futures.
+
+    Parameters
+    ----------
+    instances : iterable of OffloadingInstance
+    behaviour : str or Policy
+        ``"lookahead"`` follows the labels themselves.
+    samples : int, optional
+        Futures per decision; those tuned for the preset unless given.
+    horizon_s : float, optional
+        How far they are played, s; tuned likewise.
+    seed : int
+        Of the futures.
+    """
+    parts = []
+    for instance in instances:
+        teacher = _Remembering(Lookahead(samples, horizon_s, generated_futures(seed)))
+        teacher.reset(instance)
+        follow = teacher if behaviour == "lookahead" else behaviour
+        cost: list[NDArray[np.float64]] = []
+        visited = decision_states.visit([instance], follow, seed=seed)
+        seen = decision_states.gather(_priced(visited, teacher, cost))
+        slots = np.array(cost) / float(instance.meta["slot_s"])
+        parts.append(Labelled(seen, slots, "lookahead", _unknown(len(seen))))
+    return concat(parts)
+
+
+def _priced(
+    observations: Iterable[Observation], teacher: _Remembering, cost: list[NDArray[np.float64]]
+) -> Iterator[Observation]:
+    """The same observations, each priced on its way."""
+    for observation in observations:
+        cost.append(teacher.cost_s(observation))
+        yield observation
+
+
+class _Remembering:
+    """Look-ahead that prices a decision once, whether it labels or acts."""
+
+    name = "lookahead"
+
+    def __init__(self, policy: Lookahead) -> None:
+        self._policy = policy
+        self._last: tuple[int, NDArray[np.float64]] = (-1, np.empty(0))
+
+    def reset(self, instance: OffloadingInstance) -> None:
+        self._policy.reset(instance)
+        self._last = (-1, np.empty(0))
+
+    def cost_s(self, observation: Observation) -> NDArray[np.float64]:
+        if self._last[0] != observation.task:
+            self._last = (observation.task, self._policy.candidate_costs(observation))
+        return self._last[1]
+
+    def act(self, observation: Observation) -> int:
+        option = int(np.argmin(self.cost_s(observation)))
+        return decision_states.to_choice(option, observation.n_options - 1)
+
+
+def by_schedule(
+    instances: Iterable[OffloadingInstance], *, time_limit: float = 10.0, gap: float = 1e-4
+) -> Labelled:
+    """States along the best schedule of plan decomposition, labelled by regret through replay.
+
+    The option the schedule takes costs 0. A label knows the future of its instance, so no policy
+    can follow these labels to the letter.
+
+    Parameters
+    ----------
+    instances : iterable of OffloadingInstance
+    time_limit, gap : float
+        Of `formulations.solve`.
+    """
+    parts = []
+    for instance in instances:
+        result = formulations.solve(instance, time_limit=time_limit, gap=gap)
+        if result.schedule is None:
+            raise ValueError(f"instance {instance!r}: no schedule of finite cost is known")
+        choice = result.schedule.choice
+        seen = decision_states.collect([instance], _Scripted(choice))
+        slot_s = float(instance.meta["slot_s"])
+        objective = result.schedule.objective
+        cost = np.empty((len(seen), seen.n_servers + 2))
+        for k in range(len(seen)):
+            other = choice.copy()
+            for option in range(seen.n_servers + 2):
+                other[k] = decision_states.to_choice(option, seen.n_servers)
+                cost[k, option] = replay(instance, other).objective - objective
+        bound = np.full(len(seen), result.bound / instance.n_tasks / slot_s)
+        parts.append(Labelled(seen, cost / slot_s, "clairvoyant", bound))
+    return concat(parts)
+
+
+@dataclass
+class _Scripted:
+    """Plays a schedule."""
+
+    choice: NDArray[np.int64]
+    name: str = "schedule"
+
+    def reset(self, instance: OffloadingInstance) -> None: ...
+
+    def act(self, observation: Observation) -> int:
+        return int(self.choice[observation.task])
+
+
+@dataclass
+class Exploring:
+    """A policy that takes a random option now and then, so that training sees other states.
+
+    Parameters
+    ----------
+    policy : Policy
+    share : float
+        Probability of a random option (never the drop).
+    seed : int
+    """
+
+    policy: Policy
+    share: float
+    seed: int = 0
+    name: str = "exploring"
+
+    def reset(self, instance: OffloadingInstance) -> None:
+        """Equal instances and seeds give equal trajectories."""
+        self.policy.reset(instance)
+        digest = int(instance.content_hash[:15], 16)
+        self._rng = np.random.default_rng([self.seed, digest])
+
+    def act(self, observation: Observation) -> int:
+        """The policy's choice, or any option."""
+        if self._rng.random() < self.share:
+            return int(self._rng.integers(observation.n_options))
+        return self.policy.act(observation)
+
+
+def _unknown(n: int) -> NDArray[np.float64]:
+    return np.full(n, np.nan)

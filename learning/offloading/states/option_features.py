@@ -1,0 +1,215 @@
+"""One decision state as numbers of order one: a row per option, the same for every network.
+
+Options are described, not numbered: a network that scores rows with shared weights does not care
+how many servers there are or in which order they come, and the description exists for every
+offloading instance, not only for COMLLM's. The last row is dropping the task.
+
+Row of an option, times divided by the task's deadline (without one: by its drop cost, or 1 s):
+
+| column | what |
+|---|---|
+| present | 1 for options the task has and that are up, 0 for padding and forbidden drops |
+| late | 1 when the option is believed to miss the deadline, and for dropping |
+| cost | believed cost: weighted latency + fixed cost, the drop cost when late |
+| first_wait | wait at the queue of the option's first stage (the user's uplink or device) |
+| later_wait | all further waiting on the way (at the server) |
+| link, device, server | service times on links, on devices, on anything else |
+
+Three numbers say what is known of the load (`Load`); they are zero where nothing is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.observation import Observation
+from mecopt.offloading.projection import wait_free
+from mecopt.offloading.status import NEVER
+from mecopt.offloading.units import INFINITE_NS
+
+if TYPE_CHECKING:
+    from learning.offloading.states.decision_states import States
+
+COLUMNS = ("present", "late", "cost", "first_wait", "later_wait", "link", "device", "server")
+PRESENT, LATE, COST, FIRST_WAIT, LATER_WAIT, LINK, DEVICE, SERVER = range(len(COLUMNS))
+#: Times are clipped at this many deadlines: five are as bad as fifty.
+CEILING = 5.0
+
+_CLASS_OF_KIND = {"uplink": LINK, "link": LINK, "device": DEVICE}
+#: A latency this little above the deadline is on time (times are rounded to ns), in deadlines.
+_TOLERANCE = 1e-7
+
+
+class Load(NamedTuple):
+    """What a policy may know of the arrivals; zeros where nothing is known.
+
+    Attributes
+    ----------
+    arrivals : float
+        Expected tasks of one user within a deadline.
+    device_service : float
+        Mean service time on the user's own device / deadline.
+    server_load : float
+        Load of all servers together if everything was offloaded.
+    """
+
+    arrivals: float = 0.0
+    device_service: float = 0.0
+    server_load: float = 0.0
+
+
+class Reader:
+    """Describes the decision states of one instance, one at a time (compiled).
+
+    Parameters
+    ----------
+    instance : OffloadingInstance
+    load : Load, optional
+        Without it, read from `instance.meta` when that is a COMLLM episode, else unknown (zeros).
+    """
+
+    def __init__(self, instance: OffloadingInstance, load: Load | None = None) -> None:
+        self.load = np.array(load_of(instance) if load is None else load, dtype=np.float32)
+        kinds = [_CLASS_OF_KIND.get(kind, SERVER) for kind in instance.resource_kinds]
+        self._column = np.array(kinds, dtype=np.int64)
+        self._units = np.empty(int(np.diff(instance.arrays.free_ptr).max(initial=1)), np.int64)
+
+    def options(self, observation: Observation) -> NDArray[np.float32]:
+        """(n + 1, len(COLUMNS)) a row per option of the task, in order, and one for dropping."""
+        x, task = observation.instance, observation.task
+        out = np.zeros((observation.n_options + 1, len(COLUMNS)), dtype=np.float32)
+        _describe(
+            x.arrays,
+            x.believed_ns,
+            observation.completion_ns,
+            observation.free_ns,
+            observation.entries,
+            task,
+            observation.now_ns,
+            int(x.deadline_ns[task]),
+            int(x.drop_cost_ns[task]),
+            float(x.latency_weight[task]),
+            x.fixed_cost_ns,
+            self._column,
+            self._units,
+            out,
+        )
+        return out
+
+
+def load_of(instance: OffloadingInstance) -> Load:
+    """Load of a COMLLM episode from the parameters in its meta data; zeros for other instances."""
+    if instance.meta.get("scenario") != "comllm":
+        return Load()
+    p = instance.meta["parameters"]
+    gcycles = p["density_gcycles_per_mbit"] * float(np.mean(p["task_mbit"]))
+    # Option 0 computes on the device, the others upload and compute: the ratio tells the speed.
+    service_ns = instance.believed_ns[: instance.stage_ptr[instance.option_ptr[1]]]
+    server_ghz = p["device_ghz"] * service_ns[0] / service_ns[2::2]
+    deadline_s = p["deadline_slots"] * p["slot_s"]
+    per_s = p["users"] * p["arrival_probability"] / p["slot_s"]
+    return Load(
+        p["arrival_probability"] * p["deadline_slots"],
+        gcycles / p["device_ghz"] / deadline_s,
+        float(per_s * gcycles / server_ghz.sum()),
+    )
+
+
+@njit(cache=True)
+def _describe(
+    arrays,
+    believed,
+    completion,
+    free,
+    entries,
+    task,
+    now,
+    deadline,
+    drop,
+    weight,
+    fixed,
+    column,
+    units,
+    out,
+):
+    """Write the rows of one decision state."""
+    unit = 1e9
+    if deadline < INFINITE_NS:
+        unit = max(1.0, float(deadline))
+    elif 0 < drop < INFINITE_NS:
+        unit = float(drop)
+    option_ptr, stage_ptr = arrays.option_ptr, arrays.stage_ptr
+    base = option_ptr[task]
+    n = option_ptr[task + 1] - base
+    drop_cost = min(CEILING, drop / unit)
+    for i in range(n):
+        if completion[i] >= NEVER:
+            continue
+        o = base + i
+        latency = completion[i] - now
+        first, last = stage_ptr[o], stage_ptr[o + 1]
+        r = arrays.resource[first]
+        wait = max(0, wait_free(arrays.free_ptr, r, now, free, entries, units) - now)
+        later = latency - wait
+        out[i, PRESENT] = 1.0
+        for s in range(first, last):
+            later -= believed[s]
+            out[i, column[arrays.resource[s]]] += believed[s] / unit
+        out[i, FIRST_WAIT] = min(CEILING, wait / unit)
+        # Parallel stages overlap: less than the sum of services is no wait.
+        out[i, LATER_WAIT] = min(CEILING, max(0, later) / unit)
+        if latency > deadline:
+            out[i, LATE] = 1.0
+            out[i, COST] = drop_cost
+        else:
+            out[i, COST] = max(-CEILING, min(CEILING, (weight * latency + fixed[o]) / unit))
+        for c in (LINK, DEVICE, SERVER):
+            out[i, c] = min(CEILING, out[i, c])
+    if drop < INFINITE_NS:
+        out[n, PRESENT] = 1.0
+        out[n, LATE] = 1.0
+        out[n, COST] = drop_cost
+
+
+def of_states(states: States) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Rows and load of many COMLLM states at once: the same numbers as `Reader` gives.
+
+    Returns
+    -------
+    options : (B, J + 2, len(COLUMNS)) float32
+    load : (B, 3) float32
+    """
+    s = states
+    b, j = len(s), s.n_servers
+    finite = np.isfinite(s.deadline_slots)
+    fallback = np.where(np.isfinite(s.drop_cost_slots), s.drop_cost_slots, 1.0 / s.slot_s)
+    unit = np.where(finite, s.deadline_slots, fallback)[:, None]
+    latency, cost = s.latency_slots, s.one_step_cost_slots
+    out = np.zeros((b, j + 2, len(COLUMNS)))
+    out[:, :, PRESENT] = np.isfinite(cost)
+    out[:, :-1, LATE] = latency > s.deadline_slots[:, None] * (1 + _TOLERANCE)
+    out[:, -1, LATE] = 1.0
+    out[:, :, COST] = cost / unit
+    out[:, 0, FIRST_WAIT] = s.device_wait_slots / unit[:, 0]
+    out[:, 1:-1, FIRST_WAIT] = s.uplink_wait_slots[:, None] / unit
+    out[:, 1:-1, LATER_WAIT] = s.wait_slots / unit
+    out[:, 1:-1, LINK] = s.transfer_slots / unit
+    out[:, 0, DEVICE] = s.device_slots / unit[:, 0]
+    out[:, 1:-1, SERVER] = s.compute_slots / unit
+    out[:, :, 1:] = np.clip(out[:, :, 1:], -CEILING, CEILING)
+    out[out[:, :, PRESENT] == 0] = 0.0
+    gcycles = s.density * s.mean_size_mbit
+    total_ghz = np.where(s.present, s.server_ghz, 0.0).sum(axis=1)
+    load = np.column_stack(
+        [
+            s.arrival_probability * unit[:, 0],
+            gcycles / s.device_ghz / (unit[:, 0] * s.slot_s),
+            s.users * s.arrival_probability * gcycles / (total_ghz * s.slot_s),
+        ]
+    )
+    return out.astype(np.float32), load.astype(np.float32)

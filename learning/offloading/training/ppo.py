@@ -1,0 +1,176 @@
+"""Maskable PPO (Schulman et al., arXiv 1707.06347; Huang and Ontanon, arXiv 2006.14171).
+
+    >>> from pathlib import Path
+    >>> from learning import ppo
+    >>> folder = ppo.train(ppo.Settings(), Path("run"), seed=0)  # doctest: +SKIP
+    >>> policy = ppo.load(folder)  # doctest: +SKIP
+
+By sb3-contrib, over option rows: logits are -(believed cost + learned rest) / temperature by the
+network of `learning.offloading.policies.networks.EquivariantNet`, so the policy acts on any number
+of servers; absent options are masked in training and after it. Environment, reward and segments:
+`learning.offloading.training.reinforcement`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sb3_contrib
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
+from stable_baselines3.common.type_aliases import Schedule
+from torch import Tensor, nn
+
+from learning.offloading.policies import networks
+from learning.offloading.policies.networks import NetworkPolicy
+from learning.offloading.training import reinforcement
+from learning.offloading.training.reinforcement import REWARD_SHIFT_SLOTS, Scores, Value
+from learning.runs.folder import OnProgress, TrainingRun
+
+
+@dataclass(frozen=True)
+class Settings(reinforcement.Settings):
+    """Settings of `reinforcement`, and PPO's own.
+
+    Parameters
+    ----------
+    environments, steps, segment, batch, gamma
+        As there; a segment is a multiple of `environments` x `horizon`.
+    horizon : int
+        Decisions per environment between updates.
+    epochs : int
+        Passes over them.
+    gae_lambda : float
+        Of generalised advantage estimation.
+    temperature_slots : float
+        Options this close in cost are nearly as likely at the start.
+    entropy : float
+        Weight of the entropy bonus.
+
+    Raises
+    ------
+    ValueError
+        As there, or a segment that is no whole number of updates.
+    """
+
+    servers: tuple[int, ...] = (6,)
+    steps: int = 204_800
+    segment: int = 20_480
+    environments: int = 16
+    batch: int = 512
+    horizon: int = 128
+    epochs: int = 5
+    gae_lambda: float = 0.9
+    temperature_slots: float = 0.5
+    entropy: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        update = self.environments * self.horizon
+        if self.segment % update:
+            raise ValueError(
+                f"segment = {self.segment} must be a multiple of environments x horizon = {update}"
+            )
+
+
+class _Observation(nn.Module):
+    """Hands the flat observation to both heads."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.latent_dim_pi = self.latent_dim_vf = width
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return features, features
+
+    def forward_actor(self, features: Tensor) -> Tensor:
+        return features
+
+    def forward_critic(self, features: Tensor) -> Tensor:
+        return features
+
+
+class _RowPolicy(MaskableActorCriticPolicy):
+    def __init__(self, *args: Any, hidden: int, temperature_slots: float, **kwargs: Any) -> None:
+        self._hidden, self._temperature = hidden, temperature_slots
+        super().__init__(*args, net_arch=[], ortho_init=False, **kwargs)
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = _Observation(self.features_dim)  # type: ignore[assignment]
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        self.action_net = Scores(self._hidden, self._temperature)
+        self.value_net = Value(self._hidden)
+        self.optimizer = self.optimizer_class(
+            self.parameters(), lr=lr_schedule(1.0), **self.optimizer_kwargs
+        )
+
+
+class _Learner:
+    def __init__(self, settings: Settings, seed: int) -> None:
+        self.model = sb3_contrib.MaskablePPO(
+            _RowPolicy,
+            reinforcement.environments(settings),
+            learning_rate=settings.learning_rate,
+            n_steps=settings.horizon,
+            batch_size=settings.batch,
+            n_epochs=settings.epochs,
+            gamma=settings.gamma,
+            gae_lambda=settings.gae_lambda,
+            ent_coef=settings.entropy,
+            vf_coef=0.01,  # squared slots against normalised advantages
+            policy_kwargs={
+                "hidden": settings.hidden,
+                "temperature_slots": settings.temperature_slots,
+            },
+            seed=seed,
+            device="cpu",
+        )
+        self.net = self.model.policy.action_net.net
+
+    def prepare(self, share: float) -> None:
+        """Nothing changes but the learning rate."""
+
+    def figures(self) -> dict[str, float]:
+        logged = self.model.logger.name_to_value
+        reward = float(self.model.rollout_buffer.rewards.mean()) - REWARD_SHIFT_SLOTS
+        return {"loss": float(logged.get("train/loss", 0.0)), "reward": reward}
+
+    def state(self) -> dict[str, Any]:
+        return reinforcement.optimiser_state(self.model)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        reinforcement.restore_optimiser(self.model, state)
+
+
+def train(
+    settings: Settings,
+    out: Path,
+    *,
+    seed: int,
+    resume: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Path:
+    """Train into a run folder (`learning.runs.folder`).
+
+    Progress rows: ``loss`` and ``reward`` (slots per decision, sampled) of the segment's last
+    update, ``cost_slots`` (greedy, tuning seeds).
+
+    Raises
+    ------
+    ValueError
+        See `TrainingRun.open` and `TrainingRun.record`.
+    """
+    run = TrainingRun.open(out, "ppo", settings, seed=seed, resume=resume)
+    if run.is_whole:
+        return run.path
+    learner = _Learner(settings, seed)
+    return reinforcement.train("ppo", learner, settings, run, seed=seed, on_progress=on_progress)
+
+
+def load(folder: str | os.PathLike[str]) -> NetworkPolicy:
+    """The policy of a checkpoint or run folder; raises ValueError when there is none."""
+    return networks.load(folder)

@@ -1,0 +1,152 @@
+"""Hugging Face datasets of labelled states, with where every row comes from.
+
+A row in the wrong part (`learning.seeds`) is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import datasets as hf
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from learning import seeds
+from learning.language import vocabulary
+from learning.language.vocabulary import WORD_ID
+from learning.offloading.prompts import forms_compact_natural as prompts
+from learning.offloading.prompts.forms_compact_natural import LINE, Naming
+from learning.offloading.rewards import labels
+from learning.offloading.rewards.labels import Labelled
+
+#: Rows tokenised at a time.
+_CHUNK = 4096
+
+
+def table(labelled: Labelled, naming: Naming, *, part: str = "train") -> hf.Dataset:
+    """One row per state: prompt, best answer, costs by name, provenance.
+
+    Columns: ``prompt`` (compact text), ``completion`` (name of the cheapest option, the first of a
+    tie), ``options`` and ``cost_slots`` (names and costs of the options there are), ``preset``,
+    ``seed``, ``task``, ``method``, ``bound_slots``.
+
+    Raises
+    ------
+    ValueError
+        If there is no state, or one of another part.
+    """
+    _refuse_empty(labelled)
+    s = labelled.states
+    seeds.check(s.seed, part)
+    names = [prompts.option_names(naming, i) for i in range(len(s))]
+    exists = [np.array([bool(name) for name in row]) for row in names]
+    return hf.Dataset.from_dict(
+        {
+            "prompt": prompts.compact_texts(s, naming),
+            "completion": [
+                row[int(np.argmin(cost))]
+                for row, cost in zip(names, labelled.cost_slots, strict=True)
+            ],
+            "options": [[name for name in row if name] for row in names],
+            "cost_slots": [
+                cost[e].tolist() for cost, e in zip(labelled.cost_slots, exists, strict=True)
+            ],
+            **_provenance(labelled),
+        }
+    )
+
+
+def _provenance(labelled: Labelled) -> dict[str, list]:
+    s, n = labelled.states, len(labelled)
+    return {
+        "preset": list(s.preset),
+        "seed": s.seed.tolist(),
+        "task": s.task.tolist(),
+        "method": [labelled.method] * n,
+        "bound_slots": labelled.bound_slots.tolist(),
+    }
+
+
+def training_rows(labelled: Labelled, uses: int, *, seed: int) -> hf.Dataset:
+    """Tokenised rows for as many uses of states as a training needs, in the order of training.
+
+    Every state is used once before any is used again; at each use its servers are shuffled and
+    named anew.
+
+    Columns: ``input_ids`` (T,), ``cost_slots`` (lines + 2,) in the order local, lines, drop
+    (infinite for lines that padding on the left leaves out), and ``row``, the state.
+
+    Raises
+    ------
+    ValueError
+        If there is no state, one of another part, or `uses` is below 1.
+    """
+    _refuse_empty(labelled)
+    if uses < 1:
+        raise ValueError(f"uses = {uses} must be >= 1")
+    seeds.check(labelled.states.seed, "train")
+    rng = np.random.default_rng([4, seed])
+    n = len(labelled)
+    order = np.concatenate([rng.permutation(n) for _ in range(-(-uses // n))])[:uses]
+    lines = int(labelled.states.present.sum(axis=1).max())
+    ids = np.empty((uses, len(vocabulary.STATE_KEYS) + LINE * lines + 1), dtype=np.int32)
+    cost = np.empty((uses, lines + 2), dtype=np.float32)
+    for first, chosen in _chunks(order):
+        part = labelled[chosen]
+        naming = prompts.shuffled(part.states, rng)
+        where = slice(first, first + len(chosen))
+        chunk = prompts.compact_ids(part.states, naming)
+        ids[where, : -chunk.shape[1]] = WORD_ID[vocabulary.PAD]
+        ids[where, -chunk.shape[1] :] = chunk
+        cost[where] = line_costs(part.cost_slots, naming, lines)
+    return hf.Dataset(
+        pa.table({"input_ids": _lists(ids), "cost_slots": _lists(cost), "row": pa.array(order)})
+    )
+
+
+def answer_rows(rows: hf.Dataset) -> hf.Dataset:
+    """Rows of `training_rows` as prompt and one answer, the cheapest option (first of a tie).
+
+    Columns: ``input_ids`` without padding, answer at the end, and ``labels``, -100 but for it.
+    """
+    ids = np.array(rows["input_ids"])
+    cost = np.array(rows["cost_slots"])
+    last = ids.shape[1] - 1
+    lines = cost.shape[1] - 2
+    read = last - 1 - LINE * np.arange(lines)[::-1]
+    edge = np.full((len(ids), 1), WORD_ID[vocabulary.LOCAL])
+    names = np.hstack([edge, ids[:, read], np.full_like(edge, WORD_ID[vocabulary.DROP])])
+    answer = np.take_along_axis(names, cost.argmin(axis=1)[:, None], axis=1)
+    whole = np.hstack([ids, answer])
+    used = [row[row != WORD_ID[vocabulary.PAD]] for row in whole]
+    labels_of = [np.append(np.full(len(row) - 1, -100), row[-1]) for row in used]
+    return hf.Dataset(
+        pa.table({"input_ids": pa.array(used, pa.list_(pa.int64())), "labels": pa.array(labels_of)})
+    )
+
+
+def line_costs(cost_slots: NDArray[np.float64], naming: Naming, lines: int) -> NDArray[np.float64]:
+    """(B, lines + 2) costs of local, the lines of each prompt (aligned on the right), and drop."""
+    row, line = np.nonzero(naming.name)
+    count = (naming.name > 0).sum(axis=1)
+    out = np.full((len(cost_slots), lines + 2), np.inf)
+    out[:, 0], out[:, -1] = cost_slots[:, 0], cost_slots[:, -1]
+    out[row, 1 + line + lines - count[row]] = cost_slots[row, 1 + naming.order[row, line]]
+    return out
+
+
+def _chunks(order: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    for first in range(0, len(order), _CHUNK):
+        yield first, order[first : first + _CHUNK]
+
+
+def _lists(array: NDArray) -> pa.FixedSizeListArray:
+    """A 2-D array as a column of lists, without a Python object per number."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
+
+
+def _refuse_empty(labelled: Labelled) -> None:
+    if len(labelled) == 0:
+        raise ValueError("labelled: is empty, there is nothing to learn from")
+    labels.soft(labelled.cost_slots[:1], 1.0)  # a state without any option is no example

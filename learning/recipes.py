@@ -1,0 +1,137 @@
+"""Every training by name: which module does it, with which settings.
+
+A trainer is a module with a frozen dataclass ``Settings`` and a function
+``train(settings, out, *, seed, resume, on_progress) -> Path`` that leaves a training folder
+(`learning.runs.folder`); where one module trains several policies, its dictionary ``RECIPES`` has
+their settings by name. A further trainer is one more line here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from learning.runs.folder import OnProgress
+
+
+class Trainer(NamedTuple):
+    """Module that trains a policy, the extra it needs, the scenario of the policy's benchmark."""
+
+    module: str
+    extra: str
+    scenario: str = "comllm"
+
+
+#: Trainers by policy name; `t2drl-ppo` is plain PPO on caches, `ppo` that of offloading.
+MODULES = {
+    "sft": Trainer("learning.offloading.training.sft", "learning"),
+    "sft-lookahead": Trainer("learning.offloading.training.sft", "learning"),
+    "grpo": Trainer("learning.offloading.training.grpo", "learning"),
+    "grpo-lambda0": Trainer("learning.offloading.training.grpo", "learning"),
+    "grpo-lookahead": Trainer("learning.offloading.training.grpo", "learning"),
+    "dqn": Trainer("learning.offloading.training.dqn", "drl"),
+    "ppo": Trainer("learning.offloading.training.ppo", "drl"),
+    "equivariant": Trainer("learning.offloading.training.equivariant", "learning"),
+    "mlp": Trainer("learning.offloading.training.mlp", "learning"),
+    "smollm2": Trainer("learning.offloading.training.pretrained", "smollm"),
+    "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning"),
+    "t2drl": Trainer("learning.caching.train", "drl", "caching"),
+    "t2drl-ppo": Trainer("learning.caching.train", "drl", "caching"),
+}
+
+
+def module(name: str) -> ModuleType:
+    """The module that trains a policy.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or the extra is not installed.
+    """
+    if name not in MODULES:
+        raise ValueError(f"train: unknown {name!r}, one of {', '.join(MODULES)}")
+    path, extra, _ = MODULES[name]
+    try:
+        import torch  # noqa: F401
+
+        return import_module(path)
+    except ImportError as error:
+        raise ValueError(
+            f"train: {name!r} needs the {extra} extra: pip install 'mecopt[{extra}]' ({error})"
+        ) from None
+
+
+def settings(name: str, changes: Mapping[str, Any] | None = None) -> Any:
+    """Settings of a policy, with changes.
+
+    Parameters
+    ----------
+    name : str
+    changes : mapping, optional
+        Field -> value; text is read as the field's own type (``"1,2"`` as a tuple).
+
+    Raises
+    ------
+    ValueError
+        Unknown fields, unreadable values, and what the settings themselves refuse.
+    """
+    code = module(name)
+    chosen = getattr(code, "RECIPES", {}).get(name) or code.Settings()
+    known = {f.name: getattr(chosen, f.name) for f in fields(chosen)}
+    new = {}
+    for field, value in (changes or {}).items():
+        if field not in known:
+            raise ValueError(f"{field}: {name} has no such setting, one of {', '.join(known)}")
+        new[field] = _read(field, value, known[field]) if isinstance(value, str) else value
+    return replace(chosen, **new)
+
+
+def train(
+    name: str,
+    out: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    changes: Mapping[str, Any] | None = None,
+    on_progress: OnProgress | None = None,
+) -> Path:
+    """Train a policy, or go on with an interrupted training of the same parameters.
+
+    Returns
+    -------
+    Path
+        The training folder.
+
+    Raises
+    ------
+    ValueError
+        See `settings`; or `out` holds something else.
+    OSError
+        If it cannot be written.
+    """
+    if seed < 0:
+        raise ValueError(f"seed = {seed} must be >= 0")
+    wanted = settings(name, changes)
+    folder: Path = module(name).train(
+        wanted, Path(out), seed=seed, resume=True, on_progress=on_progress
+    )
+    return folder
+
+
+def _read(field: str, text: str, now: Any) -> Any:
+    """Text as the type of the present value."""
+    try:
+        if isinstance(now, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(now, tuple):
+            kind = type(now[0]) if now else str
+            return tuple(kind(part) for part in text.split(","))
+        return text if now is None else type(now)(text)
+    except (KeyError, ValueError):
+        raise ValueError(
+            f"{field}: {text!r} cannot be read as {type(now).__name__} (now {now!r})"
+        ) from None

@@ -1,0 +1,1 @@
+"""The audit: what a mechanism promises, held against what it does."""

@@ -1,0 +1,286 @@
+"""The audit: everything an independent auditor can compute about a mechanism on a market.
+
+`audit` asks each mechanism for its outcome at the true reports and for its outcomes after other
+reports, and judges them with `audit_checks` and `audit_incentives`, which share no code with the
+mechanisms. The report is frozen; `table()` has one row per mechanism, `to_document()` is the JSON
+that `SCHEMA` describes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mechanisms.audit import checks as audit_checks
+from mechanisms.audit import incentives as audit_incentives
+from mechanisms.audit.incentives import Mechanism
+from mecopt import files
+from mecopt.market.instance import Market
+from mecopt.market.units import HALF_UNITS
+
+AUDIT_SCHEMA = "mecopt.audit"
+
+
+@dataclass(frozen=True)
+class MechanismAudit:
+    """Findings about one mechanism on one market; money in money units.
+
+    Parameters
+    ----------
+    mechanism : str
+    welfare, optimal_welfare, welfare_ratio : float
+        Sum of true values minus costs (and link costs) of what is traded, its maximum W*, and
+        their ratio (1 where W* is 0).
+    trades : int
+        Units traded.
+    surplus : float
+        What the auctioneer keeps (negative: a deficit).
+    budget : str
+        ``strong`` (exactly zero), ``weak`` (positive) or ``deficit``; whole numbers decide.
+    traders_welfare : float
+        Sum of the traders' utilities.
+    feasible : bool
+    problems : tuple of str
+        Whatever makes the outcome infeasible, or its log unfaithful.
+    ir_violations : int
+        Traders with negative utility at their true report.
+    max_ir_violation, max_ir_violation_steps : float
+        Worst of them, in money and in steps of the grid (None without a grid).
+    buyer_regret_max, seller_regret_max : float or None
+        Largest gain from one other report; None when incentives were not examined.
+    buyer_gain_share, seller_gain_share : float or None
+        Share of examined buyers and sellers that can gain.
+    regret_exact : bool or None
+        False: the regrets are lower bounds.
+    false_name_gain_share : float or None
+        Share of examined traders that gain by one extra report; None where not examined.
+    schedule_depends_on_reports : bool or None
+        A step schedule that reacts to reports: no DSIC claim whatever the regrets say.
+    examined : int
+        Traders whose incentives were examined.
+    best_deviation : str
+        The most profitable deviation, in words.
+    rounds, bisection_rounds : int or None
+        Broadcasts of a clock auction, and what bisection needs for the trades of ``unit``.
+    listeners, bits : int or None
+        Traders who hear each broadcast; one yes or no each per broadcast.
+    lp_bound : float
+        LP relaxation of W*.
+    optimum_methods : str
+        How W* was established.
+    seconds, seconds_over_sort : float
+        Time of the mechanism, and over np.sort of both sides.
+    """
+
+    mechanism: str
+    welfare: float
+    optimal_welfare: float
+    welfare_ratio: float
+    trades: int
+    surplus: float
+    budget: str
+    traders_welfare: float
+    feasible: bool
+    problems: tuple[str, ...]
+    ir_violations: int
+    max_ir_violation: float
+    max_ir_violation_steps: float | None
+    buyer_regret_max: float | None
+    seller_regret_max: float | None
+    buyer_gain_share: float | None
+    seller_gain_share: float | None
+    regret_exact: bool | None
+    false_name_gain_share: float | None
+    schedule_depends_on_reports: bool | None
+    examined: int
+    best_deviation: str
+    rounds: int | None
+    bisection_rounds: int | None
+    listeners: int | None
+    bits: int | None
+    lp_bound: float
+    optimum_methods: str
+    seconds: float
+    seconds_over_sort: float
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """Audits of several mechanisms on one market."""
+
+    market: str
+    market_hash: str
+    rows: tuple[MechanismAudit, ...]
+
+    def table(self) -> pd.DataFrame:
+        """One row per mechanism."""
+        columns = [f.name for f in fields(MechanismAudit)]
+        return pd.DataFrame([asdict(row) for row in self.rows], columns=columns)
+
+    def to_document(self) -> dict[str, Any]:
+        """JSON-able body (`SCHEMA`)."""
+        rows = [
+            {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(row).items()}
+            for row in self.rows
+        ]
+        return {"market": self.market, "market_hash": self.market_hash, "mechanisms": rows}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report as JSON."""
+        files.write_document(path, AUDIT_SCHEMA, self.to_document())
+
+
+def _json_type(annotation: str) -> dict[str, Any]:
+    names = {"str": "string", "float": "number", "int": "integer", "bool": "boolean"}
+    kinds = [part.strip() for part in annotation.split("|")]
+    if kinds[0].startswith("tuple"):
+        return {"type": "array", "items": {"type": "string"}}
+    return {"type": ["null" if kind == "None" else names[kind] for kind in kinds]}
+
+
+#: JSON Schema of the file written by `AuditReport.save`.
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "required": ["schema", "version", "market", "market_hash", "mechanisms"],
+    "properties": {
+        "schema": {"const": AUDIT_SCHEMA},
+        "version": {"const": files.VERSION},
+        "market": {"type": "string"},
+        "market_hash": {"type": "string"},
+        "mechanisms": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": [f.name for f in fields(MechanismAudit)],
+                "properties": {f.name: _json_type(str(f.type)) for f in fields(MechanismAudit)},
+                "additionalProperties": False,
+            },
+        },
+    },
+}
+
+
+def audit(
+    market: Market,
+    mechanisms: Mapping[str, Mechanism],
+    *,
+    incentives: bool = True,
+    sample: int | None = None,
+    false_names: int | None = None,
+    seed: int = 0,
+) -> AuditReport:
+    """Audit mechanisms on a market whose reports are the traders' true values and costs.
+
+    Parameters
+    ----------
+    mechanisms : mapping of name to callable
+        ``market -> Outcome``; see `mechanisms.rules.mechanism`.
+    incentives : bool
+        Search best responses (many runs of each mechanism).
+    sample : int, optional
+        Traders examined: always the five nearest the margin on each side, the rest at random;
+        everybody by default.
+    false_names : int, optional
+        How many of them also try an extra report; all by default.
+    seed : int
+        Of the sample.
+    """
+    best = audit_checks.optimum(market)
+    traders = audit_incentives.choose_traders(market, best.margin, sample, seed)
+    sort_seconds = _sort_seconds(market)
+    rows = []
+    for name, mechanism in mechanisms.items():
+        start = time.perf_counter()
+        outcome = mechanism(market)
+        seconds = time.perf_counter() - start
+        found = None
+        if incentives:
+            extra = len(traders) if false_names is None else false_names
+            found = audit_incentives.examine(mechanism, market, outcome, traders, false_names=extra)
+        rows.append(_row(name, market, outcome, best, found, seconds, sort_seconds))
+    return AuditReport(repr(market), market.content_hash, tuple(rows))
+
+
+def _row(
+    name: str,
+    market: Market,
+    outcome: audit_incentives.Outcome,
+    best: audit_checks.Optimum,
+    found: audit_incentives.Incentives | None,
+    seconds: float,
+    sort_seconds: float,
+) -> MechanismAudit:
+    worth, spent = audit_checks.unit_gains(market, outcome)
+    welfare = audit_checks.total(worth) - audit_checks.total(spent)
+    surplus, verdict = audit_checks.budget_verdict(outcome)
+    buyers, sellers = audit_checks.utilities(market, outcome)
+    unit = outcome.scale * HALF_UNITS
+    worst = max(0, -int(buyers.min(initial=0)), -int(sellers.min(initial=0)))
+    negative = int(np.count_nonzero(buyers < 0) + np.count_nonzero(sellers < 0))
+    step = outcome.parameters.get("step")
+    problems = tuple(audit_checks.infeasibilities(market, outcome))
+    ticks = outcome.parameters.get("ticks")
+    people = market.n_buyers + market.n_sellers if outcome.rounds is not None else None
+    by_side: dict[str, list[audit_incentives.Deviation]] = {"buyer": [], "seller": []}
+    for deviation in found.deviations if found else ():
+        by_side[deviation.side].append(deviation)
+    top = max(found.deviations, key=lambda d: d.gain, default=None) if found else None
+
+    def largest(side: str) -> float | None:
+        return max(d.gain for d in by_side[side]) / HALF_UNITS if by_side[side] else None
+
+    def share(side: str) -> float | None:
+        gains = [d.gain > 0 for d in by_side[side]]
+        return sum(gains) / len(gains) if gains else None
+
+    names = [gain > 0 for gain in found.false_names] if found else []
+    return MechanismAudit(
+        mechanism=name,
+        welfare=welfare / HALF_UNITS,
+        optimal_welfare=best.welfare / HALF_UNITS,
+        welfare_ratio=welfare / best.welfare if best.welfare else 1.0,
+        trades=outcome.trades,
+        surplus=surplus / unit,
+        budget=verdict,
+        traders_welfare=(audit_checks.total(buyers) + audit_checks.total(sellers)) / unit,
+        feasible=not problems,
+        problems=problems,
+        ir_violations=negative,
+        max_ir_violation=worst / unit,
+        max_ir_violation_steps=worst / (outcome.scale * step) if step else None,
+        buyer_regret_max=largest("buyer"),
+        seller_regret_max=largest("seller"),
+        buyer_gain_share=share("buyer"),
+        seller_gain_share=share("seller"),
+        regret_exact=found.exact if found else None,
+        false_name_gain_share=sum(names) / len(names) if names else None,
+        schedule_depends_on_reports=found.schedule_changed if found else None,
+        examined=len(found.deviations) if found else 0,
+        best_deviation=top.describe() if top and top.gain > 0 else "",
+        rounds=outcome.rounds,
+        bisection_rounds=int(math.log2(ticks + 1)) + 1 if ticks else None,
+        listeners=people,
+        bits=None if people is None or outcome.rounds is None else people * outcome.rounds,
+        lp_bound=best.lp_bound / HALF_UNITS,
+        optimum_methods=best.methods,
+        seconds=seconds,
+        seconds_over_sort=seconds / sort_seconds,
+    )
+
+
+def _sort_seconds(market: Market) -> float:
+    best = math.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        np.sort(market.values)
+        np.sort(market.costs)
+        best = min(best, time.perf_counter() - start)
+    return best

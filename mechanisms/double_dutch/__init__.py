@@ -1,0 +1,1 @@
+"""The double Dutch auction: its clocks, its rule, its variants."""

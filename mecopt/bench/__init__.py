@@ -1,0 +1,1 @@
+"""Benchmarks: solve seeded instances, roll out policies, report how far each is from the bound."""

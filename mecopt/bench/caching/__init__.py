@@ -1,0 +1,1 @@
+"""What a benchmark of caching rules measures and shows."""

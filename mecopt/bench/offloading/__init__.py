@@ -1,0 +1,1 @@
+"""What a benchmark of offloading rules measures and shows."""

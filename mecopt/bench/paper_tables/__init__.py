@@ -1,0 +1,1 @@
+"""Tables that set our figures beside a paper's: ours, published, difference, tag."""

@@ -1,0 +1,201 @@
+"""A run folder: finished units at once, tables at the end, whole only with its manifest.
+
+Layout::
+
+    parameters.json       what the run was asked for (written first)
+    parts/PRESET-SEED.json  one finished unit of work each, written whole or not at all
+    log.txt               what happened when
+    results.parquet       one row per policy and instance
+    instances.parquet     one row per instance: bound, incumbent, seconds, termination, hash
+    progress.parquet      how bound and objective moved while solving
+    timelines.parquet     stages of the best schedule and of one policy, one instance per preset
+    pictures/*.png, report.html
+    run.json              the manifest, written last: without it the folder is not a whole run
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mecopt import files
+from mecopt.bench.suite import Suite, Unit
+
+PARAMETERS_SCHEMA = "mecopt.benchmark-parameters"
+PART_SCHEMA = "mecopt.benchmark-part"
+RUN_SCHEMA = "mecopt.benchmark-run"
+
+#: Tables of a whole run, in the order in which parts hold them.
+TABLES = ("results", "instances", "progress", "timelines")
+
+
+class IncompleteRun(ValueError):
+    """The folder holds a run that has not finished."""
+
+
+class RunFolder:
+    """Reads and writes one run folder."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], suite: Suite) -> RunFolder:
+        """Make a run folder, or take up one that was begun with the same parameters.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds something else, or a run with other parameters.
+        OSError
+            If it cannot be written.
+        """
+        folder = cls(path)
+        if folder.path.exists() and not folder.path.is_dir():
+            raise ValueError(f"out: {path} is a file, not a folder")
+        document = folder.path / "parameters.json"
+        if document.exists():
+            _refuse_other(folder, folder.suite, suite)
+        elif folder.path.exists() and any(folder.path.iterdir()):
+            raise ValueError(f"out: {path} is not empty and holds no mecopt run")
+        else:
+            files.write_document(document, PARAMETERS_SCHEMA, {"suite": suite.to_document()})
+        (folder.path / "parts").mkdir(parents=True, exist_ok=True)
+        return folder
+
+    # ---------------------------------------------------------------- while it runs
+    @property
+    def suite(self) -> Suite:
+        """What the run was asked for; raises ValueError when the folder is no run folder."""
+        document = self.path / "parameters.json"
+        if not document.exists():
+            raise ValueError(f"{self.path}: no mecopt run here (parameters.json is missing)")
+        body = files.read_document(document, PARAMETERS_SCHEMA)
+        if not isinstance(body.get("suite"), dict):
+            raise ValueError(f"{document}: field 'suite' is missing")
+        return Suite.from_document(body["suite"], str(document))
+
+    def missing(self, suite: Suite) -> list[Unit]:
+        """Units without a finished part."""
+        return [unit for unit in suite.units if not self._part(unit).exists()]
+
+    def write_part(self, unit: Unit, part: Mapping[str, Any]) -> None:
+        """Keep a finished unit, whole or not at all."""
+        files.write_document(self._part(unit), PART_SCHEMA, {"unit": unit.key, **part})
+
+    def read_parts(self, suite: Suite) -> dict[str, pd.DataFrame]:
+        """The tables of all units, in order; raises IncompleteRun when one is missing."""
+        missing = self.missing(suite)
+        if missing:
+            raise IncompleteRun(f"{self.path}: {len(missing)} of {len(suite.units)} units missing")
+        parts = [files.read_document(self._part(unit), PART_SCHEMA) for unit in suite.units]
+        tables = {}
+        for name in TABLES:
+            frames = [pd.DataFrame(part[name]) for part in parts if part[name]]
+            frames = [frame for frame in frames if len(frame)]
+            tables[name] = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        return tables
+
+    def log(self, line: str) -> None:
+        """Add a line with the time (UTC) to the log."""
+        stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        with open(self.path / "log.txt", "a", encoding="utf-8") as log:
+            log.write(f"{stamp} {line}\n")
+
+    def _part(self, unit: Unit) -> Path:
+        return self.path / "parts" / f"{unit.key}.json"
+
+    # ---------------------------------------------------------------- the finished run
+    def unmark(self) -> None:
+        """Take the manifest away: from here on the folder is not a whole run."""
+        (self.path / "run.json").unlink(missing_ok=True)
+
+    def finish(self, tables: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> None:
+        """Write the tables, then the manifest that makes the run whole."""
+        for name in TABLES:
+            buffer = io.BytesIO()
+            tables[name].to_parquet(buffer, index=False)
+            files.write_bytes(self.path / f"{name}.parquet", buffer.getvalue())
+        files.write_document(self.path / "run.json", RUN_SCHEMA, {"status": "complete", **manifest})
+
+    @property
+    def is_whole(self) -> bool:
+        """True when the manifest says so."""
+        return (self.path / "run.json").exists()
+
+    def read(self) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+        """Manifest and tables of a whole run.
+
+        Raises
+        ------
+        IncompleteRun
+            If the run has not finished; the message says how to resume.
+        ValueError
+            If the folder is not a run, or a file in it is damaged.
+        """
+        if not self.path.is_dir():
+            raise ValueError(f"{self.path}: no such folder")
+        suite = self.suite
+        if not self.is_whole:
+            done = len(suite.units) - len(self.missing(suite))
+            raise IncompleteRun(
+                f"{self.path}: this run is incomplete ({done} of {len(suite.units)} instances); "
+                f"resume it with: {resume_command(suite, self.path)}"
+            )
+        manifest = files.read_document(self.path / "run.json", RUN_SCHEMA)
+        tables = {}
+        for name in TABLES:
+            file = self.path / f"{name}.parquet"
+            try:
+                tables[name] = pd.read_parquet(file)
+            except FileNotFoundError:
+                raise ValueError(f"{file}: is missing, run the benchmark again") from None
+            except (OSError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                raise ValueError(f"{file}: not a readable parquet file ({reason})") from None
+        return manifest, tables
+
+
+def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
+    """The command line that takes up a run."""
+    parts = ["mecopt bench", suite.scenario]
+    if suite.scenario == "traces":
+        assert suite.window_s is not None
+        parts += ["--trace", suite.presets[0]]
+        parts += ["--window", f"{suite.window_s[0]:g}:{suite.window_s[1]:g}"]
+        parts += ["--data-dir", suite.data_dir] if suite.data_dir else []
+    else:
+        parts += ["--preset", ",".join(suite.presets)]
+        parts += ["--servers", str(suite.servers)] if suite.servers else []
+        if suite.task_mbit is not None:
+            parts += ["--task-mbit", f"{suite.task_mbit[0]:g}:{suite.task_mbit[1]:g}"]
+    parts += ["--seeds", f"{suite.seeds[0]}:{suite.seeds[1]}"]
+    parts += ["--policies", ",".join(suite.policies)]
+    for trained in suite.checkpoints:
+        parts += ["--checkpoint", f"{trained.name}={trained.folder}"]
+    if suite.scenario == "caching" and suite.data_dir:
+        parts += ["--data-dir", suite.data_dir]
+    parts += ["--method", suite.method] if suite.method != "plans" else []
+    parts += ["--time-limit", f"{suite.time_limit_s:g}", "--gap", f"{suite.gap:g}"]
+    return " ".join([*parts, "--out", str(path)])
+
+
+def _refuse_other(folder: RunFolder, found: Suite, wanted: Suite) -> None:
+    old, new = found.to_document(), wanted.to_document()
+    for name in old:
+        if old[name] != new[name]:
+            raise ValueError(
+                f"out: {folder.path} holds a run with other parameters "
+                f"({name} is {_short(old[name])}, asked for {_short(new[name])}); "
+                "choose another folder"
+            )
+
+
+def _short(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,1 @@
+"""Certificates of caching results, checked in plain integers."""

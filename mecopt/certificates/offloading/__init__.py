@@ -1,0 +1,1 @@
+"""Certificates of offloading results, checked in plain integers."""

@@ -1,0 +1,348 @@
+"""Exact Lagrangian value of a branch under given prices, in integers.
+
+Prices are integers on a grid of 2^-20 (cost per unit of time) and constant within buckets of
+2^shift ns; beyond the last bucket and on private or unlimited resources time is free. Values are
+integers in units of 2^-30 ns, as in `mecopt.certificates.offloading.replay`.
+
+For fixed prices the owners separate, and the value of the branch is
+
+    sum over owners of (cheapest priced plan) - sum over shared rows of price x capacity.
+
+The cheapest plan of an owner is found by carrying the set of undominated (free times of private
+resources, cost) from task to task. The cost of a stage started at s is linear in s between moments
+where s or s + service meets a change of price; a chain adds such moments of its later stages. In
+between, the cost to complete is concave in s (a sum of linear functions and a minimum of one with
+a constant), so the least cost of waiting until some s >= t is found at those moments, at t itself,
+or at the latest start.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mecopt.certificates.offloading.replay import COST_SCALE
+from mecopt.certificates.offloading.structure import Loose, Priced, Shape, Structure
+from mecopt.offloading.units import INFINITE_NS, UNLIMITED
+
+#: A price is stored as an integer multiple of 2^-20.
+PRICE_SCALE = 2**20
+_RATIO = COST_SCALE // PRICE_SCALE
+
+#: What each task may do: global option indices, -1 for the drop.
+Alternatives = list[tuple[int, ...]]
+
+
+class Tariff:
+    """Prices of one resource over time, with their integral."""
+
+    def __init__(self, shift: int, buckets: Mapping[int, int]) -> None:
+        width = 1 << shift
+        steps: list[tuple[int, int]] = []  # (time, price from then on)
+        end = 0
+        for b in sorted(buckets):
+            if b < 0 or buckets[b] < 0:
+                raise ValueError(f"price {buckets[b]} of bucket {b}: both must be >= 0")
+            if b * width > end:
+                steps.append((end, 0))
+            steps.append((b * width, buckets[b]))
+            end = (b + 1) * width
+        steps.append((end, 0))
+        self.changes: list[int] = []  # times at which the price changes, ascending
+        self._rate: list[int] = []  # price from each change on
+        self._paid: list[int] = []  # integral up to each change
+        for when, rate in steps:
+            if rate == (self._rate[-1] if self._rate else 0):
+                continue
+            paid = 0
+            if self.changes:
+                paid = self._paid[-1] + self._rate[-1] * (when - self.changes[-1])
+            self.changes.append(when)
+            self._rate.append(rate)
+            self._paid.append(paid)
+
+    def until(self, t: int) -> int:
+        """Price paid for using the resource from the beginning to t."""
+        i = bisect_left(self.changes, t) - 1
+        return self._paid[i] + self._rate[i] * (t - self.changes[i]) if i >= 0 else 0
+
+    def between(self, start: int, end: int) -> int:
+        """Price paid for [start, end)."""
+        return self.until(end) - self.until(start)
+
+
+class ChainCost:
+    """Least scaled cost to complete a chain, as a function of the time it is reached."""
+
+    def __init__(
+        self,
+        chain: Sequence[Priced],
+        tariffs: Mapping[int, Tariff],
+        reached: int,
+        latest: int,
+        weight: int,
+        offset: int,
+    ) -> None:
+        self._latest = latest
+        self._weight = weight
+        self._offset = offset
+        self._stage = chain[0] if chain else None
+        self._rest: ChainCost | None = None
+        if self._stage is None:
+            return
+        step = self._stage.service + self._stage.gap
+        self._tariff = tariffs[self._stage.resource]
+        self._rest = ChainCost(chain[1:], tariffs, reached + step, latest + step, weight, offset)
+        changes = self._tariff.changes
+        near = changes[bisect_left(changes, reached) : bisect_right(changes, latest + step)]
+        moments = {t - back for t in near for back in (0, self._stage.service)}
+        moments.update(t - step for t in self._rest.moments)
+        moments.add(latest)
+        self.moments = sorted(t for t in moments if reached <= t <= latest)
+        least: list[int] = []
+        for s in reversed(self.moments):
+            value = self._start(s)
+            least.append(value if not least or value < least[-1] else least[-1])
+        self._least = least[::-1]
+
+    moments: Sequence[int] = ()
+
+    def _start(self, s: int) -> int:
+        """Scaled cost when the first stage starts at s."""
+        assert self._stage is not None and self._rest is not None
+        end = s + self._stage.service
+        rest = self._rest(end + self._stage.gap)
+        assert rest is not None
+        return self._tariff.between(s, end) * _RATIO + rest
+
+    def __call__(self, t: int) -> int | None:
+        """Least cost when the chain is reached at t; None when that is too late."""
+        if t > self._latest:
+            return None
+        if self._stage is None:
+            return self._weight * t + self._offset
+        now = self._start(t)
+        i = bisect_left(self.moments, t)
+        return min(now, self._least[i]) if i < len(self._least) else now
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A set of alternatives, and the FIFO windows that follow from it."""
+
+    alternatives: Alternatives
+    earliest: Mapping[int, int]  # option -> known lower bound on its chain's start
+
+
+def leaf_of(structure: Structure, alternatives: Alternatives) -> Leaf:
+    """Work out FIFO windows: see `formulations.offloading.branch` for the argument.
+
+    Tasks with one alternative are fixed. As long as all earlier tasks of an owner are fixed, the
+    arrival of a fixed task at its first shared stage is known; FIFO over the known arrivals alone
+    is a lower bound on every start, because more arrivals only delay.
+    """
+    x = structure.instance
+    known: dict[int, list[tuple[int, int, int, int]]] = {}
+    if structure.is_chain:
+        for u in range(len(x.owner_names)):
+            free: dict[int, int] = {}
+            sure = True
+            for k in (k for k in range(x.n_tasks) if x.owner[k] == u):
+                if len(alternatives[k]) != 1:
+                    sure = False
+                    continue
+                o = alternatives[k][0]
+                if o < 0:
+                    continue
+                shape = structure.shapes[o]
+                release = int(x.release_ns[k])
+                arrival = release + shape.lag
+                for r, service, lag in shape.sources if sure else ():
+                    free[r] = max(free.get(r, 0), release) + service
+                    arrival = free[r] + (lag or 0)
+                if shape.first_stage is None or not (sure or not shape.sources):
+                    continue
+                r = shape.chain[0].resource
+                path = x.stage_resource[int(x.stage_ptr[o]) : shape.first_stage + 1]
+                # A task that may be lost on the way may never arrive.
+                if all(x.down_ptr[q] == x.down_ptr[q + 1] for q in path):
+                    job = (arrival, shape.first_stage, o, shape.chain[0].service)
+                    known.setdefault(r, []).append(job)
+    earliest: dict[int, int] = {}
+    for r, jobs in known.items():
+        servers = [0] * min(int(x.capacity[r]), len(jobs))
+        for arrival, _, o, service in sorted(jobs):
+            begin = max(arrival, min(servers))
+            servers[servers.index(min(servers))] = begin + service
+            earliest[o] = begin
+    return Leaf(alternatives, earliest)
+
+
+class ExactPricer:
+    """Exact values under one price vector; block values are remembered between leaves."""
+
+    def __init__(
+        self, structure: Structure, shift: int, prices: Mapping[int, Mapping[int, int]]
+    ) -> None:
+        """`prices` maps a resource index to {bucket: price on the grid}."""
+        self.structure = structure
+        x = structure.instance
+        last = (structure.horizon >> shift) + 1
+        if not 0 <= shift <= 62:
+            raise ValueError(f"bucket_shift {shift} is not between 0 and 62")
+        for r, buckets in prices.items():
+            if not 0 <= r < x.n_resources:
+                raise ValueError(f"no resource {r}")
+            if r in structure.private or x.capacity[r] == UNLIMITED:
+                raise ValueError(f"{x.resource_names[r]} is not shared: it cannot have prices")
+            if buckets and max(buckets) >= last:
+                raise ValueError(f"{x.resource_names[r]}: bucket {max(buckets)} is past the end")
+        self._tariffs = {r: Tariff(shift, prices.get(r, {})) for r in range(x.n_resources)}
+        self._rent = sum(self._capacity_cost(r, shift, b) for r, b in prices.items())
+        self._known: dict[tuple[object, ...], int | None] = {}
+        self._owned = [
+            [k for k in range(x.n_tasks) if x.owner[k] == u] for u in range(len(x.owner_names))
+        ]
+        self._curves: dict[tuple[int, int], ChainCost] = {}
+
+    def _capacity_cost(self, r: int, shift: int, buckets: Mapping[int, int]) -> int:
+        """Scaled price of everything the resource can give."""
+        x, width, total = self.structure.instance, 1 << shift, 0
+        for b, price in buckets.items():
+            if b < 0 or price < 0:
+                raise ValueError(f"price {price} of bucket {b}: both must be >= 0")
+            up = width
+            for e in range(x.down_ptr[r], x.down_ptr[r + 1]):
+                start, end = int(x.down_ns[e, 0]), int(x.down_ns[e, 1])
+                up -= max(0, min(end, (b + 1) * width) - max(start, b * width))
+            total += price * int(x.capacity[r]) * up
+        return total * _RATIO
+
+    def value(self, leaf: Leaf) -> int | None:
+        """Scaled lower bound on every schedule of the leaf; None when it has none."""
+        total = -self._rent
+        for tasks in self._owned:
+            key = tuple(
+                (leaf.alternatives[k], tuple(leaf.earliest.get(o, 0) for o in leaf.alternatives[k]))
+                for k in tasks
+            )
+            block = (tasks[0] if tasks else -1, *key)
+            if block not in self._known:
+                self._known[block] = self._plan(tasks, leaf)
+            value = self._known[block]
+            if value is None:
+                return None
+            total += value
+        return total
+
+    # ------------------------------------------------------------------ one owner
+    def _plan(self, tasks: list[int], leaf: Leaf) -> int | None:
+        """Scaled cost of the cheapest plan of one owner, None if it has none."""
+        x = self.structure.instance
+        used = {
+            r
+            for k in tasks
+            for o in leaf.alternatives[k]
+            if o >= 0
+            for r, _, _ in self.structure.shapes[o].sources
+        }
+        order = sorted(used)
+        labels: list[tuple[int, tuple[int, ...]]] = [(0, (0,) * len(order))]
+        for j, k in enumerate(tasks):
+            then = int(x.release_ns[tasks[j + 1]]) if j + 1 < len(tasks) else INFINITE_NS
+            grown: list[tuple[int, tuple[int, ...]]] = []
+            for step in self._steps(k, leaf, order):
+                for cost, free in labels:
+                    extended = step(cost, free)
+                    if extended is not None:
+                        paid, times = extended
+                        grown.append((paid, tuple(max(t, then) for t in times)))
+            labels = undominated(grown)
+        return min((cost for cost, _ in labels), default=None)
+
+    def _steps(self, k: int, leaf: Leaf, order: list[int]):  # type: ignore[no-untyped-def]
+        """The ways task k can extend a label, as functions of (cost, free times)."""
+        x = self.structure.instance
+        alternatives = leaf.alternatives[k]
+        run = [o for o in alternatives if o >= 0]
+        forbidden = x.drop_cost_ns[k] >= INFINITE_NS
+        drop = None if forbidden else int(x.drop_cost_ns[k]) * COST_SCALE
+        can_fail = any(self._may_fail(k, o) for o in run)
+        # One alternative that may end late still occupies its private resources (but a failure
+        # in a DAG can cancel its queued stages, which then occupy nothing).
+        occupies = len(run) == 1 and -1 not in alternatives and not x.needs_events
+        if drop is not None and (-1 in alternatives or (can_fail and not occupies)):
+            yield lambda cost, free: (cost + drop, free)
+        for o in run:
+            late = drop if occupies and can_fail else None
+            yield self._run(k, o, leaf, order, late)
+
+    def _may_fail(self, k: int, o: int) -> bool:
+        """Whether the option can miss its deadline or be lost."""
+        x = self.structure.instance
+        if x.deadline_ns[k] < INFINITE_NS:
+            return True
+        stages = x.stage_resource[x.stage_ptr[o] : x.stage_ptr[o + 1]]
+        return any(x.down_ptr[r] != x.down_ptr[r + 1] for r in stages)
+
+    def _run(self, k: int, o: int, leaf: Leaf, order: list[int], late: int | None):  # type: ignore[no-untyped-def]
+        """Extension of a label by option o; `late` is the price of finishing late, if it may."""
+        x, shape = self.structure.instance, self.structure.shapes[o]
+        release = int(x.release_ns[k])
+        start = max(release + shape.lag, leaf.earliest.get(o, 0))
+        curve, aside = self._curve(k, o, shape)
+
+        def extend(cost: int, free: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
+            times, reached = list(free), start
+            for r, service, lag in shape.sources:
+                i = order.index(r)
+                times[i] = max(times[i], release) + service
+                if lag is not None:
+                    reached = max(reached, times[i] + lag)
+            rest = None if aside is None else curve(reached)
+            total = None if rest is None or aside is None else rest + aside
+            if late is not None and (total is None or late < total):
+                total = late
+            return None if total is None else (cost + total, tuple(times))
+
+        return extend
+
+    def _curve(self, k: int, o: int, shape: Shape) -> tuple[ChainCost, int | None]:
+        """Cost to complete the option's chain, and the price of its loose stages."""
+        x = self.structure.instance
+        release, deadline = int(x.release_ns[k]), int(x.deadline_ns[k])
+        end = release + deadline if deadline < INFINITE_NS else None
+        latest = self.structure.horizon if end is None else end - shape.span
+        if (k, o) not in self._curves:
+            weight = int(x.latency_weight[k] * COST_SCALE)
+            self._curves[k, o] = ChainCost(
+                shape.chain, self._tariffs, release + shape.lag, latest, weight,
+                shape.fixed * COST_SCALE - weight * release,
+            )  # fmt: skip
+        aside: int | None = 0
+        for stage in shape.loose:
+            price = self._aside(stage, release, end)
+            aside = None if price is None or aside is None else aside + price
+        return self._curves[k, o], aside
+
+    def _aside(self, stage: Loose, release: int, end: int | None) -> int | None:
+        """Least price of a loose stage within its window."""
+        first = release + stage.head
+        last = self.structure.horizon if end is None else end - stage.tail - stage.service
+        if last < first:
+            return None
+        tariff = self._tariffs[stage.resource]
+        moments = {first, last}
+        for t in tariff.changes:
+            moments.update(m for m in (t, t - stage.service) if first <= m <= last)
+        return min(tariff.between(s, s + stage.service) for s in moments) * _RATIO
+
+
+def undominated(labels: list[tuple[int, tuple[int, ...]]]) -> list[tuple[int, tuple[int, ...]]]:
+    """Labels that no other is at most as dear as and nowhere later than."""
+    kept: list[tuple[int, tuple[int, ...]]] = []
+    for cost, free in sorted(labels):
+        if not any(all(a <= b for a, b in zip(other, free, strict=True)) for _, other in kept):
+            kept.append((cost, free))
+    return kept

@@ -1,0 +1,313 @@
+"""The market: who would pay how much for a unit, and who would sell one for how much.
+
+Money is held in **half minor units** (the minor unit is 1e-6 of a money unit), so that the midpoint
+of two reports is an integer and every statement about a budget is an equality of integers.
+
+One good, traded in units. A trader reports one price per unit: a buyer's marginal values fall, a
+seller's marginal costs rise (unit demand: one price each). A *graph* market adds which buyer can
+be served by which seller (an edge server), at what link cost, within how much memory; there, each
+buyer wants one unit and a seller's units are the seats of the server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mecopt import checks, files
+from mecopt.market.units import MEMORY_PER_GB, IntArray, round_range, to_half_units
+from mecopt.market.validate import check_market
+
+MARKET_SCHEMA = "mecopt.market"
+
+Side = Literal["buyer", "seller"]
+
+
+def _flat(name: str, given: Sequence[Any] | NDArray[Any]) -> tuple[IntArray, IntArray | None]:
+    """Flatten one price or a sequence of prices per trader into prices and pointers."""
+    if not isinstance(given, np.ndarray) and any(np.ndim(row) == 1 for row in given):
+        rows = [to_half_units(np.atleast_1d(row), f"{name}[{i}]") for i, row in enumerate(given)]
+        ptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+        return np.concatenate(rows), ptr
+    return to_half_units(given, name), None
+
+
+@dataclass(frozen=True, eq=False)
+class Market:
+    """Reports of B buyers and J sellers (frozen, validated, serialisable).
+
+    Parameters
+    ----------
+    values : (units wanted,) int64
+        Marginal values in half minor units, buyer by buyer, falling within a buyer.
+    costs : (units offered,) int64
+        Marginal costs in half minor units, seller by seller, rising within a seller.
+    price_range : (int, int)
+        Lowest and highest price anybody may report, half minor units: public before the auction.
+    buyer_ptr, seller_ptr : (B + 1,), (J + 1,) int64, optional
+        Units ``ptr[i]:ptr[i + 1]`` belong to trader i; one unit each by default. A seller without
+        units is a server without seats.
+    compatible : (B, J) bool, optional
+        Who can be served by whom; everybody by default.
+    link_cost : (B, J) int64, optional
+        Cost of serving buyer i at seller j, borne by the buyer, half minor units.
+    memory, server_memory : (B,), (J,) int64, optional
+        Memory a buyer's model takes, and what a server has, in thousandths of a GB.
+    buyer_names, seller_names : tuple of str, optional
+    meta : mapping
+        Provenance; not part of the hash.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, the position and the value of whatever is malformed.
+    """
+
+    values: IntArray
+    costs: IntArray
+    price_range: tuple[int, int]
+    buyer_ptr: IntArray | None = None
+    seller_ptr: IntArray | None = None
+    compatible: NDArray[np.bool_] | None = None
+    link_cost: IntArray | None = None
+    memory: IntArray | None = None
+    server_memory: IntArray | None = None
+    buyer_names: tuple[str, ...] = ()
+    seller_names: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("values", "costs", "buyer_ptr", "seller_ptr", "link_cost", "memory"):
+            self._freeze(name, np.int64)
+        self._freeze("server_memory", np.int64)
+        self._freeze("compatible", np.bool_)
+        for name in ("buyer_names", "seller_names"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        low, high = self.price_range
+        object.__setattr__(self, "price_range", (int(low), int(high)))
+        check_market(self)
+
+    def _freeze(self, name: str, dtype: Any) -> None:
+        given = getattr(self, name)
+        if given is None:
+            return
+        array = np.array(given, dtype=dtype)
+        array.setflags(write=False)
+        object.__setattr__(self, name, array)
+
+    # ---------------------------------------------------------------- sizes and views
+    @property
+    def n_buyers(self) -> int:
+        return len(self.values) if self.buyer_ptr is None else len(self.buyer_ptr) - 1
+
+    @property
+    def n_sellers(self) -> int:
+        return len(self.costs) if self.seller_ptr is None else len(self.seller_ptr) - 1
+
+    @property
+    def unit_demand(self) -> bool:
+        """Every trader wants or offers exactly one unit."""
+        return self.buyer_ptr is None and self.seller_ptr is None
+
+    @property
+    def is_graph(self) -> bool:
+        """Some buyers cannot be served by some sellers, or not at the same cost."""
+        return any(x is not None for x in (self.compatible, self.link_cost, self.memory))
+
+    @cached_property
+    def wanted(self) -> IntArray:
+        """(B,) units each buyer wants."""
+        if self.buyer_ptr is None:
+            return np.ones(self.n_buyers, dtype=np.int64)
+        return np.diff(self.buyer_ptr)
+
+    @cached_property
+    def seats(self) -> IntArray:
+        """(J,) units each seller offers."""
+        if self.seller_ptr is None:
+            return np.ones(self.n_sellers, dtype=np.int64)
+        return np.diff(self.seller_ptr)
+
+    @cached_property
+    def surplus(self) -> IntArray:
+        """(B, J) value minus link cost minus reserve cost; the lowest int64 where incompatible.
+
+        Raises
+        ------
+        ValueError
+            If a buyer wants several units or a seller's seats differ in cost.
+        """
+        value, reserve = self.values, self.reserve
+        if self.buyer_ptr is not None:
+            raise ValueError("values: a graph market has unit demand, a buyer wants several units")
+        gain = value[:, None] - reserve[None, :]
+        if self.link_cost is not None:
+            gain = gain - self.link_cost
+        if self.compatible is not None:
+            gain = np.where(self.compatible, gain, np.iinfo(np.int64).min)
+        return gain
+
+    @cached_property
+    def reserve(self) -> IntArray:
+        """(J,) cost of a seat; the top of the price range for a server without seats."""
+        if self.seller_ptr is None:
+            return self.costs
+        first, last = self.seller_ptr[:-1], self.seller_ptr[1:]
+        padded = np.append(self.costs, 0)
+        uneven = (last > first) & (padded[first] != padded[last - 1])
+        checks.refuse(uneven, "costs of seller", first, "differ between seats")
+        return np.where(last > first, padded[first], self.price_range[1])
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of everything that can change an outcome."""
+        digest = hashlib.sha256(repr(("mecopt.market/1", self.price_range)).encode())
+        for name in _ARRAYS:
+            array = getattr(self, name)
+            digest.update(f"{name}{None if array is None else array.shape}".encode())
+            digest.update(b"" if array is None else array.tobytes())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        kind = "graph" if self.is_graph else "one good"
+        return f"Market({self.n_buyers} buyers, {self.n_sellers} sellers, {kind})"
+
+    # ---------------------------------------------------------------- other reports
+    def with_report(self, side: Side, trader: int, prices: int | Sequence[int]) -> Market:
+        """The market after one trader reports other prices (half minor units, not checked)."""
+        name, ptr = ("values", self.buyer_ptr) if side == "buyer" else ("costs", self.seller_ptr)
+        array = getattr(self, name).copy()
+        first, last = (trader, trader + 1) if ptr is None else (ptr[trader], ptr[trader + 1])
+        array[first:last] = prices
+        return self._copy(**{name: array})
+
+    def with_extra(self, side: Side, price: int) -> Market:
+        """A one-good market after one more trader enters with one unit (not checked)."""
+        name, ptr_name = ("values", "buyer_ptr") if side == "buyer" else ("costs", "seller_ptr")
+        ptr = getattr(self, ptr_name)
+        changes: dict[str, Any] = {name: np.append(getattr(self, name), price)}
+        if ptr is not None:
+            changes[ptr_name] = np.append(ptr, ptr[-1] + 1)
+        return self._copy(**changes, buyer_names=(), seller_names=())
+
+    def _copy(self, **changes: Any) -> Market:
+        # An audit makes thousands of these: skip the checks, drop cached properties.
+        other = object.__new__(Market)
+        for name in self.__dataclass_fields__:
+            object.__setattr__(other, name, changes.get(name, getattr(self, name)))
+        return other
+
+    # ---------------------------------------------------------------- construction and files
+    @classmethod
+    def of(
+        cls,
+        values: Sequence[Any] | NDArray[Any],
+        costs: Sequence[Any] | NDArray[Any],
+        *,
+        price_range: tuple[float, float] | None = None,
+        seats: Sequence[int] | None = None,
+        compatible: ArrayLike | None = None,
+        link_cost: ArrayLike | None = None,
+        memory_gb: ArrayLike | None = None,
+        server_memory_gb: ArrayLike | None = None,
+        buyer_names: Sequence[str] = (),
+        seller_names: Sequence[str] = (),
+        meta: Mapping[str, Any] | None = None,
+    ) -> Market:
+        """Build a market from prices in money.
+
+        Parameters
+        ----------
+        values, costs : sequence of float, or of sequences of float
+            One price per trader, or one per unit (falling values, rising costs).
+        price_range : (float, float), optional
+            By default 0 to the smallest of 1, 2, 5 x 10^n that covers every report.
+        seats : sequence of int, optional
+            Units each seller offers at its one cost.
+        compatible, link_cost : (B, J), optional
+        memory_gb, server_memory_gb : (B,), (J,), optional
+
+        Examples
+        --------
+        >>> Market.of([9, 7, 4], [2, 5, 8])
+        Market(3 buyers, 3 sellers, one good)
+        """
+        flat_values, buyer_ptr = _flat("values", values)
+        flat_costs, seller_ptr = _flat("costs", costs)
+        if seats is not None:
+            if seller_ptr is not None:
+                raise ValueError("seats: give either seats or one cost per unit, not both")
+            units = checks.integers("seats", list(seats))
+            checks.refuse(units < 0, "seats", units, "is below zero")
+            if len(units) != len(flat_costs):
+                raise ValueError(f"seats must have {len(flat_costs)} entries, has {len(units)}")
+            if (units != 1).any():
+                flat_costs = np.repeat(flat_costs, units)
+                seller_ptr = np.concatenate([[0], np.cumsum(units)])
+        if price_range is None:
+            both = np.concatenate([flat_values, flat_costs])
+            low, high = round_range(int(both.max(initial=0)))
+        else:
+            low, high = (int(x) for x in to_half_units(price_range, "price_range"))
+
+        def memory(name: str, given: ArrayLike | None) -> IntArray | None:
+            if given is None:
+                return None
+            gb = np.asarray(given, dtype=np.float64)
+            checks.refuse(~np.isfinite(gb) | (gb < 0), name, gb, "must be >= 0")
+            return np.rint(gb * MEMORY_PER_GB).astype(np.int64)
+
+        return cls(
+            values=flat_values,
+            costs=flat_costs,
+            price_range=(low, high),
+            buyer_ptr=buyer_ptr,
+            seller_ptr=seller_ptr,
+            compatible=None if compatible is None else np.asarray(compatible, dtype=bool),
+            link_cost=None if link_cost is None else to_half_units(link_cost, "link_cost"),
+            memory=memory("memory_gb", memory_gb),
+            server_memory=memory("server_memory_gb", server_memory_gb),
+            buyer_names=tuple(buyer_names),
+            seller_names=tuple(seller_names),
+            meta=dict(meta or {}),
+        )
+
+    def replace(self, **changes: Any) -> Market:
+        """A checked copy with other fields."""
+        return replace(self, **changes)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the market to one JSON file (``.gz`` compresses it)."""
+        body: dict[str, Any] = {"content_hash": self.content_hash, "meta": dict(self.meta)}
+        for name in ("price_range", "buyer_names", "seller_names", *_ARRAYS):
+            body[name] = getattr(self, name)
+        files.write_document(path, MARKET_SCHEMA, body)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Market:
+        """Read a market file; raises ValueError or FileNotFoundError naming the file."""
+        body = files.read_document(path, MARKET_SCHEMA)
+        wanted = ("price_range", "buyer_names", "seller_names", *_ARRAYS, "content_hash", "meta")
+        for name in wanted:
+            if name not in body:
+                raise ValueError(f"{path}: field {name!r} is missing")
+        try:
+            market = cls(**{name: body[name] for name in wanted if name != "content_hash"})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: {error}") from None
+        if market.content_hash != body["content_hash"]:
+            raise ValueError(f"{path}: content_hash does not match the content")
+        return market
+
+
+_ARRAYS = (
+    *("values", "costs", "buyer_ptr", "seller_ptr"),
+    *("compatible", "link_cost", "memory", "server_memory"),
+)

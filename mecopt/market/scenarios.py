@@ -1,0 +1,73 @@
+"""Seeded random markets: the shapes on which auction rules differ.
+
+* ``balanced``: as many buyers as sellers, values and costs U[0, 1];
+* ``five-to-one``: five buyers to a seller, U[0, 1];
+* ``low-values``: values and costs Beta(1, 6), so that trade happens near the bottom of the range;
+* ``thin``: at most three traders a side;
+* ``lattice``: reports on the multiples of a tenth, so that ties are everywhere;
+* ``graph``: users in a square, servers with seats, link cost grows with distance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mecopt.market.instance import Market
+
+KINDS = ("balanced", "five-to-one", "low-values", "thin", "lattice", "graph")
+
+
+def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: int = 5) -> Market:
+    """One market with prices in [0, 1].
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    seed : int
+    n : int
+        Buyers (and, in one-good markets, sellers; a fifth of them in ``five-to-one``).
+    servers : int
+        Servers of a ``graph`` market.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown, or a number is out of range.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind: unknown {kind!r}, one of {', '.join(KINDS)}")
+    for name, number, least in (("seed", seed, 0), ("n", n, 1), ("servers", servers, 1)):
+        if number < least:
+            raise ValueError(f"{name} = {number} must be >= {least}")
+    rng = np.random.default_rng([KINDS.index(kind), seed, n])
+    meta = {"scenario": "markets", "kind": kind, "seed": seed}
+    if kind == "graph":
+        return _graph(rng, n, servers, meta)
+    if kind == "low-values":
+        values, costs = rng.beta(1, 6, n), rng.beta(1, 6, n)
+    elif kind == "five-to-one":
+        values, costs = rng.random(n), rng.random(max(1, n // 5))
+    elif kind == "thin":
+        values, costs = rng.random(rng.integers(1, 4)), rng.random(rng.integers(1, 4))
+    elif kind == "lattice":
+        values, costs = rng.integers(0, 11, n) / 10, rng.integers(0, 11, n) / 10
+    else:
+        values, costs = rng.random(n), rng.random(n)
+    return Market.of(values, costs, price_range=(0, 1), meta=meta)
+
+
+def _graph(rng: np.random.Generator, n: int, servers: int, meta: dict[str, object]) -> Market:
+    """Seats for about 80 % of the users; a server reaches two thirds of the square's side."""
+    user, server = rng.random((n, 2)), rng.random((servers, 2))
+    distance = np.linalg.norm(user[:, None] - server[None, :], axis=2)
+    seats = np.maximum(1, rng.multinomial(max(servers, int(0.8 * n)), [1 / servers] * servers))
+    return Market.of(
+        rng.uniform(0.2, 1.0, n),
+        rng.uniform(0.0, 0.3, servers),
+        price_range=(0, 1),
+        seats=seats.tolist(),
+        compatible=distance < 0.67,
+        link_cost=np.round(0.2 * distance, 6),
+        meta=meta,
+    )

@@ -1,0 +1,13 @@
+from .instance import OffloadingInstance as OffloadingInstance
+from .observation import Observation as Observation
+from .policies.protocol import Policy as Policy
+from .replay import replay as replay
+from .replay import rollout as rollout
+from .schedule import Schedule as Schedule
+from .tasks import Option as Option
+from .tasks import Resource as Resource
+from .tasks import Stage as Stage
+from .tasks import Task as Task
+from .units import DROPPED as DROPPED
+from .units import UNLIMITED as UNLIMITED
+from .units import to_ns as to_ns

@@ -1,0 +1,395 @@
+"""Compiled rollouts of sampled futures: what each option of a task does to everybody's cost.
+
+`play` commits one option of the released task to the believed state, then lets the tasks of one
+sampled future arrive; each of them is served by the one-step oracle that may drop, which projects
+the committed work to its end and takes the cheapest option (`mecopt.offloading.projection` has the
+same projection for one decision). Work that no decision can change any more (last stages in
+service) costs the same under every option and is left out of the sum.
+
+Only stages with several predecessors (joins) need a count of what they wait for, and only tasks
+with several last stages (sinks) need a count of what is left; chains pay for neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from mecopt.offloading.arrays import Arrays
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.kernel import occupy, pop, push
+from mecopt.offloading.projection import believe, estimate
+from mecopt.offloading.status import NEVER
+from mecopt.offloading.units import UNLIMITED
+
+#: Cost in ns that stands for a forbidden drop; small enough for sums of doubles to stay exact.
+_FORBIDDEN_NS = 1e15
+
+
+class World(NamedTuple):
+    """An instance and its sampled futures in one numbering, the instance first."""
+
+    arrays: Arrays
+    believed: NDArray[np.int64]  # (S,)
+    option_of_stage: NDArray[np.int32]  # (S,)
+    join: NDArray[np.int32]  # (S,) number of the join, -1 for other stages
+    joins: NDArray[np.int32]  # (J,) their stages
+    sinks: NDArray[np.int32]  # (O,) last stages per option
+    simple: NDArray[np.bool_]  # (O,) chains in listed order
+    deadline: NDArray[np.int64]  # (K,)
+    drop: NDArray[np.float64]  # (K,) ns
+    weight: NDArray[np.float64]  # (K,)
+    fixed: NDArray[np.float64]  # (O,) ns
+
+
+def combine(instances: Sequence[OffloadingInstance]) -> World:
+    """Lay instances over the same resources out in one numbering.
+
+    Stage, option, task and slot numbers of the first instance stay as they are.
+    """
+    first = instances[0]
+    parts = [x.arrays for x in instances]
+
+    def joined(name: str, offset: str | None = None, pointer: bool = False) -> NDArray:
+        out, base = [], 0
+        for p in parts:
+            array = getattr(p, name)
+            out.append((array[:-1] if pointer else array) + base)
+            if pointer:
+                base += int(array[-1])
+            elif offset is not None:
+                base += len(getattr(p, offset))
+        if pointer:
+            out.append(np.array([base]))
+        return np.concatenate(out).astype(getattr(parts[0], name).dtype)
+
+    resource = joined("resource")
+    uses = np.bincount(resource, minlength=first.n_resources)
+    units = np.where(
+        first.capacity == UNLIMITED, 0, np.minimum(first.capacity, np.maximum(uses, 1))
+    )
+    arrays = Arrays(
+        free_ptr=np.concatenate([[0], np.cumsum(units)]).astype(np.int32),
+        down_ptr=np.zeros(first.n_resources + 1, dtype=np.int32),
+        down_ns=np.empty((0, 2), dtype=np.int64),
+        release=joined("release"),
+        option_ptr=joined("option_ptr", pointer=True),
+        stage_ptr=joined("stage_ptr", pointer=True),
+        resource=resource,
+        n_pred=joined("n_pred"),
+        pred_ptr=joined("pred_ptr", pointer=True),
+        pred=joined("pred", "resource"),
+        succ_ptr=joined("succ_ptr", pointer=True),
+        succ=joined("succ", "resource"),
+        task_of_stage=joined("task_of_stage", "release"),
+        slot_ptr=joined("slot_ptr", pointer=True),
+    )
+    n_stages, n_options = len(resource), len(arrays.stage_ptr) - 1
+    option_of_stage = np.repeat(np.arange(n_options), np.diff(arrays.stage_ptr)).astype(np.int32)
+    joins = np.flatnonzero(arrays.n_pred > 1).astype(np.int32)
+    join = np.full(n_stages, -1, dtype=np.int32)
+    join[joins] = np.arange(len(joins))
+    is_sink = np.diff(arrays.succ_ptr) == 0
+    position = np.arange(n_stages) - arrays.stage_ptr[option_of_stage]
+    linked = arrays.n_pred == (position > 0)
+    follower = np.flatnonzero(linked & (position > 0))
+    linked[follower] = arrays.pred[arrays.pred_ptr[follower]] == follower - 1
+    drop = np.concatenate([x.drop_cost_ns for x in instances]).astype(np.float64)
+    return World(
+        arrays=arrays,
+        believed=np.concatenate([x.believed_ns for x in instances]),
+        option_of_stage=option_of_stage,
+        join=join,
+        joins=joins,
+        sinks=np.bincount(option_of_stage, is_sink, n_options).astype(np.int32),
+        simple=np.bincount(option_of_stage, ~linked, n_options) == 0,
+        deadline=np.concatenate([x.deadline_ns for x in instances]),
+        drop=np.minimum(drop, _FORBIDDEN_NS),
+        weight=np.concatenate([x.latency_weight for x in instances]),
+        fixed=np.concatenate([x.fixed_cost_ns for x in instances]).astype(np.float64),
+    )
+
+
+class Scratch(NamedTuple):
+    """Working memory of a rollout: committed state, the run's copy, and the projection's copy."""
+
+    free: NDArray[np.int64]  # (3, units)
+    heap_t: NDArray[np.int64]  # (3, room)
+    heap_s: NDArray[np.int32]  # (3, room)
+    join_left: NDArray[np.int32]  # (3, J)
+    join_ready: NDArray[np.int64]  # (3, J)
+    sinks_left: NDArray[np.int32]  # (2, K)
+    latest: NDArray[np.int64]  # (2, K)
+    slot_waiting: NDArray[np.int32]  # (slots,)
+    slot_ready: NDArray[np.int64]  # (slots,)
+    entries: tuple[NDArray[np.int64], ...]
+    units: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+
+def scratch(world: World, room: int) -> Scratch:
+    """Working memory for at most `room` committed stages at once."""
+    a = world.arrays
+    n_tasks, n_resources = len(a.release), len(a.free_ptr) - 1
+    units, joins, slots = int(a.free_ptr[-1]), len(world.joins), int(a.slot_ptr[-1])
+    return Scratch(
+        free=np.zeros((3, units), dtype=np.int64),
+        heap_t=np.empty((3, room), dtype=np.int64),
+        heap_s=np.empty((3, room), dtype=np.int32),
+        join_left=np.zeros((3, joins), dtype=np.int32),
+        join_ready=np.zeros((3, joins), dtype=np.int64),
+        sinks_left=np.zeros((2, n_tasks), dtype=np.int32),
+        latest=np.zeros((2, n_tasks), dtype=np.int64),
+        slot_waiting=np.zeros(slots, dtype=np.int32),
+        slot_ready=np.zeros(slots, dtype=np.int64),
+        entries=(
+            np.full(n_resources, -1, dtype=np.int64),
+            np.full(n_resources, -1, dtype=np.int64),
+            *(np.empty(room, dtype=np.int64) for _ in range(3)),
+        ),
+        units=np.empty(int(np.diff(a.free_ptr).max(initial=1)), dtype=np.int64),
+        ends=np.empty(int(np.diff(a.stage_ptr).max()), dtype=np.int64),
+    )
+
+
+@njit(cache=True)
+def committed(world, memory, choice, active, now, times):
+    """Write the believed committed state at `now` to row 0 of the scratch; returns heap size."""
+    arrays = world.arrays
+    option_ptr, stage_ptr, succ_ptr = arrays.option_ptr, arrays.stage_ptr, arrays.succ_ptr
+    slot_ptr = arrays.slot_ptr
+    join, believed = world.join, world.believed
+    join_left, join_ready = memory.join_left, memory.join_ready
+    sinks_left, latest = memory.sinks_left, memory.latest
+    waiting, ready = memory.slot_waiting, memory.slot_ready
+    start, finish = times[1], times[2]
+    size = believe(
+        arrays,
+        believed,
+        choice,
+        active,
+        now,
+        times,
+        memory.free[0],
+        memory.heap_t[0],
+        memory.heap_s[0],
+        waiting,
+        ready,
+    )
+    for k in active:
+        o = option_ptr[k] + choice[k]
+        base = slot_ptr[k] - stage_ptr[o]
+        sinks_left[0, k] = 0
+        latest[0, k] = 0
+        for s in range(stage_ptr[o], stage_ptr[o + 1]):
+            slot = base + s
+            if join[s] >= 0:
+                join_left[0, join[s]] = waiting[slot]
+                join_ready[0, join[s]] = ready[slot]
+            if succ_ptr[s] == succ_ptr[s + 1]:
+                if start[slot] > now:
+                    sinks_left[0, k] += 1
+                else:
+                    end = finish[slot]
+                    if end > now:
+                        end = max(now, start[slot] + believed[s])
+                    latest[0, k] = max(latest[0, k], end)
+    return size
+
+
+@njit(cache=True)
+def play(world, memory, size, active, up, task, option, now, first, last):
+    """Cost in ns of one option of `task` (-1 drops it) and of future tasks first..last-1.
+
+    Counts the task, the future tasks and the committed tasks whose completion is still open.
+    """
+    # Unpacked once: attribute access on tuples inside loops costs reference counting.
+    arrays, believed, option_of_stage, join, _, sinks, simple, deadline, drop, weight, fixed = world
+    free_ptr, _, _, release, option_ptr, stage_ptr, resource = arrays[:7]
+    n_pred, _, _, succ_ptr, succ, task_of_stage, _ = arrays[7:]
+    free, heap_t, heap_s = memory.free[1], memory.heap_t[1], memory.heap_s[1]
+    free_p, heap_pt, heap_ps = memory.free[2], memory.heap_t[2], memory.heap_s[2]
+    left, ready = memory.join_left[1], memory.join_ready[1]
+    left_p, ready_p = memory.join_left[2], memory.join_ready[2]
+    sinks_left, latest = memory.sinks_left[1], memory.latest[1]
+    entries, units, ends = memory.entries, memory.units, memory.ends
+    head, tail, link, at, done = entries
+    n_units, n_joins, n_resources = len(free), len(left), len(head)
+
+    free[:] = memory.free[0]
+    heap_t[:size] = memory.heap_t[0, :size]
+    heap_s[:size] = memory.heap_s[0, :size]
+    left[:] = memory.join_left[0]
+    ready[:] = memory.join_ready[0]
+    for k in active:
+        sinks_left[k] = memory.sinks_left[0, k]
+        latest[k] = memory.latest[0, k]
+
+    total = 0.0
+    k, o, t = task, option, now  # the task decided now, its option, when
+    ahead = first
+    while True:
+        # Commit option o of task k at time t.
+        if o < 0:
+            total += drop[k]
+        else:
+            sinks_left[k] = sinks[o]
+            latest[k] = 0
+            for s in range(stage_ptr[o], stage_ptr[o + 1]):
+                if n_pred[s] == 0:
+                    size = push(heap_t, heap_s, size, t, s)
+                elif join[s] >= 0:
+                    left[join[s]] = n_pred[s]
+                    ready[join[s]] = 0
+        t_next = release[ahead] if ahead < last else NEVER
+        # Serve every arrival up to the next release, that moment included.
+        while size > 0 and heap_t[0] <= t_next:
+            t, s = heap_t[0], heap_s[0]
+            size = pop(heap_t, heap_s, size)
+            r = resource[s]
+            lo, hi = free_ptr[r], free_ptr[r + 1]
+            end = t + believed[s]
+            if hi > lo:
+                if free[lo] > t:
+                    end = free[lo] + believed[s]
+                occupy(free, lo, hi, end)
+            if succ_ptr[s] == succ_ptr[s + 1]:
+                k = task_of_stage[s]
+                sinks_left[k] -= 1
+                latest[k] = max(latest[k], end)
+                if sinks_left[k] == 0:
+                    latency = latest[k] - release[k]
+                    if latency <= deadline[k]:
+                        total += weight[k] * latency + fixed[option_of_stage[s]]
+                    else:
+                        total += drop[k]
+            for i in range(succ_ptr[s], succ_ptr[s + 1]):
+                nxt = succ[i]
+                begin = end
+                if join[nxt] >= 0:
+                    j = join[nxt]
+                    left[j] -= 1
+                    ready[j] = max(ready[j], end)
+                    if left[j] > 0:
+                        continue
+                    begin = ready[j]
+                size = push(heap_t, heap_s, size, begin, nxt)
+        if ahead >= last:
+            return total
+
+        # Project the committed work to its end: arrivals and finishes per resource.
+        k, t = ahead, t_next
+        ahead += 1
+        for i in range(n_units):
+            free_p[i] = free[i]
+        for i in range(size):
+            heap_pt[i] = heap_t[i]
+            heap_ps[i] = heap_s[i]
+        for j in range(n_joins):
+            left_p[j] = left[j]
+            ready_p[j] = ready[j]
+        for r in range(n_resources):
+            head[r] = -1
+        n, size_p = 0, size
+        while size_p > 0:
+            tp, s = heap_pt[0], heap_ps[0]
+            size_p = pop(heap_pt, heap_ps, size_p)
+            r = resource[s]
+            lo, hi = free_ptr[r], free_ptr[r + 1]
+            end = tp + believed[s]
+            if hi > lo:
+                if free_p[lo] > tp:
+                    end = free_p[lo] + believed[s]
+                occupy(free_p, lo, hi, end)
+                link[n] = -1
+                at[n] = tp
+                done[n] = end
+                if head[r] < 0:
+                    head[r] = n
+                else:
+                    link[tail[r]] = n
+                tail[r] = n
+                n += 1
+            for i in range(succ_ptr[s], succ_ptr[s + 1]):
+                nxt = succ[i]
+                begin = end
+                if join[nxt] >= 0:
+                    j = join[nxt]
+                    left_p[j] -= 1
+                    ready_p[j] = max(ready_p[j], end)
+                    if left_p[j] > 0:
+                        continue
+                    begin = ready_p[j]
+                size_p = push(heap_pt, heap_ps, size_p, begin, nxt)
+
+        # The one-step oracle that may drop: cheapest option on time, ties to the first.
+        best, o = drop[k], -1
+        for candidate in range(option_ptr[k], option_ptr[k + 1]):
+            if simple[candidate]:
+                end = t
+                for s in range(stage_ptr[candidate], stage_ptr[candidate + 1]):
+                    r = resource[s]
+                    if not up[r]:
+                        end = NEVER
+                        break
+                    lo, hi = free_ptr[r], free_ptr[r + 1]
+                    begin = end
+                    if hi - lo == 1:
+                        when = free[lo]
+                        e = head[r]
+                        while e >= 0 and at[e] <= end:
+                            when = done[e]
+                            e = link[e]
+                        begin = max(end, when)
+                    elif hi > lo:
+                        for i in range(hi - lo):
+                            units[i] = free[lo + i]
+                        e = head[r]
+                        while e >= 0 and at[e] <= end:
+                            occupy(units, 0, hi - lo, done[e])
+                            e = link[e]
+                        begin = max(end, units[0])
+                    end = begin + believed[s]
+            else:
+                end = estimate(arrays, believed, candidate, t, free, entries, up, units, ends)
+            if end - t <= deadline[k]:
+                cost = weight[k] * (end - t) + fixed[candidate]
+                if cost < best or (cost == best and o < 0):
+                    best, o = cost, candidate
+
+
+@njit(cache=True)
+def candidate_costs(world, memory, choice, active, up, times, task, now, first, last, out):
+    """Mean cost in s over the futures of every option of a task, and of dropping it (last entry).
+
+    Parameters
+    ----------
+    world : World
+    memory : Scratch
+    choice : (K,) int64
+        Decisions so far.
+    active : (n,) int64
+        Committed tasks that are not over.
+    up : (R,) bool
+    times : tuple of arrays
+        What has been observed of the active tasks (`Observation.times`).
+    task, now : int
+    first, last : (J,) int64
+        Tasks ``first[j]:last[j]`` are those of future j within the horizon.
+    out : (n options + 1,) float64, written
+        Equal futures for every entry; only differences mean anything.
+    """
+    option_ptr = world.arrays.option_ptr
+    size = committed(world, memory, choice, active, now, times)
+    base = option_ptr[task]
+    n_options = option_ptr[task + 1] - base
+    for i in range(n_options + 1):
+        option = -1 if i == n_options else base + i
+        total = 0.0
+        for j in range(len(first)):
+            total += play(world, memory, size, active, up, task, option, now, first[j], last[j])
+        out[i] = total * 1e-9 / len(first)

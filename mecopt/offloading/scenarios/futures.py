@@ -1,0 +1,68 @@
+"""Sampled futures of the generator that an instance names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mecopt.offloading.instance import OffloadingInstance
+
+#: (instance, samples) -> that many companions.
+Futures = Callable[[OffloadingInstance, int], Sequence[OffloadingInstance]]
+#: Companions use task seeds from here on, far from those of a person who draws a few.
+_FIRST_TASK_SEED = 1_000_000
+
+
+def generated_futures(seed: int = 0, data_dir: str | os.PathLike[str] | None = None) -> Futures:
+    """Companions from the generator named in `instance.meta` (scenarios comllm and traces).
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the futures; equal seeds give equal decisions.
+    data_dir : path, optional
+        Data folder of the traces scenario.
+
+    Raises
+    ------
+    ValueError
+        From the returned function, when the scenario has no generator of companions.
+    """
+
+    def futures(instance: OffloadingInstance, samples: int) -> list[OffloadingInstance]:
+        from mecopt.offloading.scenarios import comllm, traces
+
+        meta = instance.meta
+        scenario = meta.get("scenario")
+        if scenario not in ("comllm", "traces"):
+            raise ValueError(
+                f"futures: scenario {scenario!r} has no generator of sampled futures; give "
+                "Lookahead(futures=...), a function of (instance, samples) that returns "
+                "instances over the same resources"
+            )
+        changes = {name: _frozen(value) for name, value in meta["parameters"].items()}
+        first = _FIRST_TASK_SEED + 1_000 * seed
+        if scenario == "comllm":
+            return [
+                comllm.generate(meta["preset"], meta["seed"], task_seed=first + i, **changes)
+                for i in range(samples)
+            ]
+        return [
+            traces.generate(
+                meta["trace"],
+                meta["window"],
+                meta["seed"],
+                data_dir=data_dir,
+                task_seed=first + i,
+                **changes,
+            )
+            for i in range(samples)
+        ]
+
+    return futures
+
+
+def _frozen(value: Any) -> Any:
+    """A parameter as the generators take it: lists that come from a file become tuples."""
+    return tuple(_frozen(v) for v in value) if isinstance(value, list) else value

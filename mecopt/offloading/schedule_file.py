@@ -1,0 +1,56 @@
+"""Schedule files: the decision, the instance it belongs to, and the objective to be met again."""
+
+from __future__ import annotations
+
+import os
+
+from mecopt import files
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.replay import check_choice, replay
+from mecopt.offloading.schedule import Schedule
+
+
+def save(path: str | os.PathLike[str], schedule: Schedule) -> None:
+    """Write a schedule file (schema ``mecopt.offloading.schedule``, docs/files.md)."""
+    x = schedule.instance
+    body = {
+        "instance_hash": x.content_hash,
+        "objective": schedule.objective,
+        "choice": schedule.choice.tolist(),
+        "tasks": list(x.task_names),
+        "options": [x.option_name(k, int(c)) for k, c in enumerate(schedule.choice)],
+    }
+    files.write_document(path, files.SCHEDULE_SCHEMA, body)
+
+
+def load(path: str | os.PathLike[str], instance: OffloadingInstance) -> Schedule:
+    """Read a schedule file and replay it on its instance.
+
+    Only ``instance_hash``, ``choice`` and ``objective`` are read; names are for people.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is malformed, belongs to another instance, or its replay does not cost what the file
+        claims (to 1e-9 relative).
+    """
+    body = files.read_document(path, files.SCHEDULE_SCHEMA)
+    for name, kind in (("instance_hash", str), ("choice", list), ("objective", (int, float))):
+        if not isinstance(body.get(name), kind):
+            raise ValueError(f"{path}: field {name!r} is missing or malformed: {body.get(name)!r}")
+    if body["instance_hash"] != instance.content_hash:
+        raise ValueError(
+            f"{path}: instance_hash is {body['instance_hash'][:12]}..., the instance given has "
+            f"{instance.content_hash[:12]}..."
+        )
+    try:
+        choice = check_choice(instance, body["choice"])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    schedule = replay(instance, choice)
+    claimed, found = float(body["objective"]), schedule.objective
+    if not (claimed == found or abs(claimed - found) <= 1e-9 * abs(found)):
+        raise ValueError(f"{path}: objective is {claimed!r}, the replay costs {found!r}")
+    return schedule

@@ -1,0 +1,247 @@
+"""Certificates: what holds is accepted, what was tampered with is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from formulations.offloading.compact import solve_milp
+from formulations.offloading.decomposition import solve_plans
+from mecopt import files
+from mecopt.certificates import verify as certificate
+from mecopt.certificates.verify import verify
+from mecopt.certificates.offloading.pricing import PRICE_SCALE
+from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
+from mecopt.offloading.scenarios import comllm
+from mecopt.result import Termination
+from tests.support.leaves import by_hand, server_instance
+from tests.support.tiny import tiny_instance
+
+Body = dict[str, Any]
+
+
+@pytest.fixture
+def check(tmp_path: Path) -> Callable[[Body], certificate.Verdict]:
+    """Write a body and verify it."""
+
+    def write(body: Body) -> certificate.Verdict:
+        files.write_document(tmp_path / "c.json", files.CERTIFICATE_SCHEMA, body)
+        return verify(tmp_path / "c.json")
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Body]:
+    """A certificate with prices at the root only, and one with a tree."""
+    folder = tmp_path_factory.mktemp("solved")
+    instances = {
+        "root": (comllm.generate("slow-servers", 0, users=3, servers=2, slots=10), 0.5),
+        "tree": (tiny_instance(32, dag=False, down=False), 1e-9),
+    }
+    out = {}
+    for name, (instance, gap) in instances.items():
+        result = solve_plans(instance, time_limit=60, gap=gap)
+        assert result.termination is Termination.OPTIMAL
+        certificate.save(folder / name, result)
+        out[name] = files.read_document(folder / name, files.CERTIFICATE_SCHEMA)
+    assert len(out["root"]["tree"]) == 1 and len(out["tree"]["tree"]) > 1
+    return out
+
+
+@pytest.mark.parametrize("name", ["root", "tree"])
+def test_own_certificates_hold(solved, check, name: str) -> None:
+    """What the solver writes, the checker accepts, leaf by leaf."""
+    verdict = check(solved[name])
+    assert verdict.ok and verdict.problems == []
+    assert verdict.leaves == sum("prices" in node for node in solved[name]["tree"])
+    assert verdict.bound <= verdict.objective * (1 + 1e-9)
+
+
+def test_progress_counts_leaves(solved, tmp_path: Path) -> None:
+    """The callback sees (leaves checked, leaves in all), ending with all of them."""
+    files.write_document(tmp_path / "c", files.CERTIFICATE_SCHEMA, solved["tree"])
+    seen: list[tuple[int, int]] = []
+    verdict = verify(tmp_path / "c", progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(i, verdict.leaves) for i in range(1, verdict.leaves + 1)]
+
+
+def test_certificate_by_another_tool(check) -> None:
+    """Zero prices and the sum of each task's best alone, 1 + 1, is a proof; so are hand prices."""
+    assert check(by_hand(prices=[{}], bound=2.0)).ok
+    assert not check(by_hand(prices=[{}], bound=2.0 * (1 + 1e-9))).ok
+    assert check(by_hand()).ok
+    # 2.939524096 is not a binary number: just below holds, just above does not.
+    assert check(by_hand(bound=2.939524095)).ok
+    assert not check(by_hand(bound=2.939524097)).ok
+
+
+@pytest.mark.parametrize("name", ["root", "tree"])
+def test_raised_bound_is_refused(solved, check, name: str) -> None:
+    """A bound 1e-6 above the proven one fails, whichever leaf it rests on."""
+    body = solved[name]
+    verdict = check({**body, "bound": body["bound"] * (1 + 1e-6)})
+    assert not verdict.ok and any("below the claimed bound" in p for p in verdict.problems)
+
+
+def test_changed_price_is_refused(solved, check) -> None:
+    """Moving a binding price lowers the value, at least in one direction."""
+    verdicts = []
+    for factor in (0.5, 2.0):
+        body = copy.deepcopy(solved["root"])
+        for pairs in body["prices"][0].values():
+            pairs[:] = [[b, int(p * factor)] for b, p in pairs]
+        verdicts.append(check(body).ok)
+    assert not all(verdicts)
+    # By hand: all of the bound above 2 comes from the prices. Without the last one it is
+    # 2.805306368; with one at 12 a start moves behind it, and capacity costs 11 x 0.134 more.
+    pairs = [[b, PRICE_SCALE] for b in range(7)]
+    assert not check(by_hand(prices=[{"0": pairs[:-1]}])).ok
+    assert not check(by_hand(prices=[{"0": [[0, 12 * PRICE_SCALE], *pairs[1:]]}])).ok
+
+
+@pytest.mark.parametrize("choice", [[0, -1], [-1, 0]])
+def test_changed_choice_is_refused(check, choice: list[int]) -> None:
+    """Dropping a task costs 9 + 1 = 10 s, not the claimed 3 s."""
+    verdict = check(by_hand(choice=choice))
+    assert not verdict.ok and "the replay costs 10.0 s" in verdict.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"objective": 3.001}, "the replay costs 3.0 s"),
+        ({"objective": 2.999}, "the replay costs 3.0 s"),
+        ({"choice": [0]}, "1 entries for 2 tasks"),
+        ({"choice": [0, 1]}, "the task has 1 options"),
+        ({"bound": 3.5}, "above the claimed objective"),
+        ({"tree": []}, "missing or used twice"),
+        ({"tree": [{"prices": 1}]}, "no price vector 1"),
+        ({"tree": [{"prices": -2}]}, "no price vector -2"),
+        ({"tree": [{"prices": -1}]}, "leaves a task open"),
+        ({"tree": [{"prices": "0"}]}, "no price vector '0'"),
+        ({"tree": [{}]}, "malformed tree node"),
+        ({"tree": [{"task": 7, "parts": []}]}, "malformed tree node"),
+        ({"prices": [{"0": [[0, -5]]}]}, "must be >= 0"),
+        ({"prices": [{"0": [[-1, 5]]}]}, "must be >= 0"),
+        ({"prices": [{"0": [[10**6, 5]]}]}, "past the end"),
+        ({"prices": [{"1": [[0, 5]]}]}, "uplink a is not shared"),
+        ({"prices": [{"3": [[0, 5]]}]}, "delay is not shared"),
+        ({"prices": [{"4": [[0, 5]]}]}, "no resource 4"),
+        ({"prices": [{"-1": [[0, 5]]}]}, "no resource -1"),
+        ({"bucket_shift": -1}, "bucket_shift -1|shift count"),
+        ({"bucket_shift": 63}, "bucket_shift 63"),
+    ],
+)
+def test_what_does_not_hold_is_refused(check, changes: Body, problem: str) -> None:
+    """A readable certificate that proves nothing gets a verdict that says why."""
+    verdict = check(by_hand(**changes))
+    assert not verdict.ok
+    assert any(part in p for p in verdict.problems for part in problem.split("|"))
+
+
+def test_negative_price_of_an_unknown_resource_proves_nothing(check) -> None:
+    """Index -1 must not reach the last resource: -10 x capacity would lift any bound."""
+    instance = OffloadingInstance.from_tasks(
+        [Resource("server")], [Task(0.0, [Option("run", [Stage("server", 1)])], drop_cost_s=5.0)]
+    )
+    forged = {"instance": instance.to_document(), "choice": [-1], "objective": 5.0, "bound": 5.0}
+    for prices in ({"-1": [[0, -10 * PRICE_SCALE]]}, {"0": [[0, -10 * PRICE_SCALE]]}):
+        assert not check(by_hand(**forged, bucket_shift=30, prices=[prices])).ok
+
+
+def split_by_hand() -> list[Body]:
+    """A proof of 3 by splitting both tasks into run and drop, every leaf complete."""
+    return [
+        {"task": 0, "parts": [[[0], 1], [[-1], 2]]},
+        {"task": 1, "parts": [[[0], 3], [[-1], 4]]},
+        {"task": 1, "parts": [[[0, -1], 5]]},
+        {"prices": -1},
+        {"prices": -1},
+        {"prices": 0},
+    ]
+
+
+def test_tree_by_hand(check) -> None:
+    """Replays 3 and 10 in the complete leaves; dropping task 0 costs 9 + 1 without prices."""
+    verdict = check(by_hand(bound=3.0, prices=[{}], tree=split_by_hand()))
+    assert verdict.ok and verdict.leaves == 3
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda tree: tree[0]["parts"].pop(1), "leaves out 1 alternatives"),
+        (lambda tree: tree[2]["parts"][0][0].pop(), "leaves out 1 alternatives"),
+        (lambda tree: tree[0]["parts"][1].__setitem__(1, 1), "used twice"),
+        (lambda tree: tree[0]["parts"][1].__setitem__(1, 0), "used twice"),
+        (lambda tree: tree[0]["parts"][1].__setitem__(1, 9), "missing"),
+        (lambda tree: tree[0]["parts"][1].__setitem__(1, -1), "missing"),
+        (lambda tree: tree[0].__setitem__("task", -3), "malformed tree node"),
+        (lambda tree: tree[5].__setitem__("prices", 1), "no price vector"),
+    ],
+)
+def test_damaged_tree_is_refused(check, damage: Callable[[list[Body]], None], problem: str) -> None:
+    """The leaves must cover everything, and every node be its own."""
+    tree = split_by_hand()
+    damage(tree)
+    verdict = check(by_hand(bound=3.0, prices=[{}], tree=tree))
+    assert not verdict.ok and any(problem in p for p in verdict.problems)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective": float("nan")}, "objective = nan"),
+        ({"bound": float("-inf")}, "bound = -inf"),
+        ({"tree": {"prices": 0}}, "not a list of nodes"),
+        ({"tree": [5]}, "not a list of nodes"),
+        ({"prices": [[0]]}, "malformed field"),
+        ({"choice": None}, "malformed field"),
+        ({"price_scale": 1}, "price_scale is 1"),
+        ({"schema": "mecopt.schedule"}, "schema is 'mecopt.schedule'"),
+        ({"version": 2}, "version is 2"),
+    ],
+)
+def test_unreadable_file_is_an_error(tmp_path: Path, changes: Body, message: str) -> None:
+    """What is not a certificate raises, and names field and value."""
+    head = {"schema": files.CERTIFICATE_SCHEMA, "version": files.VERSION}
+    (tmp_path / "c.json").write_text(json.dumps({**head, **by_hand(), **changes}))
+    with pytest.raises(ValueError, match=message):
+        verify(tmp_path / "c.json")
+
+
+def test_changed_instance_or_text_is_an_error(tmp_path: Path) -> None:
+    """An instance that does not match its hash, a missing field, no JSON, no file."""
+    body = by_hand()
+    body["instance"]["release_ns"] = [0, 1]
+    path = tmp_path / "c.json"
+    files.write_document(path, files.CERTIFICATE_SCHEMA, body)
+    with pytest.raises(ValueError, match="hash"):
+        verify(path)
+    body = by_hand()
+    del body["bound"]
+    files.write_document(path, files.CERTIFICATE_SCHEMA, body)
+    with pytest.raises(ValueError, match="bound"):
+        verify(path)
+    path.write_text("a bound")
+    with pytest.raises(ValueError, match="not a readable JSON document"):
+        verify(path)
+    with pytest.raises(FileNotFoundError):
+        verify(tmp_path / "none.json")
+
+
+def test_only_proofs_are_saved(tmp_path: Path) -> None:
+    """A solver's claim has no certificate, and neither has a result without a schedule."""
+    with pytest.raises(ValueError, match="solver-claimed"):
+        certificate.save(tmp_path / "c.json", solve_milp(server_instance()))
+    must = Task(0.0, [Option("run", [Stage("server", 2)])], deadline_s=1.0)
+    infeasible = OffloadingInstance.from_tasks([Resource("server")], [must])
+    with pytest.raises(ValueError, match="no schedule"):
+        certificate.save(tmp_path / "c.json", solve_plans(infeasible, time_limit=5))
+    assert list(tmp_path.iterdir()) == []

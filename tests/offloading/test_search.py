@@ -1,0 +1,166 @@
+"""Annealing over the FIFO system: incremental replay against full replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from formulations.offloading.moves import change, undo
+from formulations.offloading.search import PENALTY_NS, Search, candidates, descend
+from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
+from mecopt.offloading.replay import replay
+from mecopt.offloading.scenarios import comllm
+from mecopt.offloading.units import INFINITE_NS, UNLIMITED
+from tests.support.tiny import brute_force, tiny_instance
+
+
+def random_chains(seed: int, capacity: int, chains: tuple[tuple[str, ...], ...]):
+    """Thirty tasks of three owners, crowded; services on a 0.1-s grid so that ties are common."""
+    rng = np.random.default_rng([60_240, seed])
+    names = sorted({name for chain in chains for name in chain})
+    resources = [Resource(n, UNLIMITED if n == "delay" else capacity) for n in names]
+    tasks = []
+    for k in range(30):
+        options = [
+            Option(f"way {i}", [Stage(n, 0.1 * int(rng.integers(0, 5))) for n in chain])
+            for i, chain in enumerate(chains)
+        ]
+        tasks.append(
+            Task(
+                0.1 * (k // 2),
+                options,
+                owner=f"user {rng.integers(3)}",
+                deadline_s=float(rng.choice([np.inf, 1.0])),
+                drop_cost_s=float(rng.choice([0.5, 2.0, np.inf])),
+            )
+        )
+    return OffloadingInstance.from_tasks(resources, tasks)
+
+
+FAMILIES: dict[str, Callable[[int], OffloadingInstance]] = {
+    "capacity 1": lambda s: random_chains(s, 1, (("up", "a"), ("up", "b"), ("cpu",))),
+    "capacity 2": lambda s: random_chains(s, 2, (("up", "a"), ("up", "b"), ("cpu",))),
+    "capacity 3": lambda s: random_chains(s, 3, (("up", "a"), ("a",), ("up", "delay", "a"))),
+    "unlimited": lambda s: random_chains(s, 1, (("delay", "a"), ("up", "delay"), ("delay",))),
+    "two shared stages": lambda s: random_chains(s, 1, (("a", "b"), ("b", "a"), ("a", "c", "b"))),
+    "same resource twice": lambda s: random_chains(s, 1, (("a", "a"), ("a", "b", "a"), ("b",))),
+    "twice, capacity 2": lambda s: random_chains(s, 2, (("a", "b", "a"), ("b", "b"), ("a",))),
+    "COMLLM": lambda s: comllm.generate("slow-servers", s, users=3, servers=2, slots=15),
+}
+
+
+def costs_ns(instance: OffloadingInstance, choice: np.ndarray) -> np.ndarray:
+    """Cost of each task by a full replay, ns; a forbidden drop counts `PENALTY_NS`."""
+    cost = replay(instance, choice).cost_s * 1e9
+    return np.where(np.isinf(cost), PENALTY_NS, cost)
+
+
+def random_choice(rng: np.random.Generator, instance: OffloadingInstance) -> np.ndarray:
+    count = np.diff(instance.option_ptr)
+    return np.array([rng.integers(-1, n) for n in count], dtype=np.int64)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_incremental_total_equals_full_replay(family: str) -> None:
+    """After any sequence of moves, some undone, every task's cost is that of a full replay."""
+    for seed in range(3):
+        instance = FAMILIES[family](seed)
+        rng = np.random.default_rng(seed)
+        search = Search(instance)
+        first = random_choice(rng, instance)
+        search.set(first)
+        option, cost = search._state[6], search._state[7]
+        total = search.total
+        assert search.choice.tolist() == first.tolist()
+        for _ in range(150):
+            k = int(rng.integers(instance.n_tasks))
+            new = int(rng.integers(-1, instance.option_ptr[k + 1] - instance.option_ptr[k]))
+            goal = int(instance.option_ptr[k]) + new if new >= 0 else -1
+            before, paid = option.copy(), cost.copy()
+            n_log, delta = change(search._static, search._state, k, goal)
+            np.testing.assert_allclose(cost, costs_ns(instance, search.choice), atol=1e-3)
+            assert delta == pytest.approx(cost.sum() - paid.sum(), abs=1.0)
+            if rng.random() < 0.5:
+                undo(search._static, search._state, n_log)
+                assert option.tolist() == before.tolist()
+                assert cost.tolist() == paid.tolist()
+            else:
+                total += delta
+        assert total == pytest.approx(costs_ns(instance, search.choice).sum(), abs=1.0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_annealing_reports_the_true_cost_of_its_best(family: str) -> None:
+    """The best total and the last total of an annealing run are those of full replays."""
+    instance = FAMILIES[family](7)
+    search = Search(instance)
+    start = np.zeros(instance.n_tasks, dtype=np.int64)
+    search.set(start)
+    least, best = search.anneal(candidates(instance), hot_ns=1e9, cold_ns=1e6, moves=3000, seed=1)
+    assert least == pytest.approx(costs_ns(instance, best).sum(), rel=1e-12)
+    assert search.total == pytest.approx(costs_ns(instance, search.choice).sum(), rel=1e-12)
+    assert least <= costs_ns(instance, start).sum()
+
+
+def test_annealing_finds_small_optima_and_repeats_itself() -> None:
+    """On tiny chains annealing reaches the brute-force optimum; equal seeds, equal choices."""
+    for seed in range(12):
+        instance = tiny_instance(seed, dag=False, down=False)
+        best, _ = brute_force(instance)
+        runs = []
+        for _ in range(2):
+            search = Search(instance)
+            runs.append(
+                search.anneal(candidates(instance), hot_ns=3e8, cold_ns=1e6, moves=4000, seed=seed)
+            )
+        assert runs[0][1].tolist() == runs[1][1].tolist()
+        if np.isfinite(best):
+            assert runs[0][0] == pytest.approx(best * 1e9, abs=1.0)
+
+
+def test_annealing_stays_within_its_candidates() -> None:
+    """Tasks without a kept alternative to move to keep their choice."""
+    instance = FAMILIES["capacity 1"](0)
+    keep = np.ones(instance.n_options + instance.n_tasks, dtype=bool)
+    keep[instance.option_ptr[5] : instance.option_ptr[6]] = [True, False, False]
+    keep[instance.n_options + 5] = False
+    where = candidates(instance, keep)
+    assert 5 not in where.movable and len(where.movable) == instance.n_tasks - 1
+    search = Search(instance)
+    search.set(np.zeros(instance.n_tasks, dtype=np.int64))
+    _, best = search.anneal(where, hot_ns=1e9, cold_ns=1e6, moves=2000, seed=0)
+    assert best[5] == 0 and search.choice[5] == 0
+
+
+def test_forbidden_drops_are_bought_out() -> None:
+    """From everything dropped, annealing leaves no forbidden drop when all can run."""
+    instance = FAMILIES["capacity 2"](1)
+    assert (instance.drop_cost_ns >= INFINITE_NS).any()
+    search = Search(instance)
+    least, _ = search.anneal(candidates(instance), hot_ns=3e8, cold_ns=1e6, moves=20_000, seed=0)
+    assert least < PENALTY_NS
+
+
+def test_descend_never_gets_worse_and_takes_any_instance() -> None:
+    """Descent by full replays serves DAGs and failures, and ends where no single move helps."""
+    for seed in range(6):
+        instance = tiny_instance(seed, dag=True, down=True, max_tasks=4)
+        start = np.full(instance.n_tasks, -1, dtype=np.int64)
+        end = descend(instance, start, rounds=50, seed=seed)
+        least = replay(instance, end).objective
+        assert least <= replay(instance, start).objective
+        for k in range(instance.n_tasks):
+            for c in range(-1, int(instance.option_ptr[k + 1] - instance.option_ptr[k])):
+                other = end.copy()
+                other[k] = c
+                assert replay(instance, other).objective >= least
+
+
+@pytest.mark.parametrize("kind", [{"dag": True, "down": False}, {"dag": False, "down": True}])
+def test_incremental_search_refuses_what_it_cannot_replay(kind: dict[str, bool]) -> None:
+    """DAG options and down intervals need the full replay."""
+    instance = tiny_instance(2, **kind)
+    with pytest.raises(ValueError, match="only chains without down intervals"):
+        Search(instance)
