@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from benchmarks.common import interval, write
-from mecopt.bench.suite import parse_range
+from mecopt.bench.reading import parse_range
 from mecopt.caching.policies import by_name as policies
 from mecopt.caching.rollout import timed_rollout
 from mecopt.caching.scenarios import t2drl as caching

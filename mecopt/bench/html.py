@@ -1,58 +1,63 @@
-"""Pieces of a report page: the frame, tables, pictures, and where figures come from."""
+"""Pieces of report pages: templates, tables, pictures, and where figures come from."""
 
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import resources
-from string import Template
+from functools import cache
 from typing import Any
 
-import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 
-def fill(template: str, **parts: str) -> str:
-    """A template of the package (``report.html``), its ``$names`` filled in."""
-    text = (resources.files("mecopt") / template).read_text(encoding="utf-8")
-    return Template(text).substitute(parts)
+@cache
+def environment() -> Environment:
+    """Templates of the package; whatever is not `Markup` is escaped, a missing name is an error."""
+    made = Environment(
+        loader=PackageLoader("mecopt.bench"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["table"] = table_of
+    made.globals["image"] = image
+    return made
 
 
-def frame(title: str, body: str) -> str:
-    """The whole page: head, style and body; `title` is escaped, `body` is HTML."""
-    return fill("frame.html", title=html.escape(title), body=body)
+def render(template: str, **names: Any) -> Markup:
+    """A template of the package, its names filled in."""
+    return Markup(environment().get_template(template).render(names))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> Markup:
     """An HTML table in a box that scrolls sideways on a narrow screen.
 
     Cells are escaped; the first `text_columns` are set left, numbers right.
     """
-
-    def cells(tag: str, row: Sequence[str]) -> str:
-        side = ['class="t"' if i < text_columns else "" for i in range(len(row))]
-        return "".join(
-            f"<{tag} {s}>{html.escape(c)}</{tag}>" for s, c in zip(side, row, strict=True)
-        )
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    head = f"<thead><tr>{cells('th', header)}</tr></thead>"
-    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
+    return render("table.html", header=header, rows=rows, text_columns=text_columns)
 
 
-def image(pictures: Mapping[str, bytes], name: str, alt: str) -> str:
+def table_of(frame: pd.DataFrame, text_columns: int = 1) -> Markup:
+    """A DataFrame of texts as an HTML table."""
+    rows = frame.itertuples(index=False, name=None)
+    return table(list(frame.columns), rows, text_columns=text_columns)
+
+
+def image(pictures: Mapping[str, bytes], name: str, alt: str) -> Markup:
     """A PNG picture inside the page; nothing when there is none of that name."""
     if name not in pictures:
-        return ""
+        return Markup("")
     source = f"data:image/png;base64,{base64.b64encode(pictures[name]).decode()}"
-    return f'<div class="scroll"><img alt="{html.escape(alt)}" src="{source}"></div>'
+    return Markup('<div class="scroll"><img alt="{}" src="{}"></div>').format(alt, source)
 
 
-def interval(low: float, high: float, text: str = "{:.2f}", scale: float = 1.0) -> str:
-    """``"1.20 to 1.31"``; ``"-"`` when there is none."""
-    if not np.isfinite(low):
-        return "-"
-    return f"{text.format(low * scale)} to {text.format(high * scale)}"
+def images(pictures: Mapping[str, bytes], prefix: str, alt: str) -> Markup:
+    """Every picture whose name begins with `prefix`; what follows it is added to `alt`."""
+    names = [name for name in pictures if name.startswith(prefix)]
+    return Markup("").join(image(pictures, n, f"{alt} {n.removeprefix(prefix)}") for n in names)
 
 
 def plain(value: Any) -> str:
@@ -71,3 +76,8 @@ def facts(manifest: Mapping[str, Any]) -> list[list[str]]:
     rows += [["wall time of the last start", f"{manifest['wall_seconds']:.1f} s"]]
     rows += [["time over all instances", f"{manifest['unit_seconds']:.1f} s"]]
     return rows
+
+
+def frame(title: str, body: str) -> str:
+    """A whole page; `body` is HTML already."""
+    return str(render("frame.html", title=title, body=Markup(body)))

@@ -16,7 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from mecopt.bench.scorecard import percent, rows_of
+from mecopt.bench.columns import percent
+from mecopt.bench.scorecard import rows_of
 
 #: Okabe and Ito's palette, black and yellow left out.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D31", "#7F7F7F")
@@ -129,14 +130,13 @@ def convergence_picture(progress: pd.DataFrame, instances: pd.DataFrame) -> Figu
         known = instances[instances["preset"] == preset]
         for i, row in enumerate(rows_of(known)):
             part = progress[(progress["preset"] == preset) & (progress["seed"] == row.seed)]
-            final = row.bound_s * row.n_tasks
-            scale = 100.0 / max(abs(final), 1e-9)
+            scale = 100.0 / max(abs(row.bound), 1e-9)
             first = i == 0
             for column, colour, label in (
                 ("objective", ORANGE, "best schedule"),
                 ("bound", BLUE, "lower bound"),
             ):
-                y = (part[column].to_numpy(dtype=float) - final) * scale
+                y = (part[column].to_numpy(dtype=float) - row.bound) * scale
                 x = part["seconds"].to_numpy(dtype=float)
                 ok = np.isfinite(y)
                 panel.step(
@@ -166,8 +166,11 @@ def convergence_picture(progress: pd.DataFrame, instances: pd.DataFrame) -> Figu
     return figure
 
 
-def size_picture(instances: pd.DataFrame) -> Figure:
-    """Proven gap and solver time against the number of tasks, one dot per instance."""
+def size_picture(instances: pd.DataFrame, size: tuple[str, str]) -> Figure:
+    """Proven gap and solver time against the size, one dot per instance.
+
+    `size` is the column that says it, and the word for it.
+    """
     figure = new_figure(9.0, 3.0)
     panels: Sequence[Axes] = figure.subplots(1, 2)
     colours = dict(zip(instances["preset"].unique(), PALETTE * 9, strict=False))
@@ -179,13 +182,13 @@ def size_picture(instances: pd.DataFrame) -> Figure:
         for preset, colour in colours.items():
             part = instances[instances["preset"] == preset]
             y = np.maximum(part[column] * scale, 0.0)
-            panel.plot(part["n_tasks"], y, "o", color=colour, label=preset, alpha=0.8)
+            panel.plot(part[size[0]], y, "o", color=colour, label=preset, alpha=0.8)
         panel.set_ylim(bottom=0)
         panel.margins(x=0.08, y=0.15)
         panel.set_ylim(bottom=0)
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         clean(panel, "both")
-        panel.set_xlabel("tasks in the instance", fontsize=9, color=MUTED)
+        panel.set_xlabel(f"{size[1]} in the instance", fontsize=9, color=MUTED)
         title(panel, label)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=9)

@@ -12,8 +12,8 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from importlib import metadata
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -21,22 +21,11 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from mecopt.bench.caching import rows as benchmark_caching
-from mecopt.bench.incumbent import BrokenBound as BrokenBound
-from mecopt.bench.incumbent import best_schedule, check_bound, columns
 from mecopt.bench.run_folder import RunFolder, resume_command
-from mecopt.bench.suite import DEFAULT_SLOT_S, Suite, Unit
-from mecopt.caching.instance import CachingInstance
-from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.metrics import performance_ratio, run_policy
-from mecopt.offloading.schedule import Schedule
-from mecopt.result import Result
-from mecopt.statistics import gap_to_bound, gap_to_incumbent
+from mecopt.bench.suite import Suite, Unit
+from mecopt.bench.unit import run_unit
 
 ENGINES = ("loky", "ray")
-#: The policy that PR compares with; rolled out even when the suite does not name it.
-REFERENCE = "one-step-oracle"
-
 #: Packages whose versions can change a figure.
 PACKAGES = (
     "mecopt",
@@ -52,127 +41,11 @@ PACKAGES = (
 )
 
 
-@cache
-def _warm(family: str) -> None:
-    """Compile or load a family's kernels once per process, outside every clock."""
-    import formulations
-
-    if family == "caching":
-        formulations.warm_up_caching()
-    else:
-        formulations.warm_up()
+def default_folder(suite: Suite) -> Path:
+    """A folder named after the parameters: the same suite finds its run again."""
+    return Path("runs") / f"{suite.scenario}-{suite.digest}"
 
 
-def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
-    """Do one unit of work.
-
-    Returns
-    -------
-    dict
-        Lists of rows under the names of `mecopt.bench.run_folder.TABLES`, JSON-able.
-
-    Raises
-    ------
-    BrokenBound
-        If any schedule costs less than the bound.
-    """
-    import formulations
-
-    _warm(suite.family)
-    begin = perf_counter()
-    instance = suite.instance(unit)
-    result = formulations.solve(
-        instance,
-        method=suite.method,
-        time_limit=suite.time_limit_s,
-        gap=suite.gap,
-        seed=unit.seed,
-    )
-    if isinstance(instance, CachingInstance):
-        tables = benchmark_caching.rows(suite, unit, instance, result)
-    else:
-        tables = _rows(suite, unit, instance, result)
-    tables["instances"][0]["unit_seconds"] = perf_counter() - begin
-    return tables
-
-
-def _rows(suite: Suite, unit: Unit, instance: OffloadingInstance, result: Result) -> dict[str, Any]:
-    """Tables of a solved offloading instance, policies rolled out."""
-    schedules: dict[str, Schedule] = {}
-    measured: dict[str, dict[str, Any]] = {}
-    for name in dict.fromkeys([*suite.policies, REFERENCE]):
-        schedules[name], figures = run_policy(instance, suite.policy(name, unit))
-        measured[name] = {**figures, "policy": name}
-    best_name, best = best_schedule(result, schedules)
-    check_bound(unit, result, best)
-
-    where: dict[str, Any] = {"preset": unit.preset, "seed": unit.seed}
-    slot_s = float(instance.meta.get("slot_s", DEFAULT_SLOT_S))
-    row = _instance_row(instance, result, best_name, best.objective, slot_s)
-    row["oracle_cost_s"] = schedules[REFERENCE].mean_cost_s
-    results = [
-        {**where, **_policy_row(measured[name], row, schedules[name], result.bound, best.objective)}
-        for name in suite.policies
-    ]
-    timelines = pd.DataFrame()
-    if unit.seed == suite.seeds[0]:
-        shown = {"best known": best, suite.policies[0]: schedules[suite.policies[0]]}
-        timelines = pd.concat([s.timeline().assign(schedule=name) for name, s in shown.items()])
-    return {
-        "results": results,
-        "instances": [{**where, **row}],
-        "progress": columns(result.progress, where),
-        "timelines": columns(timelines, where),
-    }
-
-
-def _instance_row(
-    instance: OffloadingInstance, result: Result, best_name: str, best: float, slot_s: float
-) -> dict[str, Any]:
-    n = instance.n_tasks
-    return {
-        "instance_hash": instance.content_hash,
-        "n_tasks": n,
-        "n_resources": instance.n_resources,
-        "slot_s": slot_s,
-        "bound_s": result.bound / n,
-        "incumbent_s": best / n,
-        "incumbent_from": best_name,
-        "solver_objective_s": result.objective / n,
-        "gap": gap_to_bound(best, result.bound),
-        "bound_kind": str(result.bound_kind),
-        "termination": str(result.termination),
-        "method": result.method,
-        "seconds": result.seconds,
-    }
-
-
-def _policy_row(
-    measured: dict[str, Any], row: dict[str, Any], schedule: Schedule, bound: float, best: float
-) -> dict[str, Any]:
-    slot_s = row["slot_s"]
-    return {
-        "policy": measured["policy"],
-        "instance_hash": row["instance_hash"],
-        "mean_cost_slots": schedule.mean_cost_s / slot_s,
-        "mean_cost_ms": schedule.mean_cost_s * 1e3,
-        "drop_rate": measured["drop_rate"],
-        "parse_rate": measured["parse_rate"],
-        "bound_slots": row["bound_s"] / slot_s,
-        "incumbent_slots": row["incumbent_s"] / slot_s,
-        "gap_to_bound": gap_to_bound(schedule.objective, bound),
-        "gap_to_incumbent": gap_to_incumbent(schedule.objective, best),
-        "pr": performance_ratio(row["oracle_cost_s"], schedule.mean_cost_s),
-        "backlog_fairness": measured["backlog_fairness"],
-        "assignment_fairness": measured["assignment_fairness"],
-        "decision_seconds_p50": measured["decision_seconds_p50"],
-        "decision_seconds_p99": measured["decision_seconds_p99"],
-        "decision_wall_seconds_p50": measured["decision_wall_seconds_p50"],
-        "mean_cost_charged_ms": measured["mean_cost_charged_s"] * 1e3,
-    }
-
-
-# -------------------------------------------------------------------- fan-out
 def _attempt(suite: Suite, unit: Unit) -> tuple[Unit, dict[str, Any] | None, Exception | None]:
     """`run_unit`, with what went wrong as a value: one bad unit must not cost the others."""
     try:

@@ -18,12 +18,14 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from formulations import methods
 from mecopt import files
 from mecopt.bench.suite import Suite, Unit
 
@@ -159,29 +161,26 @@ class RunFolder:
             except (OSError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 raise ValueError(f"{file}: not a readable parquet file ({reason})") from None
-        return manifest, tables
+        return manifest, dict(suite.family.complete(tables))
 
 
 def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
     """The command line that takes up a run."""
-    parts = ["mecopt bench", suite.scenario]
-    if suite.scenario == "traces":
-        assert suite.window_s is not None
-        parts += ["--trace", suite.presets[0]]
-        parts += ["--window", f"{suite.window_s[0]:g}:{suite.window_s[1]:g}"]
-        parts += ["--data-dir", suite.data_dir] if suite.data_dir else []
-    else:
-        parts += ["--preset", ",".join(suite.presets)]
-        parts += ["--servers", str(suite.servers)] if suite.servers else []
-        if suite.task_mbit is not None:
-            parts += ["--task-mbit", f"{suite.task_mbit[0]:g}:{suite.task_mbit[1]:g}"]
+    scenario = suite.its_scenario
+    parts = ["mecopt bench", suite.scenario, f"--{scenario.preset_option}", ",".join(suite.presets)]
+    for option in fields(suite.options):
+        value = getattr(suite.options, option.name)
+        if value is not None:
+            flag = scenario.flags()[option.name]
+            parts += [f"--{flag}", option.metadata["text"](value)]
+    if scenario.needs_data and suite.data_dir:
+        parts += ["--data-dir", suite.data_dir]
     parts += ["--seeds", f"{suite.seeds[0]}:{suite.seeds[1]}"]
     parts += ["--policies", ",".join(suite.policies)]
     for trained in suite.checkpoints:
         parts += ["--checkpoint", f"{trained.name}={trained.folder}"]
-    if suite.scenario == "caching" and suite.data_dir:
-        parts += ["--data-dir", suite.data_dir]
-    parts += ["--method", suite.method] if suite.method != "plans" else []
+    if suite.method != methods.certified(suite.family.name):
+        parts += ["--method", suite.method]
     parts += ["--time-limit", f"{suite.time_limit_s:g}", "--gap", f"{suite.gap:g}"]
     return " ".join([*parts, "--out", str(path)])
 

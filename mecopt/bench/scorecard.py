@@ -1,29 +1,28 @@
-"""The scorecard: means and intervals over instances, one row per preset and policy."""
+"""The scorecard: means and intervals over instances, one row per preset and policy.
+
+A family says its columns (`mecopt.bench.families.Family.columns`); everything here reads them.
+"""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from mecopt.bench.columns import Column, percent
+from mecopt.bench.families import FAMILIES, Family
 from mecopt.statistics import bootstrap_interval, paired_difference
 
-#: Columns of `results` that are averaged over instances, with bootstrap intervals.
-AVERAGED = (
-    "mean_cost_slots",
-    "mean_cost_ms",
-    "mean_cost_charged_ms",
-    "drop_rate",
-    "parse_rate",
-    "gap_to_bound",
-    "gap_to_incumbent",
-    "backlog_fairness",
-    "assignment_fairness",
-)
+#: The paired difference to the best policy, in the unit of the column that ranks.
+EXTRA = ("extra", "extra_low", "extra_high")
+#: Headings on a terminal are broken into lines of at most this many characters.
+_HEADING = 10
+#: Below this width, in characters, the terminal table leaves columns out.
+_WIDE = 104
 
 
 def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
@@ -31,104 +30,78 @@ def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
     return frame.itertuples(index=True, name="Row")
 
 
-def scorecard(results: pd.DataFrame) -> pd.DataFrame:
-    """Aggregate tidy results.
+def of_family(family: Family | str) -> Family:
+    """A family, given itself or its name."""
+    return FAMILIES[family] if isinstance(family, str) else family
+
+
+def scorecard(results: pd.DataFrame, family: Family | str) -> pd.DataFrame:
+    """Aggregate tidy results over instances.
 
     Parameters
     ----------
     results : DataFrame
-        ``results.parquet`` of a run.
+        ``results.parquet`` of a run; one row per preset, seed and policy.
+    family : Family or str
+        Says the columns.
 
     Returns
     -------
     DataFrame
-        Per preset and policy: instances, each column of `AVERAGED` with ``*_low`` and ``*_high``
-        (95 % bootstrap over instances), ``pr`` (mean oracle cost / mean policy cost),
-        ``decision_seconds_p50`` (median over instances) and ``decision_seconds_p99`` (largest),
-        and ``extra_ms`` with interval: the paired difference in mean cost to the best policy.
-        Presets in order of appearance, policies from the least mean gap to the bound.
+        Per preset and policy: instances, each column of the family, means with ``*_low`` and
+        ``*_high`` (95 % bootstrap over instances), and ``extra`` with interval: the paired
+        difference in cost to the best policy. Presets in order of appearance, policies from the
+        cheapest.
     """
-    card = aggregate(results, AVERAGED, "mean_cost_ms")
-    # pr is per instance oracle / policy, so pr x cost is the oracle's cost.
-    oracle = (results["pr"] * results["mean_cost_ms"]).groupby(
-        [results["preset"], results["policy"]]
-    )
-    keys = pd.MultiIndex.from_frame(card[["preset", "policy"]])
-    card["pr"] = oracle.mean().loc[keys].to_numpy() / card["mean_cost_ms"]
-    return card.rename(columns={name: name.replace("extra", "extra_ms") for name in EXTRA})
-
-
-#: Columns of the paired difference to the best policy, in the unit of the cost.
-EXTRA = ("extra", "extra_low", "extra_high")
-
-
-def aggregate(results: pd.DataFrame, averaged: Sequence[str], cost: str) -> pd.DataFrame:
-    """Means and intervals over instances, for every family.
-
-    Parameters
-    ----------
-    results : DataFrame
-        Tidy results; one row per preset, seed and policy.
-    averaged : sequence of str
-        Columns to average, with ``*_low`` and ``*_high`` (95 % bootstrap over instances).
-    cost : str
-        The column that ranks policies, and of whose paired difference `EXTRA` is made.
-    """
+    family = of_family(family)
+    columns = [c for c in family.columns if c.summary and c.name in results]
+    results = results.fillna({c.name: 0.0 for c in columns if c.group})
     rows = []
-    if "parse_rate" not in results:  # runs from before there were policies that write text
-        results = results.assign(parse_rate=1.0)
     for preset in results["preset"].unique():
         part = results[results["preset"] == preset]
-        per_policy = {
-            p: part[part["policy"] == p].sort_values("seed") for p in part.policy.unique()
-        }
-        means = {p: float(frame[cost].mean()) for p, frame in per_policy.items()}
-        best = per_policy[min(means, key=lambda p: means[p])][cost]
-        for policy, frame in sorted(per_policy.items(), key=lambda item: means[item[0]]):
-            row: dict[str, object] = {"preset": preset, "policy": policy, "instances": len(frame)}
-            for column in averaged:
-                row[column] = float(frame[column].mean())
-                row[f"{column}_low"], row[f"{column}_high"] = bootstrap_interval(frame[column])
-            row["decision_seconds_p50"] = float(frame["decision_seconds_p50"].median())
-            row["decision_seconds_p99"] = float(frame["decision_seconds_p99"].max())
-            row["decision_wall_seconds_p50"] = float(frame["decision_wall_seconds_p50"].median())
-            row.update(zip(EXTRA, paired_difference(frame[cost], best), strict=True))
-            rows.append(row)
+        of = {p: part[part["policy"] == p].sort_values("seed") for p in part["policy"].unique()}
+        means = {policy: float(frame[family.ranked_by].mean()) for policy, frame in of.items()}
+        cheapest = of[min(means, key=lambda policy: means[policy])][family.ranked_by]
+        for policy, frame in sorted(of.items(), key=lambda item: means[item[0]]):
+            row: dict[str, Any] = {"preset": preset, "policy": policy, "instances": len(frame)}
+            for column in columns:
+                row.update(_over_instances(frame, column))
+            difference = paired_difference(frame[family.ranked_by], cheapest)
+            rows.append(row | dict(zip(EXTRA, difference, strict=True)))
     return pd.DataFrame(rows)
 
 
-def solver_table(instances: pd.DataFrame) -> pd.DataFrame:
-    """Per preset: instances, mean tasks, mean and worst proven gap, mean and worst seconds."""
+def _over_instances(frame: pd.DataFrame, column: Column) -> dict[str, float]:
+    values = frame[column.name]
+    if column.weight:
+        weight = frame[column.weight]
+        return {column.name: float((values * weight).mean() / weight.mean())}
+    if column.summary != "mean":
+        return {column.name: float(values.agg(column.summary))}
+    low, high = bootstrap_interval(values)
+    name = column.name
+    return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
+
+
+def solver_table(instances: pd.DataFrame, family: Family | str) -> pd.DataFrame:
+    """Per preset: instances, mean size, mean and worst proven gap, mean and worst seconds.
+
+    What a family says of its instances (`Family.instance_columns`) is averaged beside them.
+    """
+    family = of_family(family)
     grouped = instances.groupby("preset", sort=False)
-    return pd.DataFrame(
-        {
-            "instances": grouped.size(),
-            "tasks": grouped["n_tasks"].mean(),
-            "gap_mean": grouped["gap"].mean(),
-            "gap_worst": grouped["gap"].max(),
-            "seconds_mean": grouped["seconds"].mean(),
-            "seconds_worst": grouped["seconds"].max(),
-            "optimal": grouped["termination"].agg(lambda t: int((t == "optimal").sum())),
-        }
-    ).reset_index()
-
-
-def percent(value: float, digits: int = 2) -> str:
-    """0.0312 -> ``"3.12"``; ``"-"`` when there is no figure."""
-    if np.isnan(value):
-        return "-"
-    if np.isinf(value):
-        return "inf"
-    # Enough digits that a proven gap of a few millionths does not read as zero.
-    shown = 100 * value
-    return f"{shown:.{digits}f}" if shown == 0 or abs(shown) >= 10.0**-digits else f"{shown:.1g}"
-
-
-def microseconds(seconds: float) -> str:
-    """Seconds as a short text in us or ms."""
-    if np.isnan(seconds):
-        return "-"
-    return f"{seconds * 1e6:.0f} us" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"
+    of_size, word = family.size
+    table = {
+        "instances": grouped.size(),
+        word: grouped[of_size].mean(),
+        "gap_mean": grouped["gap"].mean(),
+        "gap_worst": grouped["gap"].max(),
+        "seconds_mean": grouped["seconds"].mean(),
+        "seconds_worst": grouped["seconds"].max(),
+        "optimal": grouped["termination"].agg(lambda t: int((t == "optimal").sum())),
+    }
+    own = {c.name: grouped[c.name].mean() for c in family.instance_columns}
+    return pd.DataFrame(table | own).reset_index()
 
 
 def bound_words(instances: pd.DataFrame) -> str:
@@ -136,8 +109,12 @@ def bound_words(instances: pd.DataFrame) -> str:
     return " and ".join(sorted(instances["bound_kind"].unique()))
 
 
-def headline(card: pd.DataFrame, instances: pd.DataFrame) -> str:
-    """One sentence: how far each policy is from the best possible, on each preset."""
+def headline(tables: Mapping[str, pd.DataFrame], family: Family | str) -> str:
+    """One sentence: how far each policy is from the best possible, on each preset; then the
+    family's own remark.
+    """
+    family = of_family(family)
+    card, instances = scorecard(tables["results"], family), tables["instances"]
     proven = "provably" if bound_words(instances) == "certified" else "by the solver's own bounds"
     presets = list(card["preset"].unique())
     gaps = card.pivot(index="policy", columns="preset", values="gap_to_bound")[presets]
@@ -147,59 +124,83 @@ def headline(card: pd.DataFrame, instances: pd.DataFrame) -> str:
         for policy, row in zip(gaps.index, gaps.to_numpy(), strict=True)
     ]
     where = f"on {' / '.join(presets)}, each rule is at most this far above the best possible"
-    return f"{proven[0].upper()}{proven[1:]}, {where} schedule: {', '.join(figures)}."
+    sentence = f"{proven[0].upper()}{proven[1:]}, {where} schedule: {', '.join(figures)}."
+    return " ".join(filter(None, (sentence, family.remark(tables))))
 
 
-#: Below this width, in characters, the terminal table leaves two columns out.
-_WIDE = 104
+def shown_columns(
+    card: pd.DataFrame, family: Family, scenario: str, places: Sequence[str]
+) -> list[Column]:
+    """The columns of a card that are shown at any of some places, in order."""
+    return [
+        column
+        for column in family.columns
+        if column.name in card
+        and set(places) & set(column.places)
+        and (not column.scenarios or scenario in column.scenarios)
+    ]
+
+
+def text_table(
+    card: pd.DataFrame, columns: Sequence[Column], *, intervals: bool, between: str = " to "
+) -> pd.DataFrame:
+    """The card as texts under the headings of `columns`, policies first."""
+    texts: list[pd.Series] = [card["policy"].rename("policy")]
+    for column in columns:
+        texts.append(card[column.name].map(column.text).rename(column.heading))
+        if intervals and column.interval:
+            ends = zip(card[f"{column.name}_low"], card[f"{column.name}_high"], strict=True)
+            shown = [column.range_text(low, high, between) for low, high in ends]
+            texts.append(pd.Series(shown, card.index, name="95 % interval"))
+    return pd.concat(texts, axis=1)
 
 
 def print_scorecard(
-    console: Console, tables: Mapping[str, pd.DataFrame], *, has_slots: bool = True
+    console: Console, tables: Mapping[str, pd.DataFrame], family: Family | str, scenario: str
 ) -> None:
-    """Print the scorecard of a run to a terminal; traces have no slots."""
-    card, instances = scorecard(tables["results"]), tables["instances"]
-    solver = solver_table(instances)
-    for s in rows_of(solver):
-        title = f"{s.preset}: {s.instances} instance{'s' if s.instances > 1 else ''}"
-        title += f" of {s.tasks:.0f} tasks; best possible cost known to {percent(s.gap_mean, 3)} %"
-        title += f" ({bound_words(instances[instances['preset'] == s.preset])})"
-        table = Table(title=title, title_justify="left", title_style="bold", box=None)
-        part = card[card["preset"] == s.preset]
-        columns = _terminal_columns(part, has_slots, console.width >= _WIDE)
-        for name in columns:
-            table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
-        for row in zip(*columns.values(), strict=True):
+    """Print the scorecard of a run to a terminal."""
+    family = of_family(family)
+    card, instances = scorecard(tables["results"], family), tables["instances"]
+    wide = console.width >= _WIDE
+    columns = shown_columns(card, family, scenario, ("console", "wide") if wide else ("console",))
+    for solved in solver_table(instances, family).to_dict("records"):
+        preset, n = solved["preset"], solved["instances"]
+        here = bound_words(instances[instances["preset"] == preset])
+        table = Table(
+            title=f"{preset}: {n} instance{'s' if n > 1 else ''} of "
+            f"{solved[family.size[1]]:.0f} {family.size[1]}; best possible cost known to "
+            f"{percent(solved['gap_mean'], 3)} % ({here})",
+            title_justify="left",
+            title_style="bold",
+            box=None,
+        )
+        texts = text_table(card[card["preset"] == preset], columns, intervals=wide, between=" .. ")
+        for heading in texts.columns:
+            side: Any = "left" if heading == "policy" else "right"
+            table.add_column(
+                textwrap.fill(heading, _HEADING), justify=side, vertical="bottom", no_wrap=True
+            )
+        for row in texts.itertuples(index=False):
             table.add_row(*row)
         console.print(table)
         console.print()
     console.print(
-        "Gap to bound = (policy cost - lower bound) / lower bound. No rule can cost less than the "
-        "bound,\nnot even one that knows the future. The distance to the optimum lies between the "
-        "two gaps.",
-        soft_wrap=True,
+        f"{family.cost_words} Gap to bound = (policy cost - lower bound) / lower bound. No rule "
+        "can cost less than the bound, not even one that knows the future. The distance to the "
+        "optimum lies between the two gaps."
     )
 
 
-def _terminal_columns(part: pd.DataFrame, has_slots: bool, wide: bool) -> dict[str, list[str]]:
-    rows = list(rows_of(part))
-    columns = {
-        "policy": [r.policy for r in rows],
-        "cost ms": [f"{r.mean_cost_ms:.1f}" for r in rows],
-    }
-    if has_slots:
-        columns["slots"] = [f"{r.mean_cost_slots:.3f}" for r in rows]
-    columns["late or\ndropped %"] = [percent(r.drop_rate) for r in rows]
-    columns["gap to\nbound %"] = [percent(r.gap_to_bound) for r in rows]
-    if wide:
-        columns["95 %\ninterval"] = [
-            "-"
-            if np.isnan(r.gap_to_bound_low)
-            else f"{percent(r.gap_to_bound_low)} .. {percent(r.gap_to_bound_high)}"
-            for r in rows
-        ]
-    columns["gap to\nbest known %"] = [percent(r.gap_to_incumbent) for r in rows]
-    columns["PR %"] = [percent(r.pr, 1) for r in rows]
-    if wide:
-        columns["decision\np50"] = [microseconds(r.decision_seconds_p50) for r in rows]
-    return columns
+def records(results: pd.DataFrame, family: Family | str) -> list[dict[str, Any]]:
+    """One record per policy and seed, for ``--json``: the family's columns for that place."""
+    family = of_family(family)
+    columns = [c for c in family.columns if "record" in c.places and c.name in results]
+    out = []
+    for row in results.to_dict("records"):
+        record = {key: row[key] for key in ("preset", "policy", "seed")}
+        record |= {c.name: row[c.name] for c in columns if not c.group}
+        for column in columns:
+            if column.group and row[column.name] == row[column.name]:  # a part that exists
+                record.setdefault(column.group, {})[column.heading] = row[column.name]
+        out.append(record)
+    return out

@@ -5,25 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mecopt.caching.instance import CachingInstance
-from mecopt.caching.scenarios import presets
+from formulations import methods
+from formulations.dual.stopping import check_stopping
+from mecopt.bench.families import Family, Scenario, family_of_scenario, scenario_names
 from mecopt.checkpoints import Checkpoint
-from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.scenarios import comllm
-
-if TYPE_CHECKING:
-    from mecopt.offloading.policies.protocol import Policy
-
-#: Slot of scenarios that have none of their own (traces), s; the ``*_slots`` figures use it.
-DEFAULT_SLOT_S = 0.1
-
-SCENARIOS = ("comllm", "traces", "caching")
-#: Solver routes of each family (`formulations.solve`).
-METHODS = {"offloading": ("plans", "milp"), "caching": ("plans", "network", "big-m")}
 
 
 @dataclass(frozen=True)
@@ -33,7 +22,7 @@ class Unit:
     Parameters
     ----------
     preset : str
-        COMLLM or caching preset, or the name of the trace.
+        Preset of the scenario, or the name of the trace.
     seed : int
     """
 
@@ -53,28 +42,23 @@ class Suite:
     Parameters
     ----------
     scenario : str
-        ``"comllm"``, ``"traces"`` or ``"caching"``.
+        A scenario of some family (`mecopt.bench.families`).
     presets : tuple of str
-        COMLLM or caching presets, or one trace name.
+        Presets of the scenario, or one trace name.
     seeds : (first, end)
         Seeds first, first + 1, ..., end - 1.
     policies : tuple of str
-        Names for `mecopt.offloading.policies.by_name.make` or
-        `mecopt.caching.policies.by_name.make`, or of checkpoints.
+        Names that the family's policies have, or of checkpoints.
     method : str
-        Solver route, one of `METHODS` of the family.
+        Solver route; the family's certified one unless said.
     time_limit_s : float
         Solver time per instance, s, compilation not counted.
     gap : float
         Relative gap at which the solver may stop.
-    window_s : (start, end) or None
-        Part of the trace, s; traces only.
+    options : mapping or dataclass
+        What only this scenario has, such as ``window_s`` of traces.
     data_dir : str or None
-        Folder of the data files; traces and caching preset ``trace`` only.
-    servers : int or None
-        Servers in place of the preset's; comllm only.
-    task_mbit : (least, most) or None
-        Task sizes in place of the preset's, Mbit; comllm only.
+        Folder of the data files.
     checkpoints : tuple of Checkpoint
         Trained policies to load from folders.
 
@@ -88,21 +72,23 @@ class Suite:
     presets: tuple[str, ...]
     seeds: tuple[int, int]
     policies: tuple[str, ...]
-    method: str = "plans"
+    method: str = ""
     time_limit_s: float = 10.0
     gap: float = 1e-4
-    window_s: tuple[float, float] | None = None
+    options: Any = field(default_factory=dict)
     data_dir: str | None = None
-    servers: int | None = None
-    task_mbit: tuple[float, float] | None = None
     checkpoints: tuple[Checkpoint, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("presets", "seeds", "policies", "window_s", "task_mbit"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else tuple(value))
-        _one_of("scenario", self.scenario, SCENARIOS)
-        _one_of("method", self.method, METHODS[self.family])
+        for name in ("presets", "seeds", "policies"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        one_of("scenario", self.scenario, scenario_names())
+        if not self.method:
+            object.__setattr__(self, "method", methods.certified(self.family.name))
+        one_of("method", self.method, methods.names(self.family.name))
+        if isinstance(self.options, Mapping):
+            options = self.its_scenario.make_options(self.options)
+            object.__setattr__(self, "options", options)
         for name, values in (("presets", self.presets), ("policies", self.policies)):
             if not values:
                 raise ValueError(f"{name}: is empty")
@@ -115,55 +101,31 @@ class Suite:
                 raise ValueError(f"checkpoint: {name!r} is not among the policies")
         for policy in self.policies:
             if policy not in trained:
-                _one_of("policies", policy, self._policy_names())
+                one_of("policies", policy, self.family.policies.names())
         first, end = self.seeds
         if not 0 <= first < end:
             raise ValueError(f"seeds: {first}:{end} is empty or negative, need 0 <= A < B")
-        if not self.time_limit_s > 0:
-            raise ValueError(f"time_limit_s = {self.time_limit_s} must be > 0")
-        if not self.gap >= 0:
-            raise ValueError(f"gap = {self.gap} must be >= 0")
-        if self.servers is not None and self.servers < 1:
-            raise ValueError(f"servers = {self.servers} must be >= 1")
-        if self.task_mbit is not None and not 0 < self.task_mbit[0] <= self.task_mbit[1]:
-            raise ValueError(f"task_mbit = {self.task_mbit} must satisfy 0 < A <= B")
-        if self.scenario != "comllm" and self.changes:
-            raise ValueError(f"{next(iter(self.changes))}: only scenario comllm has it")
-        if self.scenario == "comllm":
-            for preset in self.presets:
-                comllm.parameters(preset)
-        elif self.scenario == "caching":
-            for preset in self.presets:
-                presets.check_preset(preset)
-        elif len(self.presets) != 1 or self.window_s is None:
-            raise ValueError(f"presets: traces take one trace and a window, got {self.presets}")
+        check_stopping(self.time_limit_s, self.gap, first)
+        self.its_scenario.check(self.presets, self.options)
 
     @property
-    def family(self) -> str:
-        """``"offloading"`` or ``"caching"``: what instances, policies and figures look like."""
-        return "caching" if self.scenario == "caching" else "offloading"
+    def family(self) -> Family:
+        """The family of the scenario: what instances, policies and figures look like."""
+        family = family_of_scenario(self.scenario)
+        assert family is not None
+        return family
 
-    def _policy_names(self) -> tuple[str, ...]:
-        if self.family == "caching":
-            from mecopt.caching.policies import by_name as caching_policies
-
-            return caching_policies.names()
-        from mecopt.offloading.policies import by_name as policies
-
-        return policies.names()
+    @property
+    def its_scenario(self) -> Scenario:
+        """The scenario itself."""
+        return self.family.scenario(self.scenario)
 
     @property
     def units(self) -> tuple[Unit, ...]:
         """Every unit of work, in order."""
         return tuple(Unit(p, s) for p in self.presets for s in range(*self.seeds))
 
-    @property
-    def changes(self) -> dict[str, Any]:
-        """Parameters of comllm in place of the preset's."""
-        changes = {"servers": self.servers, "task_mbit": self.task_mbit}
-        return {name: value for name, value in changes.items() if value is not None}
-
-    def instance(self, unit: Unit) -> OffloadingInstance | CachingInstance:
+    def instance(self, unit: Unit) -> Any:
         """Make the instance of a unit.
 
         Raises
@@ -171,45 +133,32 @@ class Suite:
         ValueError, OSError
             From the scenario: unknown traces, missing or malformed data files.
         """
-        if self.scenario == "comllm":
-            return comllm.generate(unit.preset, unit.seed, **self.changes)
-        if self.scenario == "caching":
-            return presets.make(unit.preset, unit.seed, self.data_dir)
-        from mecopt.offloading.scenarios import traces
+        return self.its_scenario.generate(unit.preset, unit.seed, self.options, self.data_dir)
 
-        assert self.window_s is not None
-        return traces.generate(
-            unit.preset, window=self.window_s, seed=unit.seed, data_dir=self.data_dir
-        )
-
-    def policy(self, name: str, unit: Unit) -> Policy:
-        """Make an offloading policy for a unit.
+    def policy(self, name: str, unit: Unit) -> Any:
+        """Make a policy for a unit.
 
         Raises
         ------
         ValueError
-            From `mecopt.offloading.policies.by_name.make`.
+            If the name is unknown or a checkpoint cannot be used.
         """
-        from mecopt.offloading.policies import by_name as policies
-
-        preset = unit.preset if self.scenario == "comllm" else None
-        return policies.make(
+        return self.family.policies.make(
             name,
-            preset=preset,
+            preset=unit.preset if self.its_scenario.tuned else None,
             seed=unit.seed,
             data_dir=self.data_dir,
-            checkpoint=self.checkpoint_folder(name),
+            checkpoint={c.name: c.folder for c in self.checkpoints}.get(name),
         )
 
-    def checkpoint_folder(self, name: str) -> str | None:
-        """The folder that a policy is to be loaded from, if one was given."""
-        return {c.name: c.folder for c in self.checkpoints}.get(name)
-
     def to_document(self) -> dict[str, Any]:
-        """JSON-able fields; the data folder is left out, it does not change the figures."""
-        body = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        del body["data_dir"]
-        return body
+        """JSON-able fields, the scenario's own options among them.
+
+        The data folder is left out, it does not change the figures.
+        """
+        body = asdict(self) | asdict(self.options)
+        del body["data_dir"], body["options"]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in body.items()}
 
     @property
     def digest(self) -> str:
@@ -220,71 +169,19 @@ class Suite:
     @classmethod
     def from_document(cls, body: Mapping[str, Any], where: str) -> Suite:
         """Inverse of `to_document`; raises ValueError naming `where`."""
-        wanted = {f.name for f in fields(cls)} - {"data_dir"}
-        if not wanted <= set(body):
-            raise ValueError(f"{where}: field {sorted(wanted - set(body))[0]!r} is missing")
+        common = {f.name for f in fields(cls)} - {"data_dir", "options"}
+        if not common <= set(body):
+            raise ValueError(f"{where}: field {sorted(common - set(body))[0]!r} is missing")
+        own = {name: value for name, value in body.items() if name not in common}
         try:
             trained = tuple(Checkpoint(**c) for c in body["checkpoints"])
-            return cls(**{name: body[name] for name in wanted} | {"checkpoints": trained})
+            asked = {name: body[name] for name in common} | {"checkpoints": trained}
+            return cls(**asked, options=own)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: {error}") from None
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise ValueError unless a value is one of the known ones."""
     if value not in known:
         raise ValueError(f"{name}: unknown {value!r}, one of {', '.join(known)}")
-
-
-def parse_range(text: str, name: str = "seeds") -> tuple[int, int]:
-    """Read ``"A:B"`` as the whole numbers A, A + 1, ..., B - 1.
-
-    Raises
-    ------
-    ValueError
-        If it is malformed, negative or empty.
-    """
-    left, colon, right = text.partition(":")
-    if not (colon and left.strip().isdecimal() and right.strip().isdecimal()):
-        raise ValueError(f"{name}: {text!r} is not A:B with whole numbers, for example 100:104")
-    first, end = int(left), int(right)
-    if first >= end:
-        raise ValueError(f"{name}: {text!r} is empty, A must be below B (B itself is left out)")
-    return first, end
-
-
-def parse_interval(text: str, name: str) -> tuple[float, float]:
-    """Read ``"A:B"`` as two numbers.
-
-    Raises
-    ------
-    ValueError
-        If it is malformed.
-    """
-    left, _, right = text.partition(":")
-    try:
-        return float(left), float(right)
-    except ValueError:
-        raise ValueError(f"{name}: {text!r} is not A:B, for example 2:10") from None
-
-
-def parse_window(text: str) -> tuple[float, float]:
-    """Read ``"S:E"`` as seconds from the start of a trace.
-
-    Raises
-    ------
-    ValueError
-        If it is malformed or empty.
-    """
-    left, _, right = text.partition(":")
-    try:
-        start, end = float(left), float(right)
-    except ValueError:
-        raise ValueError(f"window: {text!r} is not S:E in seconds, for example 0:600") from None
-    if not 0 <= start < end < float("inf"):
-        raise ValueError(f"window: {text!r} must satisfy 0 <= S < E")
-    return start, end
-
-
-def parse_names(text: str) -> tuple[str, ...]:
-    """Split a comma-separated list, blanks around names dropped."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())

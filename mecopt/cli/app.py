@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mecopt.cli import audit, bench, data, solve, train
-from mecopt.cli.shell import OneLineErrors
+from mecopt.cli import audit, bench, data, report, solve, train, verify
+from mecopt.cli.shell import LATE, OneLineErrors
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -48,10 +48,11 @@ def root(
         typer.echo(context.get_help())
 
 
-app.command("solve")(solve.solve)
-app.command("verify")(solve.verify)
-app.add_typer(bench.app, name="bench")
-app.command("report")(bench.report)
+# What scenarios and policies there are is read when these two are used, not at every start.
+LATE["solve"] = ("Find a schedule and a proven lower bound for one instance.", solve.build)
+LATE["bench"] = (bench.HELP, bench.build)
+app.command("verify")(verify.verify)
+app.command("report")(report.report)
 app.add_typer(data.app, name="data")
 app.command("audit")(audit.audit)
 app.command("train")(train.train)

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mecopt import checkpoints
 from mecopt.checkpoints import Checkpoint
 from mecopt.cli import shell
+from mecopt.cli.options import read_options
 
-COMLLM_POLICIES = (
-    "one-step-oracle,one-step-oracle-drop,priced,lookahead,nearest,least-loaded,random"
-)
+if TYPE_CHECKING:
+    from mecopt.bench.families import Scenario
+
+#: (name, annotation, default) of what ``mecopt bench comllm`` has beside episodes.
+OPTIONS: list[tuple[str, Any, Any]] = [
+    (
+        "states",
+        Annotated[
+            int | None,
+            typer.Option(
+                help="Score N independent states of one-step-oracle trajectories, not episodes.",
+                metavar="N",
+            ),
+        ],
+        None,
+    ),
+    (
+        "seed",
+        Annotated[
+            int | None,
+            typer.Option(help="Of the sample of --states (default 0).", metavar="S"),
+        ],
+        None,
+    ),
+    (
+        "table",
+        Annotated[
+            str | None,
+            typer.Option(
+                help="Table of the paper, beside ours: II, III, IV, V or VI.", metavar="T"
+            ),
+        ],
+        None,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -28,10 +64,44 @@ class Asked:
     seeds: str | None
 
 
-def states(asked: Asked, json: Path | None) -> None:
+def run(scenario: Scenario, asked: Mapping[str, Any]) -> bool:
+    """Do what --states or --table ask for; False when neither was given.
+
+    Raises
+    ------
+    ValueError
+        If they come with options of episodes, or --seed without --states.
+    """
+    if asked["states"] is None and asked["table"] is None:
+        if asked["seed"] is not None:
+            raise ValueError(
+                f"seed = {asked['seed']} goes with --states; episodes take --seeds A:B"
+            )
+        return False
+    if asked["task_mbit"] is not None:
+        raise ValueError(f"task-mbit = {asked['task_mbit']} goes with episodes (--seeds)")
+    servers = read_options(scenario, {"servers": asked["servers"]}).get("servers")
+    given = Asked(
+        asked["preset"] or scenario.defaults["preset"],
+        asked["policies"],
+        checkpoints.parse(asked["checkpoint"] or ()),
+        servers,
+        asked["states"],
+        asked["seed"],
+        asked["seeds"],
+    )
+    if asked["table"] is None:
+        states(given, scenario.defaults["policies"], asked["json"])
+    else:
+        table(given, asked["table"], asked["out"], asked["json"], asked["jobs"])
+    return True
+
+
+def states(asked: Asked, policies_unless_said: str, json: Path | None) -> None:
     """Ask every policy at independent states; print, and write one record per policy."""
     from learning.offloading.evaluation import independent_states as protocol
-    from mecopt.bench.suite import Suite, parse_names
+    from mecopt.bench.reading import parse_names
+    from mecopt.bench.suite import Suite
 
     if asked.seeds is not None:
         raise ValueError(f"seeds = {asked.seeds} goes with episodes; --states takes --seed S")
@@ -43,8 +113,8 @@ def states(asked: Asked, json: Path | None) -> None:
         scenario="comllm",
         presets=presets,
         seeds=(seed, seed + 1),
-        policies=parse_names(asked.policies or COMLLM_POLICIES),
-        servers=asked.servers,
+        policies=parse_names(asked.policies or policies_unless_said),
+        options={"servers": asked.servers},
         checkpoints=asked.checkpoints,
     )
     policies = {name: suite.policy(name, suite.units[0]) for name in suite.policies}
@@ -99,7 +169,7 @@ def table(asked: Asked, name: str, out: Path | None, json: Path | None, jobs: in
     from learning.offloading.evaluation.figures import Request, default_policies
     from mecopt.bench.paper_tables import files as table_files
     from mecopt.bench.paper_tables import text as table_text
-    from mecopt.bench.suite import parse_names, parse_range
+    from mecopt.bench.reading import parse_names, parse_range
 
     if asked.servers is not None:
         raise ValueError(f"servers = {asked.servers} cannot be combined with --table")

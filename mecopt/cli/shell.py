@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 #: Exit statuses: a certificate was rejected; the user must change something; Ctrl-C.
 REJECTED, USER_ERROR, INTERRUPTED = 1, 2, 130
@@ -33,6 +33,10 @@ def _os_error(error: OSError) -> str:
     return f"{where}{error.strerror}" if error.strerror else str(error)
 
 
+#: Commands that are built when they are used: name -> one line of help, function that builds.
+LATE: dict[str, tuple[str, Callable[[], typer.Typer]]] = {}
+
+
 class OneLineErrors(TyperGroup):
     """A command group whose user errors are one line on stderr and status 2, no traceback.
 
@@ -40,6 +44,22 @@ class OneLineErrors(TyperGroup):
     value) and `OSError` (missing files, full disks). Anything else is a bug and keeps its
     traceback.
     """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*LATE, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in with its line of help for commands that are built late."""
+        if cmd_name in LATE:
+            return TyperCommand(cmd_name, help=LATE[cmd_name][0])
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in LATE:
+            command = typer.main.get_command(LATE[args[0]][1]())
+            command.name = args[0]
+            return args[0], command, args[1:]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -107,10 +127,7 @@ def warm_up(family: str = "offloading") -> None:
     import formulations
 
     with status("compiling kernels (only the first time)"):
-        if family == "caching":
-            formulations.warm_up_caching()
-        else:
-            formulations.warm_up()
+        formulations.warm_up(family)
 
 
 def status(text: str) -> AbstractContextManager[object]:

@@ -1,72 +1,21 @@
-"""``mecopt solve`` and ``mecopt verify``."""
+"""``mecopt solve``: a schedule and a proven bound for one instance of any family."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mecopt.cli import shell
+from mecopt.cli.options import DataDir, command, own_options, read_options, text_option
 
 if TYPE_CHECKING:
-    from mecopt.caching import CachingInstance
-    from mecopt.offloading.instance import OffloadingInstance
+    from mecopt.bench.families import Scenario
     from mecopt.result import Result
 
-
-def solve(
-    scenario: Annotated[
-        str | None, typer.Option(help="comllm (default), traces or caching.", metavar="NAME")
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="COMLLM preset: paper (default), busy, large, slow-servers, very-slow-servers, "
-            "uneven-links; caching preset: base (default), ten, sticky, fast, big, backhaul, "
-            "forwarding, base-backhaul, base-forwarding, trace.",
-            metavar="NAME",
-        ),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the instance (default 0).")] = None,
-    trace: Annotated[
-        str | None, typer.Option(help="Trace of scenario traces, e.g. azure-conv.", metavar="NAME")
-    ] = None,
-    window: Annotated[
-        str | None, typer.Option(help="Part of the trace in seconds.", metavar="S:E")
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Data folder (default: MECOPT_DATA).", metavar="DIR")
-    ] = None,
-    instance: Annotated[
-        Path | None, typer.Option(help="Solve this instance file instead.", metavar="FILE")
-    ] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="plans (plan decomposition, certified bounds), milp (compact model for HiGHS, "
-            "small instances); caching: plans, network or big-m (both for HiGHS).",
-            metavar="NAME",
-        ),
-    ] = "plans",
-    time_limit: Annotated[
-        float | None, typer.Option(help="Seconds, compilation not counted.", metavar="SECONDS")
-    ] = None,
-    gap: Annotated[float, typer.Option(help="Stop at this relative gap.")] = 1e-4,
-    json: Annotated[Path | None, typer.Option(help="Write the result.", metavar="FILE")] = None,
-    save_instance: Annotated[
-        Path | None, typer.Option(help="Write the instance (.gz compresses).", metavar="FILE")
-    ] = None,
-    save_schedule: Annotated[
-        Path | None, typer.Option(help="Write the best schedule.", metavar="FILE")
-    ] = None,
-    certificate: Annotated[
-        Path | None,
-        typer.Option(help="Write a proof that `mecopt verify` can check.", metavar="FILE"),
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show the solver at work.")] = False,
-) -> None:
-    """Find a schedule and a proven lower bound for one instance.
+HELP = """Find a schedule and a proven lower bound for one instance.
 
     Example:
 
@@ -81,115 +30,161 @@ def solve(
     Here objective and bound are sums of cost over servers and slots, and cost_split takes the
     place of choice.
     """
-    _check(time_limit, gap)
-    made: dict[str, Any] = {
-        "scenario": scenario,
-        "preset": preset,
-        "seed": seed,
-        "trace": trace,
-        "window": window,
+
+
+def build() -> typer.Typer:
+    """The command, made from the families that are known when it is called."""
+    from formulations import methods
+    from mecopt.bench.families import FAMILIES
+
+    families = list(FAMILIES.values())
+    scenarios = [scenario for family in families for scenario in family.scenarios]
+    routes = "; ".join(f"{f.name}: {', '.join(methods.names(f.name))}" for f in families)
+    presets = "; ".join(
+        f"{s.name}: {', '.join(s.presets())}" for s in scenarios if s.preset_option == "preset"
+    )
+    first = scenarios[0].name
+    options: dict[str, tuple[Any, Any]] = {
+        "scenario": (
+            text_option(f"{', '.join(s.name for s in scenarios)} ({first} by default).", "NAME"),
+            None,
+        ),
+        "preset": (text_option(f"{presets}.", "NAME"), None),
+        "seed": (
+            Annotated[int | None, typer.Option(help="Seed of the instance (default 0).")],
+            None,
+        ),
     }
+    for scenario in scenarios:
+        if scenario.preset_option != "preset":
+            of = f"{', '.join(scenario.presets())} or another, with --scenario {scenario.name}."
+            options[scenario.preset_option] = (text_option(of, "NAME"), None)
+        options |= {name: (kind, None) for name, kind in own_options(scenario).items()}
+    options |= {
+        "data_dir": (DataDir, None),
+        "instance": (_path("Solve this instance file instead."), None),
+        "method": (text_option(f"{routes} (the first by default).", "NAME"), None),
+        "time_limit": (
+            Annotated[
+                float | None,
+                typer.Option(help="Seconds, compilation not counted.", metavar="SECONDS"),
+            ],
+            None,
+        ),
+        "gap": (Annotated[float, typer.Option(help="Stop at this relative gap.")], 1e-4),
+        "json": (_path("Write the result."), None),
+        "save_instance": (_path("Write the instance (.gz compresses)."), None),
+        "save_schedule": (_path("Write the best schedule."), None),
+        "certificate": (_path("Write a proof that `mecopt verify` can check."), None),
+        "verbose": (
+            Annotated[bool, typer.Option("--verbose", help="Show the solver at work.")],
+            False,
+        ),
+    }
+    app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    app.command("solve")(command(solve, HELP, [(n, kind, d) for n, (kind, d) in options.items()]))
+    return app
+
+
+def _path(help: str) -> Any:
+    return Annotated[Path | None, typer.Option(help=help, metavar="FILE")]
+
+
+def solve(
+    *,
+    instance: Path | None,
+    method: str | None,
+    time_limit: float | None,
+    gap: float,
+    json: Path | None,
+    save_instance: Path | None,
+    save_schedule: Path | None,
+    certificate: Path | None,
+    verbose: bool,
+    data_dir: Path | None,
+    **made: Any,
+) -> None:
+    """Do what the command line asks for; `made` says which instance to make."""
+    import formulations
+    from formulations import methods
+    from formulations.dual.stopping import check_stopping
+    from mecopt.bench.families import family_of
+    from mecopt.face import load_instance
+
+    seed = 0 if made["seed"] is None else made["seed"]
+    check_stopping(time_limit, gap, seed)
     if instance is not None:
         for name, value in made.items():
             if value is not None:
                 raise ValueError(f"{name}: {value!r} cannot be combined with --instance")
-    problem = _load(instance) if instance is not None else _generate(**made, data_dir=data_dir)
-    _check_method(problem, method, certificate)
+    problem = load_instance(instance) if instance is not None else _generate(made, data_dir)
+    family = family_of(problem)
+    certified = methods.certified(family.name)
+    known = methods.names(family.name)
+    method = method or certified
+    if method not in known:
+        raise ValueError(f"method: unknown {method!r}, one of {', '.join(known)}")
+    if certificate is not None and method != certified:
+        raise ValueError(
+            f"certificate: the bound of method {method} is solver-claimed and cannot be "
+            f"certified; use --method {certified}"
+        )
     if save_instance is not None:
         problem.save(save_instance)
-
-    import formulations
-
-    shell.warm_up(problem.family)
+    shell.warm_up(family.name)
     typer.echo(repr(problem))
+    asked: dict[str, Any] = {"time_limit": time_limit, "gap": gap, "seed": seed}
     # A spinner and a solver that prints would write over each other.
     if verbose:
-        result = formulations.solve(
-            problem, method=method, time_limit=time_limit, gap=gap, seed=seed or 0, verbose=True
-        )
+        result = formulations.solve(problem, method=method, **asked, verbose=True)
     else:
         with shell.status("solving"):
-            result = formulations.solve(
-                problem, method=method, time_limit=time_limit, gap=gap, seed=seed or 0
-            )
+            result = formulations.solve(problem, method=method, **asked)
     typer.echo(result.summary())
     _write(result, json, save_schedule, certificate)
 
 
-def _check_method(
-    problem: OffloadingInstance | CachingInstance, method: str, certificate: Path | None
-) -> None:
-    from mecopt.bench.suite import METHODS
+def _generate(asked: Mapping[str, Any], data_dir: Path | None) -> Any:
+    from mecopt.bench.families import family_of_scenario, scenario_names
 
-    known = METHODS[problem.family]
-    if method not in known:
-        raise ValueError(f"method: unknown {method!r}, one of {', '.join(known)}")
-    if certificate is not None and method != "plans":
-        raise ValueError(
-            f"certificate: the bound of method {method} is solver-claimed and cannot be "
-            "certified; use --method plans"
-        )
-
-
-def _check(time_limit: float | None, gap: float) -> None:
-    if time_limit is not None and not time_limit > 0:
-        raise ValueError(f"time-limit = {time_limit} must be > 0")
-    if not gap >= 0:
-        raise ValueError(f"gap = {gap} must be >= 0")
+    names = scenario_names()
+    name = asked["scenario"] or names[0]
+    family = family_of_scenario(name)
+    if family is None:
+        raise ValueError(f"scenario: unknown {name!r}, one of {', '.join(names)}")
+    scenario = family.scenario(name)
+    _refuse_others(scenario, asked)
+    own: dict[str, str | None] = {option: asked[option] for option in own_options(scenario)}
+    preset = asked[scenario.preset_option] or scenario.defaults["solve_preset"]
+    options = scenario.make_options(read_options(scenario, own))
+    scenario.check((preset,), options)
+    seed = 0 if asked["seed"] is None else asked["seed"]
+    return scenario.generate(preset, seed, options, shell.default_data_dir(data_dir))
 
 
-def _load(path: Path) -> OffloadingInstance | CachingInstance:
-    from mecopt import files
-    from mecopt.caching import CachingInstance
-    from mecopt.offloading.instance import OffloadingInstance
+def _refuse_others(scenario: Scenario, asked: Mapping[str, Any]) -> None:
+    """Raise ValueError for options of other scenarios."""
+    from mecopt.bench.families import FAMILIES
 
-    if files.schema_of(path) == files.CACHING_SCHEMA:
-        return CachingInstance.load(path)
-    return OffloadingInstance.load(path)
-
-
-def _generate(
-    *,
-    scenario: str | None,
-    preset: str | None,
-    seed: int | None,
-    trace: str | None,
-    window: str | None,
-    data_dir: Path | None,
-) -> OffloadingInstance | CachingInstance:
-    if scenario != "traces":
-        for name, value in (("trace", trace), ("window", window)):
-            if value is not None:
-                raise ValueError(f"{name}: {value!r} needs --scenario traces")
-    if scenario == "caching":
-        from mecopt.caching.scenarios import presets
-
-        return presets.make(preset or "base", seed or 0, data_dir)
-    if scenario in (None, "comllm"):
-        from mecopt.offloading.scenarios import comllm
-
-        return comllm.generate(preset or "paper", seed or 0)
-    if scenario == "traces":
-        if preset is not None:
-            raise ValueError(f"preset: {preset!r} belongs to scenario comllm, use --trace")
-        from mecopt.bench.suite import parse_window
-        from mecopt.offloading.scenarios import traces
-
-        return traces.generate(
-            trace or "azure-conv",
-            window=parse_window(window or "0:600"),
-            seed=seed or 0,
-            data_dir=data_dir,
-        )
-    raise ValueError(f"scenario: unknown {scenario!r}, one of comllm, traces, caching")
+    mine = {scenario.preset_option, *own_options(scenario), "scenario", "seed"}
+    for other in (s for family in FAMILIES.values() for s in family.scenarios):
+        for option, flag in {other.preset_option: other.preset_option, **other.flags()}.items():
+            value = asked[option]
+            if value is None or option in mine:
+                continue
+            if option == "preset":
+                raise ValueError(
+                    f"preset: {value!r} is of other scenarios, for {scenario.name} use "
+                    f"--{scenario.preset_option}"
+                )
+            raise ValueError(f"{flag}: {value!r} needs --scenario {other.name}")
 
 
 def result_record(result: Result) -> dict[str, Any]:
     """The keys of ``mecopt solve --json``."""
-    from mecopt.caching import CachingInstance
+    from mecopt.bench.families import family_of
 
-    schedule = result.schedule
-    record = {
+    return {
         "objective": result.objective,
         "bound": result.bound,
         "gap": result.gap,
@@ -198,62 +193,28 @@ def result_record(result: Result) -> dict[str, Any]:
         "seconds": result.seconds,
         "instance_hash": result.instance.content_hash,
         "bound_kind": str(result.bound_kind),
+        **family_of(result.instance).solution(result.schedule),
     }
-    if isinstance(result.instance, CachingInstance):
-        record["cost_split"] = None if schedule is None else schedule.cost_split
-        record["edge_share"] = None if schedule is None else schedule.edge_share
-    else:
-        record["choice"] = None if schedule is None else schedule.choice.tolist()
-    return record
 
 
 def _write(
     result: Result, json: Path | None, save_schedule: Path | None, proof: Path | None
 ) -> None:
-    if json is not None:
-        from mecopt import files
+    from mecopt import files
+    from mecopt.bench.families import family_of
+    from mecopt.certificates import verify
 
+    if json is not None:
         files.write_json(json, result_record(result))
         typer.echo(f"result: {json}")
     if save_schedule is not None:
-        from mecopt.caching import CachingPlan, plan_file
-        from mecopt.offloading import schedule_file
-
+        save = family_of(result.instance).save_schedule
+        if save is None:
+            raise ValueError(f"save-schedule: family {result.instance.family} has no such files")
         if result.schedule is None:
             raise ValueError(f"save-schedule: no schedule was found ({result.termination})")
-        if isinstance(result.schedule, CachingPlan):
-            plan_file.save(save_schedule, result.schedule)
-        else:
-            schedule_file.save(save_schedule, result.schedule)
+        save(save_schedule, result.schedule)
         typer.echo(f"schedule: {save_schedule}")
     if proof is not None:
-        from mecopt.certificates import verify as certificate
-
-        certificate.save(proof, result)
+        verify.save(proof, result)
         typer.echo(f"certificate: {proof} (check it with: mecopt verify {proof})")
-
-
-def verify(
-    file: Annotated[Path, typer.Argument(help="Certificate file.", metavar="FILE")],
-) -> None:
-    """Check a certificate: recompute schedule and bound in exact arithmetic, without a solver.
-
-    Example:
-
-        mecopt solve --preset paper --certificate proof.json
-        mecopt verify proof.json
-
-    Exit status 0: accepted; 1: rejected, with the reasons; 2: not a readable certificate.
-    """
-    from mecopt.certificates import verify as certificate
-
-    with shell.status("checking in exact arithmetic"):
-        verdict = certificate.verify(file)
-    if not verdict.ok:
-        for problem in verdict.problems:
-            shell.say_error(f"{file}: rejected: {problem}")
-        raise typer.Exit(shell.REJECTED)
-    typer.echo(
-        f"{file}: accepted. The optimum lies in [{verdict.bound:.9g}, {verdict.objective:.9g}]"
-        f"{verdict.cost_unit} ({verdict.leaves} leaves checked in {verdict.seconds:.1f} s)"
-    )

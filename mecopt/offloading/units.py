@@ -23,6 +23,9 @@ INFINITE_NS = 2**62
 DROPPED = -1
 
 
+#: Slot of instances that say none of their own (traces), s; the ``*_slots`` figures use it.
+DEFAULT_SLOT_S = 0.1
+
 IntArray = NDArray[np.int64]
 
 

@@ -12,11 +12,13 @@ from rich.console import Console
 
 import formulations
 from mecopt import files
+from mecopt.bench import columns, scorecard
 from mecopt.bench import run as benchmark
 from mecopt.bench import run_folder as runfolder
-from mecopt.bench import scorecard
+from mecopt.bench.reading import parse_names, parse_range, parse_window
 from mecopt.bench.run_folder import IncompleteRun, RunFolder
-from mecopt.bench.suite import Suite, Unit, parse_names, parse_range, parse_window
+from mecopt.bench.suite import Suite, Unit
+from mecopt.bench.unit import BrokenBound
 from mecopt.offloading.policies.simple import OneStepOracle
 from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios import comllm
@@ -64,9 +66,9 @@ def test_unit_of_a_trace_file_names_a_plain_file():
         ({"seeds": (5, 3)}, "seeds: 5:3"),
         ({"seeds": (-1, 3)}, "seeds: -1:3"),
         ({"method": "magic"}, "method: unknown 'magic'"),
-        ({"time_limit_s": 0.0}, r"time_limit_s = 0\.0"),
+        ({"time_limit_s": -1.0}, r"time_limit = -1\.0 must be a number of seconds >= 0"),
         ({"gap": float("nan")}, "gap = nan"),
-        ({"scenario": "traces"}, "one trace and a window"),
+        ({"scenario": "traces", "presets": ("azure-conv", "azure-code")}, "take one trace"),
     ],
 )
 def test_suite_refuses(changes, message):
@@ -77,7 +79,9 @@ def test_suite_refuses(changes, message):
 
 def test_suite_document_round_trip():
     """What the run folder stores is the suite."""
-    suite = small_suite(scenario="traces", presets=("azure-conv",), window_s=(0.0, 60.0))
+    suite = small_suite(
+        scenario="traces", presets=("azure-conv",), options={"window_s": (0.0, 60.0)}
+    )
     assert Suite.from_document(suite.to_document(), "here") == suite
 
 
@@ -266,7 +270,7 @@ def fake_solve(bound_factor: float):
 def test_a_bound_above_a_schedule_is_never_scored(short_episodes, tmp_path, monkeypatch):
     """A solver with a wrong bound is caught by the replays."""
     monkeypatch.setattr(formulations, "solve", fake_solve(1.1))
-    with pytest.raises(benchmark.BrokenBound, match="above a replayed schedule"):
+    with pytest.raises(BrokenBound, match="above a replayed schedule"):
         benchmark.run(small_suite(), tmp_path / "run", jobs=1)
 
 
@@ -346,19 +350,20 @@ def tidy(costs: dict[str, list[float]]) -> pd.DataFrame:
 
 def test_scorecard_by_hand():
     """Costs 120 and 180 ms: mean gap 50 %, PR = 200 / 150; the slower policy is 50 ms behind."""
-    card = scorecard.scorecard(tidy({"slow": [170.0, 230.0], "quick": [120.0, 180.0]}))
+    results = tidy({"slow": [170.0, 230.0], "quick": [120.0, 180.0]})
+    card = scorecard.scorecard(results, "offloading")
     assert list(card["policy"]) == ["quick", "slow"]
     quick, slow = card.iloc[0], card.iloc[1]
     assert quick["gap_to_bound"] == pytest.approx(0.5)
     assert quick["pr"] == pytest.approx(200 / 150)
     assert (quick["gap_to_bound_low"], quick["gap_to_bound_high"]) == pytest.approx((0.2, 0.8))
-    assert slow["extra_ms"] == pytest.approx(50.0)
-    assert slow["extra_ms_low"] == pytest.approx(slow["extra_ms_high"])
+    assert slow["extra"] == pytest.approx(50.0)
+    assert slow["extra_low"] == pytest.approx(slow["extra_high"])
     assert quick["decision_seconds_p99"] == pytest.approx(2e-4)
 
 
-@pytest.mark.parametrize(("width", "has_slots"), [(80, True), (120, True), (80, False)])
-def test_printed_scorecard_fits_the_terminal(width, has_slots):
+@pytest.mark.parametrize(("width", "scenario"), [(80, "comllm"), (120, "comllm"), (80, "traces")])
+def test_printed_scorecard_fits_the_terminal(width, scenario):
     """No line is cut or wrapped in the middle of a figure; traces show no slots."""
     instances = pd.DataFrame(
         {
@@ -373,23 +378,24 @@ def test_printed_scorecard_fits_the_terminal(width, has_slots):
     results = tidy({"one-step-oracle-drop": [120.0, 180.0], "random": [1170.0, 1230.0]})
     console = Console(width=width, record=True, file=io.StringIO())
     tables = {"results": results, "instances": instances}
-    scorecard.print_scorecard(console, tables, has_slots=has_slots)
+    scorecard.print_scorecard(console, tables, "offloading", scenario)
     text = console.export_text()
     table = [line for line in text.splitlines() if "one-step-oracle-drop" in line]
     assert len(table) == 1 and "…" not in text and len(table[0].rstrip()) <= width
-    assert ("slots" in text) == has_slots
+    assert ("slots" in text) == (scenario == "comllm")
     assert ("20.00 .. 80.00" in text) == (width >= 104)
 
 
 def test_headline_says_how_far_and_how_sure():
     """Certified bounds are proof; a solver's word is called that."""
-    card = scorecard.scorecard(tidy({"quick": [120.0, 180.0], "slow": [170.0, 230.0]}))
+    results = tidy({"quick": [120.0, 180.0], "slow": [170.0, 230.0]})
     sure = pd.DataFrame({"bound_kind": ["certified", "certified"]})
     claimed = pd.DataFrame({"bound_kind": ["certified", "solver-claimed"]})
-    line = scorecard.headline(card, sure)
+    line = scorecard.headline({"results": results, "instances": sure}, "offloading")
     assert line.startswith("Provably, on paper, ")
     assert line.endswith("best possible schedule: quick 50.0 %, slow 100.0 %.")
-    assert scorecard.headline(card, claimed).startswith("By the solver's own bounds")
+    line = scorecard.headline({"results": results, "instances": claimed}, "offloading")
+    assert line.startswith("By the solver's own bounds")
 
 
 @pytest.mark.parametrize(
@@ -398,7 +404,7 @@ def test_headline_says_how_far_and_how_sure():
 )
 def test_percent_never_rounds_a_gap_to_nothing(value, text):
     """A proven gap of 0.00002 % is not zero."""
-    assert scorecard.percent(value) == text
+    assert columns.percent(value) == text
 
 
 def test_manifest_is_strict_about_its_status(short_episodes, tmp_path):

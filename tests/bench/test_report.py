@@ -11,7 +11,7 @@ import pytest
 from mecopt.bench import html, pages
 from mecopt.bench import run as benchmark
 from mecopt.bench import run_folder as runfolder
-from mecopt.bench.offloading import page as offloading_page
+from mecopt.bench.families import FAMILIES
 from mecopt.bench.offloading import plot as plot_timeline
 from mecopt.bench.run_folder import IncompleteRun, RunFolder
 from mecopt.bench.suite import Suite
@@ -138,7 +138,7 @@ def test_trace_page_shows_milliseconds_only(run):
     """Traces have no slots, and no published table."""
     manifest, tables = run.read()
     suite = manifest["suite"] | {"scenario": "traces", "presets": ["azure-conv"]}
-    text = offloading_page.page(manifest | {"suite": suite}, tables, {})
+    text = pages.page(manifest | {"suite": suite}, tables, FAMILIES["offloading"], {})
     assert "cost, slots" not in text and "cost, ms" in text
     assert "Published figures" not in text
     assert "gpu_sites" in text

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mecopt.bench import run as benchmark
-from mecopt.bench.caching import scorecard as scorecard_caching
-from mecopt.bench.incumbent import BrokenBound
+from mecopt.bench import scorecard
 from mecopt.bench.run_folder import RunFolder, resume_command
 from mecopt.bench.suite import Suite
+from mecopt.bench.unit import BrokenBound
 from mecopt.caching import CachingInstance, plan_file, replay, rollout
 from mecopt.caching.policies import by_name as policies
 from mecopt.caching.scenarios import t2drl as caching
@@ -141,14 +141,14 @@ def test_results_hold_gaps_and_parts_that_add_up(run):
     assert (results["incumbent"] <= results["cost"] * (1 + 1e-9)).all()
     gap = results["cost"] / results["bound"] - 1
     assert results["gap_to_bound"].to_numpy() == pytest.approx(gap.to_numpy(), abs=1e-12)
-    parts = scorecard_caching.parts_of(results)
+    parts = [column for column in results if column.startswith("part_")]
     assert results[parts].sum(axis=1).to_numpy() == pytest.approx(results["cost"].to_numpy())
     assert results.loc[results["policy"] == "cloud", "edge_share"].eq(0).all()
 
 
 def test_records_have_the_documented_keys(run):
     _, tables = run.read()
-    records = scorecard_caching.records(tables["results"])
+    records = scorecard.records(tables["results"], "caching")
     keys = "policy seed cost bound incumbent gap_to_bound gap_to_incumbent cost_split edge_share"
     assert all(set(keys.split()) <= set(r) for r in records)
     for r in records:
@@ -183,7 +183,7 @@ def test_headline_states_the_proven_maximum(run):
     _, tables = run.read()
     instances = tables["instances"]
     most = (1 - instances["bound"] / instances["cloud_cost"]).groupby(instances["preset"]).mean()
-    line = scorecard_caching.headline(tables)
+    line = scorecard.headline(tables, "caching")
     assert f"more than {100 * most['ten']:.1f} / {100 * most['forwarding']:.1f} %" in line
 
 
@@ -203,7 +203,7 @@ def test_a_bound_above_a_plan_is_reported(monkeypatch):
 
 
 def test_suite_knows_the_family():
-    assert SUITE.family == "caching"
+    assert SUITE.family.name == "caching"
     assert resume_command(SUITE, "runs/x") == (
         "mecopt bench caching --preset ten,forwarding --seeds 0:2 "
         "--policies myopic,cloud,lfu-sensible --time-limit 3 --gap 0.001 --out runs/x"

@@ -83,7 +83,9 @@ class Request:
     def suite(self, names: tuple[str, ...], **changes: Any) -> Suite:
         """The episodes of some policies."""
         trained = tuple(c for c in self.checkpoints if c.name in names)
-        return Suite("comllm", (self.preset,), self.seeds, names, checkpoints=trained, **changes)
+        return Suite(
+            "comllm", (self.preset,), self.seeds, names, checkpoints=trained, options=changes
+        )
 
 
 def default_policies(checkpoints: tuple[Checkpoint, ...] = ()) -> tuple[str, ...]:
@@ -153,7 +155,7 @@ def episode_figures(
 ) -> list[Figure]:
     """Figures of whole episodes; `changes` are parameters in place of the preset's."""
     tables = play(request, setting or request.preset, **changes)
-    card = scorecard(tables["results"]).set_index("policy")
+    card = scorecard(tables["results"], "offloading").set_index("policy")
     return [
         figure for name in request.policies for figure in _of_card(card, name, setting, quantities)
     ]

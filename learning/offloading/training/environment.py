@@ -40,7 +40,6 @@ from numpy.typing import NDArray
 from learning import seeds as seed_parts
 from learning.offloading.states.option_features import CEILING, COLUMNS, PRESENT, Load, Reader
 from learning.runs.settings import at_least
-from mecopt.bench.suite import DEFAULT_SLOT_S
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import OnlineSystem
 from mecopt.offloading.policies.protocol import Policy
@@ -48,7 +47,7 @@ from mecopt.offloading.policies.simple import OneStepOracleDrop
 from mecopt.offloading.replay import replay, run_kernel
 from mecopt.offloading.scenarios import comllm
 from mecopt.offloading.status import ON_TIME
-from mecopt.offloading.units import DROPPED, INFINITE_NS
+from mecopt.offloading.units import DEFAULT_SLOT_S, DROPPED, INFINITE_NS
 
 #: Draws the instance of an episode.
 Sampler = Callable[[np.random.Generator], OffloadingInstance]

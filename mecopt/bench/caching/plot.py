@@ -9,10 +9,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mecopt.bench.caching.rows import SPLIT
 from mecopt.bench.plot import BLUE, INK, MUTED, ORANGE, PALETTE, clean, new_figure, title
 from mecopt.bench.scorecard import rows_of
 
+#: Columns that hold one part of a policy's cost begin with this.
+SPLIT = "part_"
 #: Colours of the parts of a cost; cloud in grey, it is what remains.
 COLOURS = {
     "cloud": "#C8C8C8",

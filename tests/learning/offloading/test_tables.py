@@ -164,12 +164,17 @@ def test_default_policies_are_rules_and_what_is_there(monkeypatch):
 
 def test_suite_takes_other_sizes_and_servers():
     """Both are parameters of a run, and both reach the instance."""
-    suite = Suite("comllm", ("paper",), (0, 1), ("random",), servers=3, task_mbit=(10, 10))
+    suite = Suite(
+        "comllm", ("paper",), (0, 1), ("random",), options={"servers": 3, "task_mbit": (10, 10)}
+    )
     x = suite.instance(suite.units[0])
     assert x.meta["parameters"]["servers"] == 3
     assert x.service_ns[x.stage_ptr[0]] == pytest.approx(0.297 * 10 / 2.5 * 1e9)
     assert Suite.from_document(suite.to_document(), "here") == suite
-    assert suite.digest != Suite("comllm", ("paper",), (0, 1), ("random",), servers=3).digest
+    assert (
+        suite.digest
+        != Suite("comllm", ("paper",), (0, 1), ("random",), options={"servers": 3}).digest
+    )
 
 
 @pytest.mark.parametrize(

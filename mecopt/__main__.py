@@ -1,0 +1,5 @@
+"""``python -m mecopt``: the command line."""
+
+from mecopt.cli import main
+
+main()

@@ -1,0 +1,247 @@
+"""The offloading family: COMLLM's episodes and real traces, its scorecard, page and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mecopt import files
+from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, percent, tenths_of_percent
+from mecopt.bench.families import Family, Scenario, Tables, option
+from mecopt.bench.offloading import page
+from mecopt.bench.reading import parse_interval, parse_whole, parse_window
+from mecopt.offloading import schedule_file
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.metrics import performance_ratio, run_policy
+from mecopt.offloading.policies import by_name
+from mecopt.offloading.scenarios import comllm, trace_parameters, traces
+from mecopt.offloading.schedule import Schedule
+from mecopt.offloading.units import DEFAULT_SLOT_S
+from mecopt.result import Result
+
+
+def _interval_text(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:g}:{ends[1]:g}"
+
+
+# ------------------------------------------------------------------------------------- scenarios
+@dataclass(frozen=True)
+class ComllmOptions:
+    """What episodes have in place of their preset's."""
+
+    servers: int | None = option(
+        "Servers, in place of the preset's 6.", "N", read=lambda text: parse_whole(text, "servers")
+    )
+    task_mbit: tuple[float, float] | None = option(
+        "Task sizes, in place of the preset's, Mbit.", "A:B",
+        read=lambda text: parse_interval(text, "task-mbit"), text=_interval_text,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if self.servers is not None and self.servers < 1:
+            raise ValueError(f"servers = {self.servers} must be >= 1")
+        if self.task_mbit is not None:
+            object.__setattr__(self, "task_mbit", tuple(self.task_mbit))
+            least, most = self.task_mbit
+            if not 0 < least <= most:
+                raise ValueError(f"task_mbit = {self.task_mbit} must satisfy 0 < A <= B")
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Parameters in place of the preset's."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def _check_presets(presets: tuple[str, ...], options: ComllmOptions) -> None:
+    for preset in presets:
+        comllm.parameters(preset)
+
+
+COMLLM = Scenario(
+    "comllm",
+    """Benchmark on COMLLM episodes: 6 users, 6 servers, 100 slots (arXiv 2604.07148).
+
+    Example:
+
+        mecopt bench comllm --preset paper --seeds 100:108 --policies one-step-oracle,priced,random
+
+    Solves every episode, rolls out every policy, prints the scorecard and writes tables, pictures
+    and a report to the run folder.
+
+        mecopt bench comllm --states 1000 --servers 8 --seed 1 --policies one-step-oracle,sft
+
+    Asks every policy at 1000 independent states, as the paper does, and compares with its one-step
+    oracle.
+
+        mecopt bench comllm --table II --out runs/table-II
+
+    Makes the paper's Table II: theirs, ours, difference, and gaps to bounds on episodes.
+    """,
+    presets=lambda: tuple(comllm.PRESETS),
+    generate=lambda preset, seed, options, data_dir: comllm.generate(
+        preset, seed, **options.changes
+    ),
+    defaults={
+        "preset": "paper",
+        "solve_preset": "paper",
+        "seeds": "100:108",
+        "policies": "one-step-oracle,one-step-oracle-drop,priced,lookahead,nearest,least-loaded,"
+        "random",
+        "time_limit": 10.0,
+        "gap": 1e-4,
+    },
+    options=ComllmOptions,
+    check=_check_presets,
+    parameters=lambda presets: [({p: comllm.parameters(p) for p in presets}, comllm.TAGS)],
+    tags_note="P printed in the paper (arXiv 2604.07148), N from a neighbouring paper or sister "
+    "code, D our decision. Where a preset differs from <code>paper</code>, the value is our "
+    "decision.",
+)
+
+
+@dataclass(frozen=True)
+class TraceOptions:
+    """Which part of a trace."""
+
+    window_s: tuple[float, float] = option(
+        "Part of the trace in seconds.", "S:E", read=parse_window, text=_interval_text,
+        default=(0.0, 600.0), flag="window",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window_s", tuple(self.window_s))
+
+
+def _check_trace(presets: tuple[str, ...], options: TraceOptions) -> None:
+    if len(presets) != 1:
+        raise ValueError(f"presets: traces take one trace, got {presets}")
+
+
+TRACES = Scenario(
+    "traces",
+    """Benchmark on real LLM requests over the edge sites of Melbourne.
+
+    Example:
+
+        mecopt bench traces --trace azure-conv --window 0:600 --policies one-step-oracle,random
+
+    The seed places users and devices. Traces have no slots; the *_slots figures of the JSON are in
+    units of 0.1 s.
+    """,
+    presets=lambda: ("azure-conv", "azure-code"),
+    generate=lambda trace, seed, options, data_dir: traces.generate(
+        trace, window=options.window_s, seed=seed, data_dir=data_dir
+    ),
+    defaults={
+        "preset": "azure-conv",
+        "solve_preset": "azure-conv",
+        "seeds": "0:1",
+        "policies": "one-step-oracle,one-step-oracle-drop,nearest,least-loaded,random",
+        "time_limit": 60.0,
+        "gap": 1e-3,
+    },
+    options=TraceOptions,
+    check=_check_trace,
+    parameters=lambda presets: [({"value": trace_parameters.parameters()}, trace_parameters.TAGS)],
+    tags_note="N from a neighbouring paper or a standard, D our decision. Everything else is read "
+    "from the data files that <code>mecopt data</code> lists with sources and licences.",
+    preset_option="trace",
+    needs_data=True,
+    tuned=False,
+)
+
+
+# ---------------------------------------------------------------------------------------- figures
+def _slot_s(instance: OffloadingInstance) -> float:
+    return float(instance.meta.get("slot_s", DEFAULT_SLOT_S))
+
+
+def _describe(result: Result, best: Schedule, oracle: Schedule) -> dict[str, Any]:
+    x: OffloadingInstance = result.instance
+    return {
+        "n_tasks": x.n_tasks,
+        "n_resources": x.n_resources,
+        "slot_s": _slot_s(x),
+        "bound_s": result.bound / x.n_tasks,
+        "incumbent_s": best.objective / x.n_tasks,
+        "solver_objective_s": result.objective / x.n_tasks,
+        "oracle_cost_s": oracle.mean_cost_s,
+    }
+
+
+def _play(instance: OffloadingInstance, policy: Any) -> tuple[Schedule, dict[str, Any]]:
+    schedule, figures = run_policy(instance, policy)
+    figures["mean_cost_charged_ms"] = figures.pop("mean_cost_charged_s") * 1e3
+    figures["mean_cost_ms"] = figures.pop("mean_cost_s") * 1e3
+    del figures["policy"]  # a checkpoint has the name that the suite gave it
+    return schedule, figures
+
+
+def _measure(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, Any]:
+    slot_s = solved["slot_s"]
+    return {
+        "mean_cost_slots": schedule.mean_cost_s / slot_s,
+        "pr": performance_ratio(solved["oracle_cost_s"], schedule.mean_cost_s),
+        "bound_slots": solved["bound_s"] / slot_s,
+        "incumbent_slots": solved["incumbent_s"] / slot_s,
+    }
+
+
+def _timelines(result: Result, shown: Mapping[str, Schedule]) -> pd.DataFrame:
+    return pd.concat([s.timeline().assign(schedule=name) for name, s in shown.items()])
+
+
+def _complete(tables: Tables) -> Tables:
+    """Columns that runs of older versions lack."""
+    instances, results = tables["instances"], tables["results"]
+    if "bound" not in instances:
+        n = instances["n_tasks"]
+        sums = {"bound": instances["bound_s"] * n, "incumbent": instances["incumbent_s"] * n}
+        instances = instances.assign(**sums)
+    if "parse_rate" not in results:
+        results = results.assign(parse_rate=1.0)
+    return {**tables, "instances": instances, "results": results}
+
+
+COLUMNS: Sequence[Column] = (
+    Column("mean_cost_slots", "cost, slots", fixed(4), scenarios=("comllm",)),
+    Column("mean_cost_ms", "cost, ms", fixed(1), ("console", "page"), interval=False),
+    *GAPS,
+    Column("drop_rate", "late or dropped, %", percent),
+    Column("pr", "PR, %", tenths_of_percent, ("console", "page"), weight="mean_cost_ms"),
+    extra("extra over best, ms"),
+    Column("backlog_fairness", "backlog fairness", fixed(3), ("conduct",)),
+    Column("assignment_fairness", "assignment fairness", fixed(3), ("conduct",)),
+    Column("parse_rate", "answers parsed, %", tenths_of_percent, ("conduct", "record")),
+    *DECISIONS,
+    Column("mean_cost_charged_ms", "cost with decision time, ms", fixed(1), ("conduct",)),
+    Column("bound_slots", "bound, slots", fixed(4), ("record",)),
+    Column("incumbent_slots", "best known, slots", fixed(4), ("record",)),
+)
+
+FAMILY = Family(
+    name="offloading",
+    instance=OffloadingInstance,
+    schema=files.INSTANCE_SCHEMA,
+    policies=by_name,
+    play=_play,
+    reference="one-step-oracle",
+    scenarios=(COMLLM, TRACES),
+    columns=tuple(COLUMNS),
+    ranked_by="mean_cost_ms",
+    size=("n_tasks", "tasks"),
+    describe=_describe,
+    measure=_measure,
+    solution=lambda schedule: {"choice": None if schedule is None else schedule.choice.tolist()},
+    save_schedule=schedule_file.save,
+    timelines=_timelines,
+    complete=_complete,
+    pictures=page.pictures,
+    template="report_offloading.html",
+    context=page.context,
+    cost_words="Cost is the mean over tasks of latency, or the drop cost of a task that is late, "
+    "lost or dropped.",
+)

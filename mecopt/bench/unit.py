@@ -1,0 +1,121 @@
+"""One unit of work of any family: make an instance, solve it, play policies, check the bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from time import perf_counter
+from typing import Any, TypeVar
+
+import pandas as pd
+
+import formulations
+from mecopt.bench.suite import Suite, Unit
+from mecopt.result import Replayed, Result
+from mecopt.statistics import gap_to_bound, gap_to_incumbent
+
+ScheduleT = TypeVar("ScheduleT", bound=Replayed)
+
+
+class BrokenBound(RuntimeError):
+    """A replayed schedule is cheaper than a bound that was called proven."""
+
+
+@cache
+def _warm(family: str) -> None:
+    """Compile or load a family's kernels once per process, outside every clock."""
+    formulations.warm_up(family)
+
+
+def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
+    """Do one unit of work.
+
+    Returns
+    -------
+    dict
+        Lists of rows under the names of `mecopt.bench.run_folder.TABLES`, JSON-able.
+
+    Raises
+    ------
+    BrokenBound
+        If any schedule costs less than the bound.
+    """
+    family = suite.family
+    _warm(family.name)
+    begin = perf_counter()
+    instance = suite.instance(unit)
+    result = formulations.solve(
+        instance,
+        method=suite.method,
+        time_limit=suite.time_limit_s,
+        gap=suite.gap,
+        seed=unit.seed,
+    )
+    schedules, figures = {}, {}
+    for name in dict.fromkeys([*suite.policies, family.reference]):
+        schedules[name], figures[name] = family.play(instance, suite.policy(name, unit))
+    best_name, best = best_schedule(result, schedules)
+    check_bound(unit, result, best)
+    reference = schedules[family.reference]
+    where: dict[str, Any] = {"preset": unit.preset, "seed": unit.seed}
+    costs = {"bound": result.bound, "incumbent": best.objective}
+    solved = {
+        "instance_hash": instance.content_hash,
+        **costs,
+        "incumbent_from": best_name,
+        "gap": gap_to_bound(best.objective, result.bound),
+        "bound_kind": str(result.bound_kind),
+        "termination": str(result.termination),
+        "method": result.method,
+        "seconds": result.seconds,
+        **family.describe(result, best, reference),
+    }
+    results = [
+        {
+            **where,
+            "policy": name,
+            "instance_hash": instance.content_hash,
+            "cost": schedules[name].objective,
+            **costs,
+            "gap_to_bound": gap_to_bound(schedules[name].objective, result.bound),
+            "gap_to_incumbent": gap_to_incumbent(schedules[name].objective, best.objective),
+            **figures[name],
+            **family.measure(schedules[name], solved),
+        }
+        for name in suite.policies
+    ]
+    timelines = pd.DataFrame()
+    if unit.seed == suite.seeds[0]:
+        shown = {"best known": best, suite.policies[0]: schedules[suite.policies[0]]}
+        timelines = family.timelines(result, shown)
+    return {
+        "results": results,
+        "instances": [{**where, **solved, "unit_seconds": perf_counter() - begin}],
+        "progress": _columns(result.progress, where),
+        "timelines": _columns(timelines, where),
+    }
+
+
+def _columns(frame: pd.DataFrame, where: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a table as lists, with the same preset and seed in every row."""
+    lists: dict[str, Any] = {str(name): frame[name].tolist() for name in frame}
+    return lists | {name: [value] * len(frame) for name, value in where.items()}
+
+
+def best_schedule(result: Result, schedules: Mapping[str, ScheduleT]) -> tuple[str, ScheduleT]:
+    """The cheapest schedule anybody found, and who found it."""
+    found = {} if result.schedule is None else {"solver": result.schedule}
+    found.update(schedules)
+    name = min(found, key=lambda key: found[key].objective)
+    return name, found[name]
+
+
+def check_bound(unit: Unit, result: Result, best: Replayed) -> None:
+    """Raise BrokenBound when the best schedule costs less than the bound."""
+    slack = 1e-9 * max(1.0, abs(result.bound))
+    if result.bound > best.objective + slack:
+        unit_of_cost = result.instance.cost_unit
+        raise BrokenBound(
+            f"{unit.key}: the {result.bound_kind} bound {result.bound!r}{unit_of_cost} is above a "
+            f"replayed schedule of {best.objective!r}{unit_of_cost}; please report this instance"
+        )

@@ -1,0 +1,149 @@
+"""What people type first, for every family: ``mecopt.rollout``, ``load``, ``audit``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mechanisms import rules
+from mechanisms.audit.report import AuditReport
+from mechanisms.audit.report import audit as run_audit
+from mecopt import files
+from mecopt.bench.families import FAMILIES, family_of
+from mecopt.bench.run_folder import RunFolder
+from mecopt.market.instance import MARKET_SCHEMA, Market
+from mecopt.market.sources import read_market
+
+Paths = str | os.PathLike[str]
+
+
+def rollout(
+    instance: Any,
+    policy: Any,
+    *,
+    seed: int = 0,
+    checkpoint: Paths | None = None,
+    data_dir: Paths | None = None,
+) -> Any:
+    """Let a policy decide a whole instance, of any family, and replay what it decided.
+
+    Parameters
+    ----------
+    instance : OffloadingInstance, CachingInstance, ...
+    policy : str or policy
+        A name such as ``"priced"``, or an object with ``name``, ``reset`` and ``act``.
+    seed : int
+        Seed of policies that draw, when they are named.
+    checkpoint : path, optional
+        Folder of a trained policy, with its name.
+    data_dir : path, optional
+        Data folder, for policies that read it.
+
+    Returns
+    -------
+    Schedule, CachingPlan, ...
+        With ``objective``, the sum of costs.
+
+    Raises
+    ------
+    ValueError
+        Names the argument and the value that cannot be used.
+
+    Examples
+    --------
+    >>> import mecopt
+    >>> episode = mecopt.scenarios.comllm.generate("paper", 0, slots=5)
+    >>> mecopt.rollout(episode, "one-step-oracle").drop_rate
+    0.0
+    """
+    family = family_of(instance)
+    if isinstance(policy, str):
+        made = family.policies.make(policy, seed=seed, checkpoint=checkpoint, data_dir=data_dir)
+    elif isinstance(policy, type):
+        raise ValueError(f"policy: {policy.__name__} is a class, give {policy.__name__}(...)")
+    elif not all(hasattr(policy, wanted) for wanted in ("name", "reset", "act")):
+        raise ValueError(
+            f"policy: {policy!r} is no policy (name, reset, act) and no name, one of "
+            f"{', '.join(family.policies.names())}"
+        )
+    else:
+        made = policy
+        if checkpoint is not None:
+            raise ValueError(f"checkpoint: {checkpoint!r} goes with a policy's name")
+    return family.play(instance, made)[0]
+
+
+def load_instance(path: Paths) -> Any:
+    """Read an instance file of any family.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it holds no instance.
+    """
+    schema = files.schema_of(path)
+    for family in FAMILIES.values():
+        if family.schema == schema:
+            return family.instance.load(path)  # type: ignore[attr-defined]
+    # Whatever else it is: reading says what is wrong with the file.
+    files.read_document(path, next(iter(FAMILIES.values())).schema)
+    raise AssertionError(f"{path}: unreachable")
+
+
+def load(path: Paths) -> Any:
+    """Read what mecopt wrote: an instance, a market (JSON or CSV) or a run folder.
+
+    Returns
+    -------
+    instance, Market or RunFolder
+        Of a run folder, ``read()`` gives manifest and tables.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is nothing, or it is nothing that mecopt wrote.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path: {path!r} is not the name of a file")
+    if Path(path).is_dir():
+        folder = RunFolder(path)
+        folder.suite  # noqa: B018 - refuses folders that hold no run
+        return folder
+    if Path(path).suffix.lower() == ".csv":
+        return read_market(path)
+    if files.schema_of(path) == MARKET_SCHEMA:
+        return Market.load(path)
+    return load_instance(path)
+
+
+def audit(market: Any, mechanisms: Any = None, **asked: Any) -> AuditReport:
+    """Audit auction mechanisms on a market: welfare, rationality, budget, incentives, time.
+
+    Parameters
+    ----------
+    market : Market
+        Its reports are taken as true values and costs.
+    mechanisms : str, sequence of str or mapping, optional
+        Names (`mechanisms.rules.NAMES`), or functions market -> outcome by name; every rule that
+        can express the market unless said.
+    **asked
+        As in `mechanisms.audit.report.audit`: incentives, sample, false_names, seed.
+
+    Raises
+    ------
+    ValueError
+        Names the argument and the value that cannot be used.
+    """
+    if not isinstance(market, Market):
+        raise ValueError(f"market: {market!r} is not a Market; `mecopt.load` reads one from a file")
+    if isinstance(mechanisms, Mapping):
+        chosen = dict(mechanisms)
+    else:
+        if mechanisms is None:
+            names = [name for name in rules.NAMES if rules.fits(name, market)]
+        else:
+            names = [mechanisms] if isinstance(mechanisms, str) else list(mechanisms)
+        chosen = {name: rules.mechanism(name) for name in names}
+    return run_audit(market, chosen, **asked)
