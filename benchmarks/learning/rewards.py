@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import formulations
 from benchmarks.common import RESULTS, interval, write
-from learning.offloading.rewards.rewards import Lacs
+from learning.offloading.rewards.lacs import Lacs
 from learning.offloading.rewards.teachers import GreedyTeacher
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation

@@ -21,7 +21,7 @@ import formulations
 from benchmarks.common import RESULTS, interval, write
 from benchmarks.page import table
 from learning import recipes as trainers
-from learning import zoo
+from learning.offloading import zoo
 from learning.offloading.states.batch_rollout import rollout_batch
 from learning.runs import folder as training_run
 from mecopt.offloading.scenarios import comllm

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from learning.caching import features, servers
-from learning.caching.environment import scores_and_shares
+from learning.caching.actions import scores_and_shares
 from learning.caching.fast_weights import FastWeights
 from learning.caching.network import Agent
 from learning.runs import folder as training_run

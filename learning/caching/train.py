@@ -31,7 +31,8 @@ from learning.caching import policy as policies
 from learning.caching import servers
 from learning.caching.environment import Draw, ServerBatch
 from learning.caching.fast_weights import FastWeights
-from learning.caching.network import Agent, PairPolicy
+from learning.caching.network import Agent
+from learning.caching.ppo_policy import PairPolicy
 from learning.caching.vectors import CachingVecEnv
 from learning.runs.folder import OnProgress, TrainingRun
 from mecopt.caching.scenarios import t2drl as caching

@@ -26,7 +26,7 @@ from transformers import PrinterCallback
 from trl import SFTTrainer
 
 from learning.language import vocabulary
-from learning.offloading.prompts.forms_compact_natural import LINE
+from learning.language.vocabulary import LINE
 
 
 class OrderedTrainer(SFTTrainer):

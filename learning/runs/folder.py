@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from learning.runs.settings import check_seed
 from mecopt import checkpoints, files
 
 PARAMETERS_SCHEMA = "mecopt.training-parameters"
@@ -93,11 +94,12 @@ class TrainingRun:
         Raises
         ------
         ValueError
-            If the folder holds something else, a training with other parameters or from other
+            If the seed is negative, or the folder holds something else, a training with other parameters or from other
             weights, or (without `resume`) any training.
         OSError
             If it cannot be written.
         """
+        check_seed(seed)
         folder = Path(path)
         wanted = {"kind": kind, "seed": seed, "settings": _plain(settings)}
         if start is not None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from learning import zoo
+from learning.offloading import zoo
 from learning.offloading.evaluation import independent_states as protocol
 from learning.offloading.evaluation.independent_states import Answers, Sample
 from learning.offloading.prompts import perturbations

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from learning.offloading.states import decision_states as decision_states
 from learning.offloading.states.decision_states import States
+from learning.runs.settings import check_seed
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.metrics import parse_rate, server_mask
 from mecopt.offloading.observation import Observation, OnlineSystem
@@ -215,8 +216,7 @@ def episodes(
     """
     if count < 1:
         raise ValueError(f"states = {count} must be >= 1")
-    if seed < 0:
-        raise ValueError(f"seed = {seed} must be >= 0")
+    check_seed(seed)
     if servers is not None:
         if servers < 1:
             raise ValueError(f"servers = {servers} must be >= 1")

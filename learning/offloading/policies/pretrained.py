@@ -263,15 +263,14 @@ class PretrainedPolicy:
 
 
 def load(folder: Path) -> PretrainedPolicy:
-    """The policy of a checkpoint of `learning.offloading.training.pretrained`: base model and LoRA
-    adapter.
+    """The policy of a checkpoint of `learning.offloading.training.pretrained`.
 
     Raises
     ------
     ValueError
-        If there is no such checkpoint, or its base model cannot be found or has another vocabulary.
+        If there is no such checkpoint, or its base model cannot be found, has another vocabulary
+        or does not fit the adapter.
     """
-    from peft import PeftModel
     from transformers import AutoTokenizer
 
     found, described = checkpoints.find(folder), checkpoint_description(folder)
@@ -282,7 +281,7 @@ def load(folder: Path) -> PretrainedPolicy:
             f"{folder}: trained with another vocabulary ({len(words)} words) than that of "
             f"{described['base']} ({len(tokenizer.get_vocab())})"
         )
-    model = PeftModel.from_pretrained(model, found).merge_and_unload()
+    pretrained_models.merge_adapter(model, found)
     return PretrainedPolicy(
         model,
         tokenizer,

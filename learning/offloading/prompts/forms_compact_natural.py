@@ -28,6 +28,7 @@ from learning.language.vocabulary import (
     DROP,
     FIRST_NAME,
     KEY_ID,
+    LINE,
     LOCAL,
     N_NAMES,
     SERVER_NAMES,
@@ -38,8 +39,6 @@ from learning.offloading.states.decision_states import States
 
 UNITS = ("slots", "ms")
 _N_STATE = len(vocabulary.STATE_KEYS)
-#: Tokens of one server line.
-LINE = len(vocabulary.SERVER_KEYS) + 1
 _KEY_IDS = tuple(KEY_ID[key] for key in vocabulary.KEYS)
 _PAD, _ACT = WORD_ID[vocabulary.PAD], WORD_ID[vocabulary.ACT]
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from learning.offloading.rewards.lacs import Lacs
 from learning.offloading.rewards.long import DualPriced, HindsightPriced, RolloutValue, UserValue
-from learning.offloading.rewards.rewards import Lacs, Reward
+from learning.offloading.rewards.rewards import Reward
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
 

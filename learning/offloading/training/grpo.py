@@ -12,7 +12,6 @@ steps are ours (D): the published 1e-6 is for billions of parameters.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +28,11 @@ from learning.offloading.rewards.rewards import reward_of_answer, unparsable_cos
 from learning.offloading.rewards.teachers import REWARDS, GreedyTeacher, Remembered, make_reward
 from learning.offloading.states import decision_states as states
 from learning.offloading.states.decision_states import States
+from learning.offloading.training.episodes import draw_parameters
+from learning.offloading.training.grpo_config import base_config, check_common, start_folder
 from learning.runs.callback import Progress
 from learning.runs.folder import OnProgress, TrainingRun
-from learning.runs.settings import at_least, one_of, positive
+from learning.runs.settings import at_least, one_of
 from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.scenarios import comllm
 
@@ -59,7 +60,7 @@ class Settings:
         Training episodes per preset and behaviour.
     drawn_episodes : int
         Further episodes per behaviour, each of a setting with drawn loads, links and speeds
-        (`learning.offloading.training.sft.draw_parameters`).
+        (`learning.offloading.training.episodes.draw_parameters`).
     behaviours : tuple of str
         Whose trajectories the states come from: policies by name, or ``"teacher"``, the greedy
         teacher of the reward.
@@ -114,18 +115,6 @@ class Settings:
             raise ValueError(f"entropy_slots = {self.entropy_slots} needs exact_groups = true")
 
 
-def check_common(settings: Any) -> None:
-    """Refuse what no training with TRL's GRPO can be done with: fields that all of them have.
-
-    Raises
-    ------
-    ValueError
-        A number out of range.
-    """
-    at_least(settings, group=2, save_steps=1, kl=0)
-    positive(settings, "learning_rate", "temperature", "clip")
-
-
 #: Names of trained policies and the settings that make them, from a shared SFT checkpoint.
 RECIPES: dict[str, Settings] = {
     "grpo": Settings(),
@@ -149,8 +138,6 @@ def collect(settings: Settings, *, seed: int) -> tuple[States, NDArray[np.float6
 
     Training seeds are used once and differ between training seeds.
     """
-    from learning.offloading.training.sft import draw_parameters
-
     rng = np.random.default_rng([7, seed])
     reward = Remembered(make_reward(settings.reward, seed=seed))
     parts: list[States] = []
@@ -232,26 +219,6 @@ def decision_reward(
         ]
         log_metric("parse_rate", float(np.mean(valid)))
     return earned
-
-
-# -------------------------------------------------------------------------------------- training
-def start_folder(start: str | os.PathLike[str]) -> Path:
-    """Folder of the checkpoint to start from: a folder, or a shipped checkpoint by name.
-
-    Raises
-    ------
-    ValueError
-        If it is neither.
-    """
-    from learning import zoo
-    from mecopt import checkpoints
-
-    if isinstance(start, str) and start in zoo.NAMES:
-        found = zoo.shipped(start)
-        if found is None:
-            raise ValueError(f"start: no checkpoint {start!r} is shipped, give a folder")
-        return found
-    return checkpoints.find(start)
 
 
 def train(
@@ -347,31 +314,3 @@ def make_trainer(
         exact=exact,
         entropy_slots=settings.entropy_slots,
     )
-
-
-def base_config(run: TrainingRun, *, seed: int, **changes: Any) -> Any:
-    """`trl.GRPOConfig` for one-word answers on a CPU; `changes` are further fields of it."""
-    from trl import GRPOConfig
-
-    steps = changes["max_steps"]
-    common: dict[str, Any] = {
-        "output_dir": str(run.trainer_folder),
-        "seed": seed,
-        "steps_per_generation": 1,
-        "max_completion_length": 1,
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": max(1, steps // 20),
-        "loss_type": "grpo",
-        "logging_steps": min(10, steps),
-        "logging_nan_inf_filter": False,  # a loss that is not a number must be seen
-        "save_strategy": "steps",
-        "save_total_limit": 2,
-        "report_to": "none",
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "disable_tqdm": True,
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # renamed fields of the pinned version
-        return GRPOConfig(**(common | changes))

@@ -39,7 +39,7 @@ from learning.language.one_token_grpo import OneWordGRPOTrainer
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.states import decision_states as states
 from learning.offloading.states.decision_states import States
-from learning.offloading.training.grpo import base_config, check_common, start_folder
+from learning.offloading.training.grpo_config import base_config, check_common, start_folder
 from learning.runs.callback import Progress
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, one_of, share

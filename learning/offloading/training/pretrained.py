@@ -23,10 +23,10 @@ from typing import Any
 from learning.language import pretrained_models
 from learning.language.token_label_sft import AnswerTrainer
 from learning.offloading.policies.pretrained import ANSWER_TOKENS, MODES
-from learning.offloading.policies.pretrained import load as load
 from learning.offloading.prompts.forms_brief import FORMS
 from learning.offloading.rewards.teachers import REWARDS
-from learning.offloading.training.grpo import base_config, check_common, decision_reward
+from learning.offloading.training.grpo import decision_reward
+from learning.offloading.training.grpo_config import base_config, check_common
 from learning.offloading.training.pretrained_rows import collect, dataset, labelled
 from learning.runs.callback import Progress
 from learning.runs.folder import OnProgress, TrainingRun, describe_checkpoint

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from learning import seeds
 from learning.language import vocabulary
-from learning.language.vocabulary import WORD_ID
+from learning.language.vocabulary import LINE, WORD_ID
 from learning.offloading.prompts import forms_compact_natural as prompts
-from learning.offloading.prompts.forms_compact_natural import LINE, Naming
+from learning.offloading.prompts.forms_compact_natural import Naming
 from learning.offloading.rewards import labels
 from learning.offloading.rewards.labels import Labelled
 

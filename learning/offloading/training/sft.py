@@ -26,6 +26,7 @@ from learning.offloading.rewards.labels import Labelled
 from learning.offloading.rewards.user_values import UserValues
 from learning.offloading.states import decision_states as decision_states
 from learning.offloading.training import rows as datasets
+from learning.offloading.training.episodes import DRAWN_SETTINGS, draw_parameters
 from learning.runs.callback import Progress
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, one_of, positive, share
@@ -54,8 +55,9 @@ class Settings:
     states : int
         Labelled states in all.
     drawn : float
-        Share of the states from settings with drawn loads, links and speeds (`draw_parameters`)
-        in place of a preset's, so that the model has seen longer and shorter times.
+        Share of the states from settings with drawn loads, links and speeds
+        (`learning.offloading.training.episodes.draw_parameters`) in place of a preset's, so that
+        the model has seen longer and shorter times.
     explore : float
         Share of random options in the trajectories of one half of the states.
     temperature_slots : float
@@ -130,7 +132,7 @@ def collect(settings: Settings, seed: int) -> Labelled:
             return comllm.generate(preset, _training_seed(rng), servers=servers)
 
         parts.append(_trajectories(settings, episode, wanted, rng))
-    for _ in range(_DRAWN_SETTINGS if drawn else 0):
+    for _ in range(DRAWN_SETTINGS if drawn else 0):
         changes = draw_parameters(rng)
         servers = int(rng.choice(settings.servers))
 
@@ -139,38 +141,11 @@ def collect(settings: Settings, seed: int) -> Labelled:
         ) -> OffloadingInstance:
             return comllm.generate("paper", _training_seed(rng), servers=servers, **changes)
 
-        found = _trajectories(settings, drawn_episode, -(-drawn // _DRAWN_SETTINGS), rng)
+        found = _trajectories(settings, drawn_episode, -(-drawn // DRAWN_SETTINGS), rng)
         states = replace(found.states, preset=("drawn",) * len(found))
         parts.append(replace(found, states=states))
     joined = labels.concat(parts)
     return joined[np.sort(rng.permutation(len(joined))[: settings.states])]
-
-
-#: Settings drawn for one training, each with the same number of states.
-_DRAWN_SETTINGS = 24
-
-
-#: Most upload work that users of a drawn setting offer, as a share of what their uplinks carry.
-_MOST_LOAD = 1.5
-
-
-def draw_parameters(rng: np.random.Generator) -> dict[str, Any]:
-    """Changes to COMLLM's parameters: load, task sizes, links and server speeds (D).
-
-    The ranges hold every preset but ``very-slow-servers``, and the stress sizes of Table III (2 to
-    10 Mbit); arrivals are limited so that uplinks are not hopelessly behind.
-    """
-    smallest, slowest = rng.uniform(1.5, 5.0), rng.uniform(4.0, 13.0)
-    largest, fastest = smallest + rng.uniform(1.0, 8.0), slowest + rng.uniform(4.0, 20.0)
-    speed = np.exp(rng.uniform(np.log(0.12), 0.0))
-    # Mbit that an uplink carries in a slot, over those of a task
-    carried = (slowest + fastest) / (smallest + largest) * comllm.Parameters().slot_s
-    return {
-        "arrival_probability": float(min(rng.uniform(0.15, 0.55), _MOST_LOAD * carried)),
-        "task_mbit": (float(smallest), float(largest)),
-        "uplink_mbps": (float(slowest), float(fastest)),
-        "server_ghz": (float(20.0 * speed), float(48.0 * speed)),
-    }
 
 
 def _training_seed(rng: np.random.Generator) -> int:

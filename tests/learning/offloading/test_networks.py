@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from learning import zoo
+from learning.offloading import zoo
 from learning.offloading.policies import networks
 from learning.offloading.policies.networks import EquivariantNet, FixedNet, NetworkPolicy, seats
 from learning.offloading.rewards import user_values

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from learning.offloading.rewards import rewards
+from learning.offloading.rewards.lacs import Lacs
 from learning.offloading.rewards.long import DualPriced, HindsightPriced, RolloutValue, UserValue
-from learning.offloading.rewards.rewards import Lacs
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.observation import Observation, OnlineSystem
 from mecopt.offloading.replay import replay
