@@ -1,9 +1,11 @@
 """Every training by name: which module does it, with which settings.
 
 A trainer is a module with a frozen dataclass ``Settings`` and a function
-``train(settings, out, *, seed, resume, on_progress) -> Path`` that leaves a training folder
-(`learning.runs.folder`); where one module trains several policies, its dictionary ``RECIPES`` has
-their settings by name. A further trainer is one more line here.
+``train(settings, out, *, seed, resume, on_progress) -> Path``; where one module trains several
+policies, its dictionary ``RECIPES`` has their settings by name. A further trainer is one more line
+here. Equal settings and seeds give equal policies. The function leaves a training folder
+(`learning.runs.folder`) at `out` and returns it; `resume` takes an interrupted training up, and
+`on_progress` is called with (step, steps in all, figures) at every row of progress.
 """
 
 from __future__ import annotations
@@ -52,8 +54,8 @@ MODULES = {
     "grpo-lookahead": Trainer("learning.offloading.training.grpo", "learning"),
     "dqn": Trainer("learning.offloading.training.dqn", "drl"),
     "ppo": Trainer("learning.offloading.training.ppo", "drl"),
-    "equivariant": Trainer("learning.offloading.training.equivariant", "learning"),
-    "mlp": Trainer("learning.offloading.training.mlp", "learning"),
+    "equivariant": Trainer("learning.offloading.training.cost_vectors", "learning"),
+    "mlp": Trainer("learning.offloading.training.cost_vectors", "learning"),
     "smollm2": Trainer("learning.offloading.training.pretrained", "smollm", policy=""),
     "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning", policy=""),
     "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching"),

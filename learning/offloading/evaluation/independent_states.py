@@ -19,7 +19,7 @@ of different episodes are matched by their rank in speed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +31,7 @@ from learning.offloading.states.decision_states import States
 from learning.runs.settings import check_seed
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.metrics import parse_rate, server_mask
-from mecopt.offloading.observation import Observation, OnlineSystem
+from mecopt.offloading.observation import Observation
 from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.policies.simple import OneStepOracle
 from mecopt.offloading.scenarios import comllm
@@ -87,7 +87,7 @@ class Sample:
 
     @property
     def n_servers(self) -> int:
-        """J."""
+        """Number of servers, J."""
         return self.backlog_s.shape[1]
 
 
@@ -158,7 +158,10 @@ def ask(
         for name, policy in asked.items():
             valid[name].close()
             policy.reset(instance)
-        for observation in _visit(instance, tasks):
+        visited = decision_states.visit_one(
+            instance, OneStepOracle(), set(tasks.tolist()), int(tasks[-1])
+        )
+        for observation in visited:
             if size_mbit is not None:
                 observation = _resized(observation, size_mbit)
             rows.add(observation)
@@ -236,17 +239,6 @@ def _draw(instances: list[OffloadingInstance], count: int, seed: int) -> list[ND
     chosen = np.sort(rng.choice(edges[-1], size=count, replace=False))
     cuts = np.searchsorted(chosen, edges)
     return [chosen[cuts[i] : cuts[i + 1]] - edges[i] for i in range(len(instances))]
-
-
-def _visit(instance: OffloadingInstance, tasks: NDArray[np.int64]) -> Iterator[Observation]:
-    """Observations of the given tasks along the one-step oracle's trajectory."""
-    oracle, system, wanted = OneStepOracle(), OnlineSystem(instance), set(tasks.tolist())
-    for k in range(int(tasks[-1]) + 1):
-        system.advance(k)
-        observation = system.observe(k)
-        if k in wanted:
-            yield observation
-        system.commit(k, oracle.act(observation))
 
 
 def _resized(observation: Observation, size_mbit: float) -> Observation:

@@ -25,10 +25,9 @@ from numpy.typing import NDArray
 
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.states import decision_states as decision_states
-from learning.offloading.states.decision_states import States
+from learning.offloading.states.decision_states import OneByOne, States
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.metrics import parse_rate
-from mecopt.offloading.observation import Observation
 
 #: Relative standard deviation of `noise` (D).
 NOISE = 0.02
@@ -85,7 +84,7 @@ def of(policy: Any) -> tuple[Perturbation, ...]:
 
 
 @dataclass
-class Perturbed:
+class Perturbed(OneByOne):
     """A policy whose every state is told differently.
 
     Parameters
@@ -115,11 +114,6 @@ class Perturbed:
         """Start the draws anew."""
         self._rng = np.random.default_rng(self.seed)
         self.policy.reset(instance)
-
-    def act(self, observation: Observation) -> int:
-        """Choice for one state."""
-        state = decision_states.of(observation)
-        return decision_states.to_choice(int(self.decide(state)[0]), state.n_servers)
 
     def decide(self, states: States) -> NDArray[np.int64]:
         """(B,) option index in the order of the true states."""

@@ -218,6 +218,15 @@ def to_choice(option: int, n_servers: int) -> int:
     return -1 if option == n_servers + 1 else option
 
 
+class OneByOne:
+    """Of a policy with ``decide(states)``: a single observation is a batch of one state."""
+
+    def act(self, observation: Observation) -> int:
+        """Choice for one state."""
+        state = of(observation)
+        return to_choice(int(self.decide(state)[0]), state.n_servers)  # type: ignore[attr-defined]
+
+
 # ------------------------------------------------------------------------------------ collection
 def visit(
     instances: Iterable[OffloadingInstance],
@@ -253,12 +262,13 @@ def visit(
         else:
             rng = np.random.default_rng([seed, i])
             wanted = np.sort(rng.choice(n, size=per_instance, replace=False))
-        yield from _visit_one(instance, policy, set(wanted.tolist()), int(wanted[-1]))
+        yield from visit_one(instance, policy, set(wanted.tolist()), int(wanted[-1]))
 
 
-def _visit_one(
+def visit_one(
     instance: OffloadingInstance, policy: Policy, wanted: set[int], last: int
 ) -> Iterator[Observation]:
+    """Observations of the wanted tasks on a policy's trajectory, which ends at task `last`."""
     system = OnlineSystem(instance)
     policy.reset(instance)
     for k in range(last + 1):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,8 @@ from learning.offloading.rewards.teachers import REWARDS, GreedyTeacher, Remembe
 from learning.offloading.states import decision_states as states
 from learning.offloading.states.decision_states import States
 from learning.offloading.training.episodes import draw_parameters
-from learning.offloading.training.grpo_config import base_config, check_common, start_folder
-from learning.runs.callback import Progress
+from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments, start_folder
+from learning.runs import hugging_face
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, one_of
 from mecopt.offloading.policies.protocol import Policy
@@ -45,8 +46,8 @@ TEACHER = "teacher"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Everything that decides a GRPO training, besides its seed.
+class Settings(GrpoSettings):
+    """Everything that decides a GRPO training on single decisions, besides its seed.
 
     Parameters
     ----------
@@ -54,8 +55,6 @@ class Settings:
         Checkpoint to start from: a folder, or the name of a shipped one.
     reward : str
         One of `learning.offloading.rewards.teachers.REWARDS`.
-    presets : tuple of str
-        COMLLM presets of the training episodes, in equal parts.
     episodes : int
         Training episodes per preset and behaviour.
     drawn_episodes : int
@@ -64,21 +63,16 @@ class Settings:
     behaviours : tuple of str
         Whose trajectories the states come from: policies by name, or ``"teacher"``, the greedy
         teacher of the reward.
-    group : int
-        Answers per state.
     exact_groups : bool
         Enumerate the options instead of sampling (`learning.language.one_token_grpo`); needs
         ``kl=0``.
     entropy_slots : float
-        With exact groups: worth of a nat of the policy's entropy, slots; the best policy is then
+        With exact groups: coefficient of the entropy bonus, slots per nat; the best policy is then
         softmax(-cost / entropy_slots), as soft labels of SFT are. Advantages are slots, not scaled.
     states_per_step, steps : int
         States of one update, and updates.
-    learning_rate, temperature, clip, kl : float
     scale_rewards : {"group", "batch", "none"}
         What advantages are divided by: standard deviation of the group, of the batch, or nothing.
-    save_steps : int
-        Steps between states kept for an interrupted training.
 
     Raises
     ------
@@ -88,25 +82,18 @@ class Settings:
 
     start: str = "sft"
     reward: str = "lacs"
-    presets: tuple[str, ...] = ("paper", "busy", "large")
     episodes: int = 20
     drawn_episodes: int = 24
     behaviours: tuple[str, ...] = ("one-step-oracle", TEACHER)
-    group: int = 8
     exact_groups: bool = False
     entropy_slots: float = 0.0
     states_per_step: int = 64
     steps: int = 300
-    learning_rate: float = 1e-3
-    temperature: float = 1.0
-    clip: float = 0.2
-    kl: float = 0.04
     scale_rewards: str = "group"
-    save_steps: int = 100
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(self, episodes=1, states_per_step=1, steps=1)
-        check_common(self)
         one_of(self, reward=REWARDS, scale_rewards=SCALES)
         if self.exact_groups and self.kl > 0:
             raise ValueError(f"kl = {self.kl} must be 0 with exact groups: it needs samples")
@@ -229,19 +216,7 @@ def train(
     resume: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Path:
-    """Train, or take an interrupted training up; returns the run folder.
-
-    Parameters
-    ----------
-    settings : Settings
-    out : path
-        Run folder (`learning.runs.folder`).
-    seed : int
-        Of the episodes, the order of states and the sampled answers.
-    resume : bool
-        Go on from the last state kept in `out`.
-    on_progress : callable, optional
-        Called with (step, steps in all, figures).
+    """Train, or take an interrupted training up (`learning.recipes`); returns the run folder.
 
     Raises
     ------
@@ -259,8 +234,7 @@ def train(
     found, cost = collect(settings, seed=seed)
     rows = dataset(found, cost, seed=seed)
     trainer = make_trainer(model, rows, settings, run, seed=seed, on_progress=on_progress)
-    before = run.trainer_state() if resume else None
-    trainer.train(resume_from_checkpoint=None if before is None else str(before))
+    hugging_face.fit(trainer, run)
     tiny_model.save(model, run.checkpoint, reward=settings.reward)
     return run.finish({"states": len(found), "start": str(settings.start)})
 
@@ -275,25 +249,9 @@ def make_trainer(
     on_progress: OnProgress | None,
 ) -> Any:
     """TRL's GRPO trainer over the rows of `dataset`."""
-    from functools import partial, update_wrapper
-
     from learning.language.one_token_grpo import OneWordGRPOTrainer, Options
     from learning.language.tokenizer import CompactTokenizer
 
-    config = base_config(
-        run,
-        seed=seed,
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.states_per_step * settings.group,
-        num_generations=settings.group,
-        temperature=settings.temperature,
-        learning_rate=settings.learning_rate,
-        epsilon=settings.clip,
-        beta=settings.kl,
-        scale_rewards=settings.scale_rewards,
-        save_steps=settings.save_steps,
-    )
-    reward = update_wrapper(partial(decision_reward, group=settings.group), decision_reward)
     # Whole columns at once: a row at a time takes twenty times as long.
     texts, prompt_ids = rows["prompt"][:], rows["prompt_ids"][:]
     exact = None
@@ -303,14 +261,25 @@ def make_trainer(
             text: Options([i for i in ids if i != pad], -unparsable_cost_slots(cost))
             for text, ids, cost in zip(texts, rows["option_ids"][:], rows["cost"][:], strict=True)
         }
-    return OneWordGRPOTrainer(
+    trainer = OneWordGRPOTrainer(
         model=model,
-        reward_funcs=reward,
-        args=config,
+        reward_funcs=group_reward(settings.group),
+        args=grpo_arguments(
+            settings,
+            run,
+            seed=seed,
+            answers=settings.states_per_step * settings.group,
+            scale_rewards=settings.scale_rewards,
+        ),
         train_dataset=rows.select_columns(["prompt", "options", "cost"]),
         processing_class=CompactTokenizer(),
-        callbacks=[Progress(run, on_progress)],
         prompt_ids=dict(zip(texts, prompt_ids, strict=True)),
         exact=exact,
         entropy_slots=settings.entropy_slots,
     )
+    return hugging_face.telling(trainer, run, on_progress)
+
+
+def group_reward(group: int) -> Callable[..., list[float]]:
+    """`decision_reward` for groups of a size, under its own name, by which TRL logs it."""
+    return update_wrapper(partial(decision_reward, group=group), decision_reward)

@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import os
-import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from learning.offloading import zoo
 from learning.runs.folder import TrainingRun
 from learning.runs.settings import at_least, positive
-
-if TYPE_CHECKING:
-    pass
+from mecopt import checkpoints
 
 
-def check_common(settings: Any) -> None:
-    """Refuse what no training with TRL's GRPO can be done with: fields that all of them have.
+@dataclass(frozen=True)
+class GrpoSettings:
+    """Fields of every GRPO training.
+
+    Parameters
+    ----------
+    presets : tuple of str
+        COMLLM presets of the training episodes, in equal parts.
+    group : int
+        Answers to one prompt.
+    learning_rate, temperature, clip, kl : float
+    save_steps : int
+        Steps between states kept for an interrupted training.
 
     Raises
     ------
     ValueError
         A number out of range.
     """
-    at_least(settings, group=2, save_steps=1, kl=0)
-    positive(settings, "learning_rate", "temperature", "clip")
+
+    presets: tuple[str, ...] = ("paper", "busy", "large")
+    group: int = 8
+    learning_rate: float = 1e-3
+    temperature: float = 1.0
+    clip: float = 0.2
+    kl: float = 0.04
+    save_steps: int = 100
+
+    def __post_init__(self) -> None:
+        at_least(self, group=2, save_steps=1, kl=0)
+        positive(self, "learning_rate", "temperature", "clip")
 
 
-# -------------------------------------------------------------------------------------- training
 def start_folder(start: str | os.PathLike[str]) -> Path:
     """Folder of the checkpoint to start from: a folder, or a shipped checkpoint by name.
 
@@ -35,9 +54,6 @@ def start_folder(start: str | os.PathLike[str]) -> Path:
     ValueError
         If it is neither.
     """
-    from learning.offloading import zoo
-    from mecopt import checkpoints
-
     if isinstance(start, str) and start in zoo.NAMES:
         found = zoo.shipped(start)
         if found is None:
@@ -46,29 +62,36 @@ def start_folder(start: str | os.PathLike[str]) -> Path:
     return checkpoints.find(start)
 
 
-def base_config(run: TrainingRun, *, seed: int, **changes: Any) -> Any:
-    """`trl.GRPOConfig` for one-word answers on a CPU; `changes` are further fields of it."""
+def grpo_arguments(settings: Any, run: TrainingRun, *, seed: int, answers: int, **more: Any) -> Any:
+    """`trl.GRPOConfig` of a training, for one-word answers unless `more` says otherwise.
+
+    Parameters
+    ----------
+    settings : GrpoSettings
+        Of a training that also says how many ``steps`` it takes.
+    run : TrainingRun
+    seed : int
+    answers : int
+        Answers of one update on one device.
+    **more
+        Further fields.
+    """
     from trl import GRPOConfig
 
-    steps = changes["max_steps"]
-    common: dict[str, Any] = {
-        "output_dir": str(run.trainer_folder),
-        "seed": seed,
+    from learning.runs import hugging_face
+
+    fields = {
+        "per_device_train_batch_size": answers,
+        "num_generations": settings.group,
+        "temperature": settings.temperature,
+        "learning_rate": settings.learning_rate,
+        "epsilon": settings.clip,
+        "beta": settings.kl,
+        "save_steps": settings.save_steps,
         "steps_per_generation": 1,
         "max_completion_length": 1,
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": max(1, steps // 20),
         "loss_type": "grpo",
-        "logging_steps": min(10, steps),
-        "logging_nan_inf_filter": False,  # a loss that is not a number must be seen
-        "save_strategy": "steps",
-        "save_total_limit": 2,
-        "report_to": "none",
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "disable_tqdm": True,
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # renamed fields of the pinned version
-        return GRPOConfig(**(common | changes))
+    return hugging_face.arguments(
+        GRPOConfig, run, seed=seed, max_steps=settings.steps, **(fields | more)
+    )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import gymnasium
 import numpy as np
@@ -158,8 +158,11 @@ class Value(nn.Module):
 class Learner(Protocol):
     """What `train` needs of an algorithm."""
 
+    kind: ClassVar[str]
     model: BaseAlgorithm
     net: EquivariantNet
+
+    def __init__(self, settings: Any, seed: int) -> None: ...
 
     def prepare(self, share: float) -> None:
         """Set what changes over training; `share` of it is done."""
@@ -175,20 +178,39 @@ class Learner(Protocol):
 
 
 def train(
-    kind: str,
-    learner: Learner,
-    settings: Settings,
-    run: TrainingRun,
+    make: type[Learner],
+    settings: Any,
+    out: Path,
     *,
     seed: int,
-    on_progress: OnProgress | None,
+    resume: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> Path:
-    """Train in segments; progress rows hold ``loss``, ``reward`` and ``cost_slots``.
+    """Train in segments, or take an interrupted training up; returns the run folder.
 
-    ``cost_slots`` is the mean cost of the greedy policy on tuning seeds.
+    Rows of progress hold ``loss`` and ``reward`` (slots per decision, with exploration) of the last
+    segment, and ``cost_slots``, the mean cost of the greedy policy on tuning seeds.
+
+    Parameters
+    ----------
+    make : type
+        The learner's class, made of settings and seed.
+    settings : Settings
+        Of that learner.
+    out, seed, resume, on_progress
+        See `learning.recipes`.
+
+    Raises
+    ------
+    ValueError
+        See `TrainingRun.open` and `TrainingRun.record`.
     """
+    run = TrainingRun.open(out, make.kind, settings, seed=seed, resume=resume)
+    if run.is_whole:
+        return run.path
+    learner = make(settings, seed)
     model, step = learner.model, 0
-    policy = NetworkPolicy(learner.net, kind, {"seed": seed, "settings": asdict(settings)})
+    policy = NetworkPolicy(learner.net, learner.kind, {"seed": seed, "settings": asdict(settings)})
     if kept := run.load_state():
         step = kept["step"]
         learner.restore(kept["learner"])

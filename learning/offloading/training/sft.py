@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from learning import seeds
 from learning.language import tiny_model
-from learning.language.soft_label_sft import CostTrainer, OrderedTrainer
+from learning.language.soft_label_sft import LossTrainer, collate, cost_loss
 from learning.language.tokenizer import CompactTokenizer
 from learning.offloading.rewards import labels
 from learning.offloading.rewards.labels import Labelled
@@ -27,7 +28,7 @@ from learning.offloading.rewards.user_values import UserValues
 from learning.offloading.states import decision_states as decision_states
 from learning.offloading.training import rows as datasets
 from learning.offloading.training.episodes import DRAWN_SETTINGS, draw_parameters
-from learning.runs.callback import Progress
+from learning.runs import hugging_face
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, one_of, positive, share
 from mecopt.offloading.instance import OffloadingInstance
@@ -196,31 +197,15 @@ def train(
     on_progress: OnProgress | None = None,
     labelled: Labelled | None = None,
 ) -> Path:
-    """Train a model and leave a training folder.
+    """Train, or take an interrupted training up (`learning.recipes`); returns the run folder.
 
-    Parameters
-    ----------
-    settings : Settings
-    out : Path
-    seed : int
-        Of the model, of the states and of their order. Equal seeds give equal models.
-    resume : bool
-        Take up a training that was interrupted.
-    on_progress : callable, optional
-        Called at every row of progress.
-    labelled : Labelled, optional
-        States to learn from, in place of those the settings describe.
-
-    Returns
-    -------
-    Path
-        The folder.
+    `labelled` are states to learn from in place of those the settings describe.
 
     Raises
     ------
     ValueError
         If the folder holds something else, or there is nothing to learn from.
-    learning.training_run.TrainingDiverged
+    learning.runs.folder.TrainingDiverged
         If the loss or a weight is not finite.
     """
     run = TrainingRun.open(out, "sft", settings, seed=seed, resume=resume)
@@ -230,10 +215,8 @@ def train(
     data = labelled if labelled is not None else _kept(settings, seed, run.path / "labelled.npz")
     seconds = run.cpu_seconds
     model = tiny_model.create(seed, hidden_size=settings.hidden, num_hidden_layers=settings.layers)
-    trainer = make_trainer(settings, model, data, run.trainer_folder, seed=seed)
-    trainer.add_callback(Progress(run, on_progress))
-    state = run.trainer_state()
-    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    trainer = make_trainer(settings, model, data, run, seed=seed)
+    hugging_face.fit(hugging_face.telling(trainer, run, on_progress), run)
     model.eval()
     tiny_model.save(model, run.checkpoint)
     return run.finish({"states": len(data), "label_cpu_seconds": seconds})
@@ -247,42 +230,40 @@ def _kept(settings: Settings, seed: int, file: Path) -> Labelled:
 
 
 def make_trainer(
-    settings: Settings, model: Any, data: Labelled, folder: Path, *, seed: int
-) -> SFTTrainer:
+    settings: Settings, model: Any, data: Labelled, run: TrainingRun, *, seed: int
+) -> LossTrainer:
     """The trainer of these settings, not yet started."""
     rows = datasets.training_rows(data, settings.steps * settings.batch, seed=seed)
-    arguments = SFTConfig(
-        output_dir=str(folder),
+    learned: dict[str, Any] = {}
+    if settings.loss == "hard":
+        rows = datasets.answer_rows(rows)
+    else:
+        weights = {name: getattr(settings, name) for name in ("temperature_slots", "lines_weight")}
+        learned = {"loss": partial(cost_loss, **weights), "data_collator": collate}
+    arguments = hugging_face.arguments(
+        SFTConfig,
+        run,
+        seed=seed,
         max_steps=settings.steps,
         per_device_train_batch_size=settings.batch,
         learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
         warmup_steps=min(100, settings.steps // 10),
         adam_beta2=0.98,
         weight_decay=0.0,
         logging_steps=min(settings.log_every, settings.steps),
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
         save_steps=settings.save_every,
         save_total_limit=1,
-        seed=seed,
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
         dataloader_pin_memory=False,
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
         shuffle_dataset=False,
         max_length=None,
-        report_to="none",
-        disable_tqdm=True,
     )
-    common = {"model": model, "args": arguments, "processing_class": CompactTokenizer()}
-    if settings.loss == "hard":
-        return OrderedTrainer(train_dataset=datasets.answer_rows(rows), **common)
-    return CostTrainer(
-        temperature_slots=settings.temperature_slots,
-        lines_weight=settings.lines_weight,
+    return LossTrainer(
+        ordered=True,
+        model=model,
+        args=arguments,
+        processing_class=CompactTokenizer(),
         train_dataset=rows,
-        **common,
+        **learned,
     )

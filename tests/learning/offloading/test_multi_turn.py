@@ -14,7 +14,7 @@ from learning.language import tiny_model, vocabulary
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.states import decision_states as states
 from learning.offloading.training import multi_turn
-from learning.offloading.training.grpo_config import base_config
+from learning.offloading.training.grpo_config import grpo_arguments
 from learning.offloading.training.multi_turn import Settings
 from learning.runs.folder import TrainingRun
 from mecopt.offloading.policies.simple import OneStepOracle
@@ -136,7 +136,7 @@ def _trainer(start: Path, tmp_path: Path):
     settings = tiny(start)
     run = TrainingRun.open(tmp_path / "run", "multi-turn", settings, seed=0, resume=False)
     worlds = {str(s): comllm.generate("busy", s, slots=2 + s) for s in (0, 1)}
-    config = base_config(run, seed=0, max_steps=1, per_device_train_batch_size=4, num_generations=2)
+    config = grpo_arguments(replace(settings, steps=1, group=2), run, seed=0, answers=4)
     trainer = multi_turn.TrajectoryGRPOTrainer(
         model=tiny_model.load(start),
         reward_funcs=multi_turn.trajectory_reward,

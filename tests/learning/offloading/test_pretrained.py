@@ -22,7 +22,7 @@ from learning.offloading.policies import pretrained as pretrained_policy
 from learning.offloading.policies.pretrained import PretrainedPolicy
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.states import decision_states as states
-from learning.offloading.training import pretrained
+from learning.offloading.training import grpo, pretrained
 from learning.offloading.training import pretrained_rows as pretrained_data
 from learning.offloading.training.pretrained import Settings
 from learning.runs import folder as training_run
@@ -171,7 +171,7 @@ def vowels(completions: list[str], **columns: object) -> list[float]:
 def test_an_interrupted_training_resumes_to_the_same_adapter(
     folder, tmp_path, monkeypatch, changes
 ):
-    monkeypatch.setattr(pretrained, "decision_reward", vowels)
+    monkeypatch.setattr(grpo, "decision_reward", vowels)
     settings = tiny(folder, states=8, **changes)
     whole = pretrained.train(settings, tmp_path / "whole", seed=0)
     keep = TrainingRun.keep_rows
@@ -276,7 +276,7 @@ def test_a_reward_that_is_nan_stops_the_training(folder, tmp_path, monkeypatch):
 
 def test_groups_without_spread_leave_the_adapter_as_it_is(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        pretrained, "decision_reward", lambda completions, **columns: [1.0] * len(completions)
+        grpo, "decision_reward", lambda completions, **columns: [1.0] * len(completions)
     )
     settings = tiny(folder, method="grpo")
     run = pretrained.train(settings, tmp_path / "run", seed=0)

@@ -1,11 +1,12 @@
-"""What every training with a Hugging Face trainer tells its run folder, and what it refuses."""
+"""What every training with a Hugging Face trainer shares: its arguments and its run folder."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from learning.runs.folder import OnProgress, TrainingRun
 
@@ -60,3 +61,50 @@ class Progress(TrainerCallback):
 
 def _figures(logs: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(logs[name]) for name in FIGURES if logs.get(name) is not None}
+
+
+def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **changes: Any) -> Any:
+    """Arguments of a trainer on a CPU that is silent and keeps its state in the run's folder.
+
+    Parameters
+    ----------
+    kind : type
+        ``trl.SFTConfig``, ``trl.GRPOConfig``, ...
+    run : TrainingRun
+    seed, max_steps : int
+    **changes
+        Further fields, or others than those given here.
+    """
+    common: dict[str, Any] = {
+        "output_dir": str(run.trainer_folder),
+        "seed": seed,
+        "max_steps": max_steps,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": max(1, max_steps // 20),
+        "logging_steps": min(10, max_steps),
+        "logging_nan_inf_filter": False,  # a loss that is not a number must be seen
+        "save_strategy": "steps",
+        "save_total_limit": 2,
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "disable_tqdm": True,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # renamed fields of the pinned version
+        return kind(**(common | changes))
+
+
+def telling(trainer: Any, run: TrainingRun, on_progress: OnProgress | None) -> Any:
+    """The trainer, which now tells the run what it logs, prints nothing and writes no card."""
+    trainer.add_callback(Progress(run, on_progress))
+    trainer.remove_callback(PrinterCallback)
+    trainer.create_model_card = lambda *_, **__: None
+    return trainer
+
+
+def fit(trainer: Any, run: TrainingRun) -> None:
+    """Train, from the last whole state in the run's folder if there is one."""
+    state = run.trainer_state()
+    trainer.train(resume_from_checkpoint=None if state is None else str(state))
