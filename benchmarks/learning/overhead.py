@@ -19,13 +19,14 @@ import numpy as np
 import torch
 from transformers import PrinterCallback
 
-from benchmarks.common import interval, write
+from benchmarks.common import write
 from learning.language import soft_label_sft as cost_trainer
 from learning.language import tiny_model
 from learning.offloading.rewards.labels import Labelled
 from learning.offloading.training import rows as datasets
 from learning.offloading.training import sft
 from learning.runs.folder import TrainingRun
+from mecopt.statistics import bootstrap_interval
 
 TURNS, STEPS = 5, 80
 SETTINGS = replace(sft.RECIPES["sft"], states=5000, steps=STEPS, save_every=10 * STEPS)
@@ -89,7 +90,7 @@ def main() -> None:
         "batch": SETTINGS.batch,
         "turns": turns,
         "quotient": float(np.mean(quotients)),
-        "quotient_95": interval(quotients),
+        "quotient_95": bootstrap_interval(quotients),
     }
     print(write("learning_overhead", body), body["quotient"], body["quotient_95"])
 

@@ -68,12 +68,12 @@ class ServerBatch:
 
     @property
     def slots(self) -> int:
-        """Slots of the episode."""
+        """Number of slots of the episode."""
         return self.batch.requests.shape[2]
 
     @property
     def done(self) -> bool:
-        """The last slot is over."""
+        """Whether the last slot is over."""
         return self.slot == self.slots
 
     def observe(self) -> NDArray[np.float32]:

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from learning.caching import features, hindsight
 from learning.caching.actions import SCORE_RANGE
-from learning.caching.fast_weights import TestTimeLayer
+from learning.caching.fast_weights import FastWeights, TestTimeLayer
 
 #: Size of a correction per unit of network output: a step of the optimiser must stay small beside
 #: the exploration noise.
@@ -99,6 +101,15 @@ class Agent(nn.Module):
     def mean_action(self, inputs: Tensor) -> Tensor:
         """(B, P, 2) mean of the action."""
         return first_guess(inputs) + CORRECTION * self.actor(inputs)
+
+    def act(self, rows: NDArray[np.float32], fast: FastWeights | None) -> NDArray[np.float32]:
+        """Mean action for observations (B, P, SIZE); fast weights first learn from them."""
+        moved = None if fast is None else torch.from_numpy(fast.learn(rows))
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self.mean_action(
+                self.inputs(torch.from_numpy(rows), moved)
+            ).numpy()
+        return found
 
     def value(self, inputs: Tensor, to_come: Tensor) -> Tensor:
         """(B, 1) value of the server's state, given what is to come (`hindsight`)."""

@@ -56,9 +56,9 @@ class PairPolicy(ActorCriticPolicy):
         return self.agent.value(inputs, obs["to_come"]), log_prob, distribution.entropy()
 
     def get_distribution(self, obs: Any) -> DiagGaussianDistribution:
-        """Distribution over actions."""
+        """Distribution over the actions for observations."""
         return self._distribution(self._inputs(obs))
 
     def predict_values(self, obs: Any) -> Tensor:
-        """Value only."""
+        """Values of observations, without an action."""
         return self.agent.value(self._inputs(obs), obs["to_come"])

@@ -10,7 +10,7 @@ from transformers import PrinterCallback, TrainerCallback
 
 from learning.runs.folder import OnProgress, TrainingRun
 
-#: Logged numbers worth a column.
+#: Logged numbers that become columns of the progress.
 FIGURES = (
     "loss",
     "reward",

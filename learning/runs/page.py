@@ -36,7 +36,7 @@ MEANING = {
     "td_error": "mean temporal-difference error",
     "explore": "share of random actions",
 }
-#: Not worth a panel.
+#: Columns without a panel.
 _HIDDEN = ("step", "epoch")
 _MOST_PANELS = 9
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ def share(settings: Any, *names: str) -> None:
     _refuse(settings, names, "must be in [0, 1]", low=0, high=1)
 
 
-def one_of(settings: Any, **known: Sequence[str]) -> None:
+def one_of(settings: Any, **known: Collection[str]) -> None:
     """Refuse fields whose value is not among the known names."""
     for name, choices in known.items():
         value = getattr(settings, name)
@@ -33,7 +33,7 @@ def one_of(settings: Any, **known: Sequence[str]) -> None:
 
 
 def check_seed(seed: Any) -> None:
-    """Refuse what is no seed."""
+    """Refuse a seed that is negative or not a whole number."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed = {seed!r} must be a whole number >= 0")
 

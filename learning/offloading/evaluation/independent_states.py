@@ -44,19 +44,6 @@ TEST_SEEDS = (0, 1000)
 STATES_PER_EPISODE = 10
 FEWEST_EPISODES = 20
 
-#: Keys of a record of ``mecopt bench comllm --states``.
-RECORD_KEYS = (
-    "policy",
-    "servers",
-    "pr",
-    "agreement",
-    "drop_rate",
-    "mean_cost_slots",
-    "backlog_fairness",
-    "assignment_fairness",
-    "parse_rate",
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -149,7 +136,7 @@ def ask(
     wanted = _draw(instances, count, seed)
     batched = {name: p for name, p in policies.items() if hasattr(p, "decide")}
     asked = {name: p for name, p in policies.items() if name not in batched}
-    rows = _Rows()
+    rows = []
     options: dict[str, list[int]] = {name: [] for name in asked}
     valid = {name: _ValidShare(policy) for name, policy in asked.items()}
     for instance, tasks in zip(instances, wanted, strict=True):
@@ -164,7 +151,7 @@ def ask(
         for observation in visited:
             if size_mbit is not None:
                 observation = _resized(observation, size_mbit)
-            rows.add(observation)
+            rows.append(_read(observation))
             for name, policy in asked.items():
                 if size_mbit is not None:
                     valid[name].close()
@@ -172,7 +159,7 @@ def ask(
                 answer = policy.act(observation)
                 valid[name].answers += 1
                 options[name].append(answer if answer >= 0 else observation.n_options)
-    sample = rows.sample()
+    sample = _sample(rows)
     answers = {
         name: Answers(np.array(found, dtype=np.int64), valid[name].close())
         for name, found in options.items()
@@ -251,33 +238,23 @@ def _resized(observation: Observation, size_mbit: float) -> Observation:
     return replace(observation, instance=replace(x, service_ns=service, believed_ns=service))
 
 
-class _Rows:
-    """Collects a sample while observations pass."""
+def _read(observation: Observation) -> tuple[Any, ...]:
+    """What a sample keeps of an observation, which is not kept: the fields of `Sample`."""
+    x = observation.instance
+    state = decision_states.of(observation)
+    cost = np.append(observation.cost_s, observation.drop_cost_s) / float(x.meta["slot_s"])
+    late = observation.completion_ns - observation.now_ns > x.deadline_ns[observation.task]
+    servers = np.flatnonzero(server_mask(x))
+    rank = np.argsort(np.argsort(-state.server_ghz[0], kind="stable"), kind="stable")
+    after = [_backlog_after_s(observation, 1 + j, int(r)) for j, r in enumerate(servers)]
+    backlog = observation.backlog_s[servers]
+    return state, cost, np.append(late, True), backlog, np.array(after), rank
 
-    def __init__(self) -> None:
-        self._states: list[States] = []
-        self._columns: list[tuple[NDArray[Any], ...]] = []
 
-    def add(self, observation: Observation) -> None:
-        """Read one observation; it is not kept."""
-        x = observation.instance
-        state = decision_states.of(observation)
-        slot_s = float(x.meta["slot_s"])
-        cost = np.append(observation.cost_s, observation.drop_cost_s) / slot_s
-        late = observation.completion_ns - observation.now_ns > x.deadline_ns[observation.task]
-        servers = np.flatnonzero(server_mask(x))
-        rank = np.argsort(np.argsort(-state.server_ghz[0], kind="stable"), kind="stable")
-        backlog = observation.backlog_s[servers]
-        after = np.array(
-            [_backlog_after_s(observation, 1 + j, int(r)) for j, r in enumerate(servers)]
-        )
-        self._states.append(state)
-        self._columns.append((cost, np.append(late, True), backlog, after, rank))
-
-    def sample(self) -> Sample:
-        """Everything that was read."""
-        columns = [np.array(column) for column in zip(*self._columns, strict=True)]
-        return Sample(decision_states.concat(self._states), *columns)
+def _sample(rows: list[tuple[Any, ...]]) -> Sample:
+    """Everything that was read, state by state."""
+    states, *columns = zip(*rows, strict=True)
+    return Sample(decision_states.concat(states), *map(np.array, columns))
 
 
 def _backlog_after_s(observation: Observation, option: int, resource: int) -> float:
@@ -305,7 +282,7 @@ def _backlog_after_s(observation: Observation, option: int, resource: int) -> fl
 
 # -------------------------------------------------------------------------------------- figures
 def figures(sample: Sample, answers: Answers) -> dict[str, float]:
-    """What a policy's answers are worth: the figures of `RECORD_KEYS` but policy and servers."""
+    """Figures of a policy's answers: cost, agreement with the oracle, drops, fairness."""
     rows, j = np.arange(len(sample)), sample.n_servers
     option = answers.option
     cost, least = sample.cost_slots[rows, option], sample.cost_slots.min(axis=1)
@@ -326,7 +303,7 @@ def figures(sample: Sample, answers: Answers) -> dict[str, float]:
 
 
 def records(sample: Sample, answers: Mapping[str, Answers]) -> list[dict[str, Any]]:
-    """One record per policy with the keys `RECORD_KEYS`."""
+    """One record per policy, as ``mecopt bench comllm --states`` writes it."""
     return [
         {"policy": name, "servers": sample.n_servers, **figures(sample, found)}
         for name, found in answers.items()

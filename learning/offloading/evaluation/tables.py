@@ -29,6 +29,7 @@ from learning.offloading.evaluation.figures import (
     state_figures,
 )
 from learning.offloading.prompts import perturbations
+from mecopt.bench.paper_tables import comllm
 from mecopt.bench.paper_tables.table import Figure, Table
 from mecopt.offloading import published
 
@@ -62,7 +63,8 @@ def make(name: str, request: Request) -> Table:
 def _table(
     request: Request, name: str, title: str, figures: Iterable[Figure], notes: Iterable[str]
 ) -> Table:
-    return Table(name, title, tuple(figures), tuple(notes), PAPER, request.facts())
+    shown = comllm.QUANTITIES, comllm.PROTOCOLS
+    return Table(name, title, tuple(figures), tuple(notes), *shown, PAPER, request.facts())
 
 
 def _ii(request: Request) -> Table:

@@ -46,7 +46,7 @@ class Reward(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in tables."""
+        """Name of the reward in tables."""
 
     def reset(self, instance: OffloadingInstance) -> None:
         """Called once per instance, before its first state."""

@@ -64,7 +64,7 @@ class Remembered:
 
     @property
     def name(self) -> str:
-        """That of the reward."""
+        """Name of the reward."""
         return self.reward.name
 
     def reset(self, instance: OffloadingInstance) -> None:

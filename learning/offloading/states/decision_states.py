@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -296,29 +298,16 @@ def collect(
 
 def gather(observations: Iterable[Observation]) -> States:
     """States of a stream of observations, each read before the next is asked for."""
-    parts: list[States] = []
-    rows: list[NDArray[np.float64]] = []
-    tasks: list[int] = []
-    current: OffloadingInstance | None = None
-
-    def close() -> None:
-        if current is not None:
-            layout, n = state_rows.layout(current), len(rows)
-            seeds = np.full(n, layout.seed)
-            preset = (layout.preset,) * n
-            parts.append(
-                _from_rows(np.array(rows), layout.n_servers, preset, seeds, np.array(tasks))
-            )
-
-    for observation in observations:
-        if observation.instance is not current:
-            close()
-            current = observation.instance
-            rows, tasks = [], []
-        layout = state_rows.layout(observation.instance)
-        row = np.empty(state_rows.width(layout.n_servers))
-        state_rows.write(observation, layout, row)
-        rows.append(row)
-        tasks.append(observation.task)
-    close()
+    parts = []
+    for _, group in groupby(observations, key=attrgetter("instance")):
+        rows, tasks = [], []
+        for observation in group:
+            layout = state_rows.layout(observation.instance)
+            row = np.empty(state_rows.width(layout.n_servers))
+            state_rows.write(observation, layout, row)
+            rows.append(row)
+            tasks.append(observation.task)
+        n = len(rows)
+        preset, seeds = (layout.preset,) * n, np.full(n, layout.seed)
+        parts.append(_from_rows(np.array(rows), layout.n_servers, preset, seeds, np.array(tasks)))
     return concat(parts)

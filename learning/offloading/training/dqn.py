@@ -108,7 +108,7 @@ class _MaskedDQN(stable_baselines3.DQN):
         return action, action
 
 
-class _Learner:
+class _Learner(reinforcement.Learner):
     kind = "dqn"
 
     def __init__(self, settings: Settings, seed: int) -> None:
@@ -151,10 +151,10 @@ class _Learner:
             for name in ("observations", "next_observations", "actions", "rewards", "dones")
         }
         place = {"pos": memory.pos, "full": memory.full, "calls": self.model._n_calls}
-        return reinforcement.optimiser_state(self.model) | {"memory": arrays, "place": place}
+        return super().state() | {"memory": arrays, "place": place}
 
     def restore(self, state: dict[str, Any]) -> None:
-        reinforcement.restore_optimiser(self.model, state)
+        super().restore(state)
         memory, place = self._memory, state["place"]
         for name, array in state["memory"].items():
             getattr(memory, name)[: len(array)] = array

@@ -104,7 +104,7 @@ class _RowPolicy(MaskableActorCriticPolicy):
         )
 
 
-class _Learner:
+class _Learner(reinforcement.Learner):
     kind = "ppo"
 
     def __init__(self, settings: Settings, seed: int) -> None:
@@ -128,19 +128,10 @@ class _Learner:
         )
         self.net = self.model.policy.action_net.net
 
-    def prepare(self, share: float) -> None:
-        """Nothing changes but the learning rate."""
-
     def figures(self) -> dict[str, float]:
         logged = self.model.logger.name_to_value
         reward = float(self.model.rollout_buffer.rewards.mean()) - REWARD_SHIFT_SLOTS
         return {"loss": float(logged.get("train/loss", 0.0)), "reward": reward}
-
-    def state(self) -> dict[str, Any]:
-        return reinforcement.optimiser_state(self.model)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        reinforcement.restore_optimiser(self.model, state)
 
 
 #: Train into a run folder; the other arguments of `reinforcement.train`.

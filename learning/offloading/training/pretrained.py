@@ -103,7 +103,7 @@ class Settings(GrpoSettings):
             self,
             method=METHODS,
             dtype=pretrained_models.DTYPES,
-            form=tuple(FORMS),
+            form=FORMS,
             mode=MODES,
             loss=LOSSES,
             reward=REWARDS,
@@ -117,7 +117,7 @@ class Settings(GrpoSettings):
 
     @property
     def steps(self) -> int:
-        """Updates."""
+        """Updates in all."""
         return self.states * self.passes // self.batch
 
 

@@ -128,29 +128,24 @@ def collect(settings: Settings, seed: int) -> Labelled:
     wanted = -(-(settings.states - drawn) // len(pairs))
     parts = []
     for preset, servers in pairs if wanted else []:
-
-        def episode(preset: str = preset, servers: int = servers) -> OffloadingInstance:
-            return comllm.generate(preset, _training_seed(rng), servers=servers)
-
-        parts.append(_trajectories(settings, episode, wanted, rng))
+        world = partial(_episode, rng, preset, servers)
+        parts.append(_trajectories(settings, world, wanted, rng))
     for _ in range(DRAWN_SETTINGS if drawn else 0):
         changes = draw_parameters(rng)
-        servers = int(rng.choice(settings.servers))
-
-        def drawn_episode(
-            changes: dict[str, Any] = changes, servers: int = servers
-        ) -> OffloadingInstance:
-            return comllm.generate("paper", _training_seed(rng), servers=servers, **changes)
-
-        found = _trajectories(settings, drawn_episode, -(-drawn // DRAWN_SETTINGS), rng)
+        world = partial(_episode, rng, "paper", int(rng.choice(settings.servers)), **changes)
+        found = _trajectories(settings, world, -(-drawn // DRAWN_SETTINGS), rng)
         states = replace(found.states, preset=("drawn",) * len(found))
         parts.append(replace(found, states=states))
     joined = labels.concat(parts)
     return joined[np.sort(rng.permutation(len(joined))[: settings.states])]
 
 
-def _training_seed(rng: np.random.Generator) -> int:
-    return int(seeds.FIRST_TRAINING + rng.integers(10**6))
+def _episode(
+    rng: np.random.Generator, preset: str, servers: int, **changes: Any
+) -> OffloadingInstance:
+    """An episode of any training seed."""
+    seed = int(seeds.FIRST_TRAINING + rng.integers(10**6))
+    return comllm.generate(preset, seed, servers=servers, **changes)
 
 
 def _trajectories(
