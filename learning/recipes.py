@@ -1,9 +1,11 @@
 """Every training by name: which module does it, with which settings.
 
 A trainer is a module with a frozen dataclass ``Settings`` and a function
-``train(settings, out, *, seed, resume, on_progress) -> Path`` that leaves a training folder
-(`learning.runs.folder`); where one module trains several policies, its dictionary ``RECIPES`` has
-their settings by name. A further trainer is one more line here.
+``train(settings, out, *, seed, resume, on_progress) -> Path``; where one module trains several
+policies, its dictionary ``RECIPES`` has their settings by name. A further trainer is one more line
+here. Equal settings and seeds give equal policies. The function leaves a training folder
+(`learning.runs.folder`) at `out` and returns it; `resume` takes an interrupted training up, and
+`on_progress` is called with (step, steps in all, figures) at every row of progress.
 """
 
 from __future__ import annotations
@@ -11,23 +13,39 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from learning.runs.folder import OnProgress
+from learning import extras
+
+if TYPE_CHECKING:
+    from learning.runs.folder import OnProgress
 
 
 class Trainer(NamedTuple):
-    """Module that trains a policy, the extra it needs, the scenario of the policy's benchmark."""
+    """Module that trains a policy, and the extra that training needs.
+
+    Parameters
+    ----------
+    module, extra : str
+    scenario : str
+        Scenario of ``mecopt bench`` that the policy is for.
+    family : str
+        Family of problems that it decides.
+    policy : str, optional
+        Name under which the trained policy is declared as an entry point: the trainer's own
+        unless given, none when empty.
+    """
 
     module: str
     extra: str
     scenario: str = "comllm"
+    family: str = "offloading"
+    policy: str | None = None
 
 
-#: Trainers by policy name; `t2drl-ppo` is plain PPO on caches, `ppo` that of offloading.
+#: Trainers by name; `t2drl-ppo` is plain PPO on caches, `ppo` that of offloading.
 MODULES = {
     "sft": Trainer("learning.offloading.training.sft", "learning"),
     "sft-lookahead": Trainer("learning.offloading.training.sft", "learning"),
@@ -36,13 +54,24 @@ MODULES = {
     "grpo-lookahead": Trainer("learning.offloading.training.grpo", "learning"),
     "dqn": Trainer("learning.offloading.training.dqn", "drl"),
     "ppo": Trainer("learning.offloading.training.ppo", "drl"),
-    "equivariant": Trainer("learning.offloading.training.equivariant", "learning"),
-    "mlp": Trainer("learning.offloading.training.mlp", "learning"),
-    "smollm2": Trainer("learning.offloading.training.pretrained", "smollm"),
-    "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning"),
-    "t2drl": Trainer("learning.caching.train", "drl", "caching"),
-    "t2drl-ppo": Trainer("learning.caching.train", "drl", "caching"),
+    "equivariant": Trainer("learning.offloading.training.cost_vectors", "learning"),
+    "mlp": Trainer("learning.offloading.training.cost_vectors", "learning"),
+    "smollm2": Trainer("learning.offloading.training.pretrained", "smollm", policy=""),
+    "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning", policy=""),
+    "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching"),
+    "t2drl-ppo": Trainer("learning.caching.train", "drl", "caching", "caching", "ppo"),
 }
+#: What ``mecopt train`` takes.
+NAMES = tuple(MODULES)
+
+
+def policies(family: str) -> tuple[str, ...]:
+    """Names under which the trained policies of a family are declared as entry points."""
+    return tuple(
+        name if trainer.policy is None else trainer.policy
+        for name, trainer in MODULES.items()
+        if trainer.family == family and trainer.policy != ""
+    )
 
 
 def module(name: str) -> ModuleType:
@@ -55,15 +84,7 @@ def module(name: str) -> ModuleType:
     """
     if name not in MODULES:
         raise ValueError(f"train: unknown {name!r}, one of {', '.join(MODULES)}")
-    path, extra, _ = MODULES[name]
-    try:
-        import torch  # noqa: F401
-
-        return import_module(path)
-    except ImportError as error:
-        raise ValueError(
-            f"train: {name!r} needs the {extra} extra: pip install 'mecopt[{extra}]' ({error})"
-        ) from None
+    return extras.module(f"train: {name!r}", MODULES[name].module, MODULES[name].extra)
 
 
 def settings(name: str, changes: Mapping[str, Any] | None = None) -> Any:
@@ -113,8 +134,6 @@ def train(
     OSError
         If it cannot be written.
     """
-    if seed < 0:
-        raise ValueError(f"seed = {seed} must be >= 0")
     wanted = settings(name, changes)
     folder: Path = module(name).train(
         wanted, Path(out), seed=seed, resume=True, on_progress=on_progress

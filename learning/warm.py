@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 def warm_up() -> None:
     """Compile, or load from the on-disk cache, the kernels of states, rewards and environments."""
-    from learning import zoo
+    from learning.offloading import zoo
     from learning.offloading.states import decision_states as states
     from learning.offloading.states import option_features
     from mecopt.offloading.policies import by_name as policies

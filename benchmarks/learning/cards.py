@@ -16,7 +16,7 @@ from benchmarks.learning.evaluate import EPISODE_SEEDS, EPISODES, MORE_SEEDS, ST
 from benchmarks.learning.page import Measured, difference, interval
 from benchmarks.learning.train import PARTS
 from benchmarks.page import table
-from learning import zoo
+from learning.offloading import zoo
 from learning.runs.folder import digest
 
 HEADING = "## Figures"
@@ -82,7 +82,7 @@ def figures(name: str) -> str:
 def main() -> None:
     """Rewrite every card."""
     for name in zoo.NAMES:
-        card = Path(zoo.__file__).parent / "offloading" / "checkpoints" / name / "README.md"
+        card = Path(zoo.__file__).parent / "checkpoints" / name / "README.md"
         words = card.read_text().partition(HEADING)[0].rstrip()
         card.write_text(f"{words}\n\n{HEADING}\n\n{figures(name)}")
         print(card)

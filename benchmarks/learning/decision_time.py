@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import write
-from learning import zoo
+from learning.offloading import zoo
 from learning.offloading.policies import language as language_policy
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.states import decision_states as states

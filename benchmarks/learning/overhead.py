@@ -17,13 +17,16 @@ from time import process_time
 
 import numpy as np
 import torch
+from transformers import PrinterCallback
 
-from benchmarks.common import interval, write
+from benchmarks.common import write
 from learning.language import soft_label_sft as cost_trainer
 from learning.language import tiny_model
 from learning.offloading.rewards.labels import Labelled
 from learning.offloading.training import rows as datasets
 from learning.offloading.training import sft
+from learning.runs.folder import TrainingRun
+from mecopt.statistics import bootstrap_interval
 
 TURNS, STEPS = 5, 80
 SETTINGS = replace(sft.RECIPES["sft"], states=5000, steps=STEPS, save_every=10 * STEPS)
@@ -61,7 +64,9 @@ def plain(data: Labelled) -> float:
 def with_trl(data: Labelled, folder: Path) -> tuple[float, float]:
     """The trainer; CPU seconds of training, and to build it."""
     begin = process_time()
-    trainer = sft.make_trainer(SETTINGS, tiny_model.create(0), data, folder, seed=0)
+    run = TrainingRun.open(folder, "sft", SETTINGS, seed=0, resume=False)
+    trainer = sft.make_trainer(SETTINGS, tiny_model.create(0), data, run, seed=0)
+    trainer.remove_callback(PrinterCallback)
     built = process_time()
     trainer.train()
     return process_time() - built, built - begin
@@ -85,7 +90,7 @@ def main() -> None:
         "batch": SETTINGS.batch,
         "turns": turns,
         "quotient": float(np.mean(quotients)),
-        "quotient_95": interval(quotients),
+        "quotient_95": bootstrap_interval(quotients),
     }
     print(write("learning_overhead", body), body["quotient"], body["quotient_95"])
 

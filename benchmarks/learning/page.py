@@ -20,7 +20,7 @@ from benchmarks.learning.aims import TRAINED_ON
 from benchmarks.learning.evaluate import EPISODE_SEEDS, EPISODES, MORE_SEEDS, SAMPLED, STATES
 from benchmarks.learning.train import PARTS
 from benchmarks.page import table
-from learning.zoo import NAMES
+from learning.offloading.zoo import NAMES
 from mecopt.statistics import bootstrap_interval, paired_difference
 
 INTRO = """# Learning, measured

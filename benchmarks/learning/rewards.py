@@ -18,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import formulations
-from benchmarks.common import RESULTS, interval, write
-from learning.offloading.rewards.rewards import Lacs
+from benchmarks.common import RESULTS, write
+from learning.offloading.rewards.lacs import Lacs
 from learning.offloading.rewards.teachers import GreedyTeacher
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
 from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios import comllm
-from mecopt.statistics import gap_to_bound
+from mecopt.statistics import bootstrap_interval, gap_to_bound
 
 PRESETS = ("paper", "busy", "large")
 DRAWS = 4
@@ -93,7 +93,7 @@ def page(rows: list[dict[str, Any]], seeds: str) -> str:
     """Table of the readings: mean gap and its 95 % interval over instances."""
 
     def cell(gaps: list[float]) -> str:
-        low, high = interval(gaps)
+        low, high = bootstrap_interval(gaps)
         return f"{np.mean(gaps):.2f} ({low:.2f} to {high:.2f})"
 
     lines = [

@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.common import RESULTS, provenance
 from benchmarks.learning import evaluate as learning_evaluate
 from learning import recipes as trainers
-from learning import zoo
+from learning.offloading import zoo
 from learning.runs import folder as training_run
 from mecopt.offloading.policies import by_name as policies
 
@@ -108,7 +108,7 @@ def ship(seed: int) -> None:
         if not (folder / "run.json").exists():
             print(f"{name}: not trained with seed {seed}")
             continue
-        target = Path(zoo.__file__).parent / "offloading" / "checkpoints" / name
+        target = Path(zoo.__file__).parent / "checkpoints" / name
         shutil.copytree(folder / "checkpoint", target, dirs_exist_ok=True)  # keeps the card
         print(f"{name}: {sum(p.stat().st_size for p in target.rglob('*')) / 1e6:.2f} MB")
 

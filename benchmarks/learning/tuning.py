@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 import formulations
-from benchmarks.common import RESULTS, interval, write
+from benchmarks.common import RESULTS, write
 from benchmarks.page import table
 from learning import recipes as trainers
-from learning import zoo
+from learning.offloading import zoo
 from learning.offloading.states.batch_rollout import rollout_batch
 from learning.runs import folder as training_run
 from mecopt.offloading.scenarios import comllm
-from mecopt.statistics import gap_to_bound
+from mecopt.statistics import bootstrap_interval, gap_to_bound
 
 #: Preset and servers of the episodes; seeds are tuning seeds.
 SETTINGS = (("paper", 6), ("busy", 6), ("large", 6), ("slow-servers", 6), ("paper", 11))
@@ -79,7 +79,7 @@ def page(rows: list[dict[str, Any]]) -> str:
     """Table of every row."""
 
     def cell(gaps: list[float]) -> str:
-        low, high = interval(gaps)
+        low, high = bootstrap_interval(gaps)
         return f"{np.mean(gaps):.2f} ({low:.2f} to {high:.2f})"
 
     where = list(rows[0]["gap_percent"])

@@ -1,14 +1,10 @@
 """Gymnasium environment: one cache server, one episode per instance, a score per pair and slot.
 
 Without a coupling every server of a `CachingInstance` is a problem of its own, so one agent with
-shared weights learns on all of them. An action holds two numbers in [-1, 1] for each pair:
-
-    score   how much the pair is wanted resident: unsquashed to sign(z) (e^|z| - 1), z = 6 action,
-            in units of a request's cloud cost; pairs at or below zero are not wanted
-    share   1/2 + 2 action, cut to [0, 1], of this slot's requests are to be served at the edge
-
-and the feasibility layer (`learning.caching.feasibility`) makes a decision of them that fits. The
-reward of a slot is what the decision saves against sending everything to the cloud,
+shared weights learns on all of them. An action holds a score and a share for each pair
+(`learning.caching.actions`); the feasibility layer (`learning.caching.feasibility`) makes a
+decision of them that fits. The reward of a slot is what the decision saves against sending
+everything to the cloud,
 
     r_t = (cloud cost of the slot - its cost) / (P x mean cloud cost of a request),
 
@@ -28,31 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.caching import features, servers
+from learning.caching.actions import scores_and_shares
 
 if TYPE_CHECKING:
     from mecopt.caching.instance import CachingInstance
 
 #: Reward charged per unit of relative excess when the feasibility layer is off.
 PENALTY = 1.0
-#: Scores are unsquashed from [-SCORE_RANGE, SCORE_RANGE].
-SCORE_RANGE = 6.0
-#: Steepness of the share: it runs from none to all while the action runs over the middle half.
-SHARE_SLOPE = 2.0
 
 #: Gives the k-th episode: an instance and one of its servers.
 Draw = Callable[[int], "tuple[CachingInstance, int]"]
-
-
-def unsquashed(z: NDArray) -> NDArray[np.float64]:
-    """Inverse of the features' logarithmic scale."""
-    wide = np.asarray(z, dtype=np.float64)
-    return np.sign(wide) * np.expm1(np.abs(wide))
-
-
-def scores_and_shares(action: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores and shares (..., P) that actions (..., P, 2) mean to the feasibility layer."""
-    clipped = np.clip(action, -1.0, 1.0).astype(np.float64)
-    return unsquashed(SCORE_RANGE * clipped[..., 0]), 0.5 + SHARE_SLOPE * clipped[..., 1]
 
 
 class ServerBatch:
@@ -87,12 +68,12 @@ class ServerBatch:
 
     @property
     def slots(self) -> int:
-        """Slots of the episode."""
+        """Number of slots of the episode."""
         return self.batch.requests.shape[2]
 
     @property
     def done(self) -> bool:
-        """The last slot is over."""
+        """Whether the last slot is over."""
         return self.slot == self.slots
 
     def observe(self) -> NDArray[np.float32]:

@@ -15,15 +15,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
+import numpy as np
 import torch
-from stable_baselines3.common.distributions import DiagGaussianDistribution
-from stable_baselines3.common.policies import ActorCriticPolicy
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from learning.caching import features, hindsight
-from learning.caching.environment import SCORE_RANGE
-from learning.caching.fast_weights import TestTimeLayer
+from learning.caching.actions import SCORE_RANGE
+from learning.caching.fast_weights import FastWeights, TestTimeLayer
 
 #: Size of a correction per unit of network output: a step of the optimiser must stay small beside
 #: the exploration noise.
@@ -103,57 +102,15 @@ class Agent(nn.Module):
         """(B, P, 2) mean of the action."""
         return first_guess(inputs) + CORRECTION * self.actor(inputs)
 
+    def act(self, rows: NDArray[np.float32], fast: FastWeights | None) -> NDArray[np.float32]:
+        """Mean action for observations (B, P, SIZE); fast weights first learn from them."""
+        moved = None if fast is None else torch.from_numpy(fast.learn(rows))
+        with torch.inference_mode():
+            found: NDArray[np.float32] = self.mean_action(
+                self.inputs(torch.from_numpy(rows), moved)
+            ).numpy()
+        return found
+
     def value(self, inputs: Tensor, to_come: Tensor) -> Tensor:
         """(B, 1) value of the server's state, given what is to come (`hindsight`)."""
         return VALUE * self.critic(torch.cat([inputs, to_come], dim=-1)).mean(dim=-2)
-
-
-class PairPolicy(ActorCriticPolicy):
-    """`Agent` in the form stable-baselines3's PPO trains."""
-
-    def __init__(self, *args: Any, agent: dict[str, Any], **kwargs: Any) -> None:
-        self.agent_arguments = agent
-        super().__init__(*args, **kwargs)
-
-    def _build(self, lr_schedule: Any) -> None:
-        self.agent = Agent(**self.agent_arguments)
-        self.action_dist = DiagGaussianDistribution(self._n_actions())
-        self.optimizer = self.optimizer_class(
-            self.agent.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
-        )
-
-    def _n_actions(self) -> int:
-        space = self.action_space
-        assert isinstance(space, gymnasium.spaces.Box)
-        return int(torch.tensor(space.shape).prod())
-
-    def _inputs(self, obs: Any) -> Tensor:
-        return self.agent.inputs(obs["pairs"], obs.get("fast"))
-
-    def _distribution(self, inputs: Tensor) -> DiagGaussianDistribution:
-        mean = self.agent.mean_action(inputs)
-        noise = self.agent.noise.log().expand_as(mean).flatten(-2)
-        return self.action_dist.proba_distribution(mean.flatten(-2), noise)
-
-    def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Action, value and log-probability."""
-        inputs = self._inputs(obs)
-        distribution = self._distribution(inputs)
-        action = distribution.get_actions(deterministic=deterministic)
-        shaped = action.reshape((-1, *self.action_space.shape))
-        return shaped, self.agent.value(inputs, obs["to_come"]), distribution.log_prob(action)
-
-    def evaluate_actions(self, obs: Any, actions: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Value, log-probability and entropy of actions taken before."""
-        inputs = self._inputs(obs)
-        distribution = self._distribution(inputs)
-        log_prob = distribution.log_prob(actions.flatten(-2) if actions.dim() > 2 else actions)
-        return self.agent.value(inputs, obs["to_come"]), log_prob, distribution.entropy()
-
-    def get_distribution(self, obs: Any) -> DiagGaussianDistribution:
-        """Distribution over actions."""
-        return self._distribution(self._inputs(obs))
-
-    def predict_values(self, obs: Any) -> Tensor:
-        """Value only."""
-        return self.agent.value(self._inputs(obs), obs["to_come"])

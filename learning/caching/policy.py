@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from learning.caching import features, servers
-from learning.caching.environment import scores_and_shares
+from learning.caching.actions import scores_and_shares
 from learning.caching.fast_weights import FastWeights
 from learning.caching.network import Agent
 from learning.runs import folder as training_run
@@ -46,7 +46,7 @@ class LearnedPolicy:
     averages : bool
         With averages of the requests in the observation or without.
     learns : bool
-        False keeps the fast weights at W_0 throughout (what the layer's learning is worth).
+        False keeps the fast weights at W_0 throughout (an ablation of the layer's learning).
     seed : int
         Of the masks of the test-time layer.
 
@@ -83,20 +83,13 @@ class LearnedPolicy:
         state.kappa[:] = observation.kappa
         servers.see(batch, t, state)
         rows = features.observations(batch, t, state)
-        score, share = scores_and_shares(self._mean_action(rows))
+        score, share = scores_and_shares(self.agent.act(rows, self._fast))
+        if self._fast is not None:
+            self.restore_loss.append(self._fast.loss)
         a = np.zeros(batch.memory.shape, dtype=bool)
         x = np.zeros(batch.memory.shape, dtype=np.int64)
         servers.decide(batch, t, state, score, share, self.layer, a, x)
         return a, x
-
-    def _mean_action(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        moved = None
-        if self._fast is not None:
-            moved = torch.from_numpy(self._fast.learn(rows))
-            self.restore_loss.append(self._fast.loss)
-        with torch.inference_mode():
-            inputs = self.agent.inputs(torch.from_numpy(rows), moved)
-            return self.agent.mean_action(inputs).numpy()
 
 
 def first_guess(name: str = "first-guess", *, averages: bool = True) -> LearnedPolicy:
@@ -163,7 +156,7 @@ class Shipped:
         self._policy.reset(instance)
 
     def act(self, observation: CachingObservation) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """As the loaded policy."""
+        """Decide as the loaded policy does."""
         return self._policy.act(observation)
 
 

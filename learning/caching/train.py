@@ -31,7 +31,8 @@ from learning.caching import policy as policies
 from learning.caching import servers
 from learning.caching.environment import Draw, ServerBatch
 from learning.caching.fast_weights import FastWeights
-from learning.caching.network import Agent, PairPolicy
+from learning.caching.network import Agent
+from learning.caching.ppo_policy import PairPolicy
 from learning.caching.vectors import CachingVecEnv
 from learning.runs.folder import OnProgress, TrainingRun
 from mecopt.caching.scenarios import t2drl as caching
@@ -158,12 +159,8 @@ def mean_cost(
     """Cost (B,) of the agent's mean actions on a batch of servers."""
     run = ServerBatch(batch, layer=layer, averages=averages)
     fast = None if agent.layer is None else FastWeights(agent.layer, len(run.cost))
-    with torch.inference_mode():
-        while not run.done:
-            rows = run.observe()
-            moved = None if fast is None else torch.from_numpy(fast.learn(rows))
-            inputs = agent.inputs(torch.from_numpy(rows), moved)
-            run.step(agent.mean_action(inputs).numpy())
+    while not run.done:
+        run.step(agent.act(run.observe(), fast))
     return run.cost
 
 

@@ -120,7 +120,7 @@ class CachingVecEnv(VecEnv):
 
     # ---------------------------------------------------------------- what VecEnv asks for
     def close(self) -> None:
-        """Nothing to close."""
+        """Free nothing: the environments hold no resources."""
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """The same attribute for every episode."""
@@ -131,11 +131,11 @@ class CachingVecEnv(VecEnv):
         setattr(self, attr_name, value)
 
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list:
-        """Call once."""
+        """Call the method once; its answer stands for every episode."""
         return [getattr(self, method_name)(*args, **kwargs)] * len(self._indices(indices))
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
-        """Never wrapped."""
+        """No wrapper stands around these environments."""
         return [False] * len(self._indices(indices))
 
     def _indices(self, indices: Any) -> Sequence[int]:

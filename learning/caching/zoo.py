@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
-import torch
+from learning import extras, recipes, zoo
+from mecopt import plugins
 
-from learning.caching.policy import PRESETS, LearnedPolicy, Shipped, load
-
-Factory = Callable[..., LearnedPolicy | Shipped]
-
-
-def _factory(name: str) -> Factory:
-    def make(
-        *,
-        preset: str | None = None,
-        seed: int = 0,
-        data_dir: str | os.PathLike[str] | None = None,
-        checkpoint: str | os.PathLike[str] | None = None,
-    ) -> LearnedPolicy | Shipped:
-        torch.set_num_threads(1)  # decisions are timed on one thread
-        if checkpoint is None:
-            return Shipped(name, preset if preset in PRESETS else None, seed)
-        policy = load(checkpoint)
-        policy.seed = seed
-        return policy
-
-    make.__doc__ = f"Trained policy `{name}`, shipped or from the folder `checkpoint`."
-    return make
+#: Names of trained policies (docs/caching.md says how each is trained).
+NAMES = recipes.policies("caching")
 
 
-t2drl = _factory("t2drl")
-ppo = _factory("ppo")
-checkpoint = _factory("checkpoint")
+def _trained(
+    name: str,
+    *,
+    preset: str | None = None,
+    seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    **_: Any,
+) -> Any:
+    if checkpoint is not None:
+        return replace(zoo.load("caching", name, checkpoint), seed=seed)
+    policy = extras.module(f"policy: {name!r}", "learning.caching.policy", "learning")
+    return policy.Shipped(name, preset if preset in policy.PRESETS else None, seed)
+
+
+def __getattr__(attribute: str) -> Callable[..., Any]:
+    """The factory that an entry point names."""
+    if attribute in (*NAMES, plugins.ANY_CHECKPOINT):
+        return partial(_trained, attribute)
+    raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")

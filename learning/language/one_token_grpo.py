@@ -15,7 +15,7 @@ of option a is weighted with its probability, so that the gradient is that of th
     \\nabla \\sum_a \\pi(a)\\, (r(a) - r_0), \\qquad r_0 = \\text{reward of no option},
 
 without sampling noise; it is divided by the standard deviation of the reward under the policy. With
-a worth :math:`\\tau` of entropy the gradient is, undivided, that of
+an entropy bonus of coefficient :math:`\\tau` the gradient is, undivided, that of
 
 .. math:: \\sum_a \\pi(a)\\, (r(a) - r_0 - \\tau \\log \\pi(a)),
 
@@ -29,7 +29,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from transformers import PrinterCallback
 from trl import GRPOTrainer
 
 
@@ -51,7 +50,7 @@ class OneWordGRPOTrainer(GRPOTrainer):
         Options of every prompt: groups are exact then. A prompt with fewer options than the group
         is large repeats the last one; repetitions get no weight.
     entropy_slots : float
-        Worth of a nat of entropy of the policy, with exact groups.
+        Coefficient of the entropy bonus with exact groups, slots per nat.
     **kwargs
         Of `trl.GRPOTrainer`.
     """
@@ -68,11 +67,6 @@ class OneWordGRPOTrainer(GRPOTrainer):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the hook is experimental; TRL is pinned
             super().__init__(*args, rollout_func=self._rollout, **kwargs)
-        # Logged numbers go to callbacks; nothing is printed.
-        self.remove_callback(PrinterCallback)
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the checkpoint has a card of ours."""
 
     def get_train_dataloader(self) -> Any:
         """TRL's; on a CPU without the walk over every cell of a batch that moves tensors."""
@@ -173,7 +167,7 @@ def exact_advantages(
     none_reward : (groups,) Tensor
         Reward of those, slots.
     entropy_slots : float
-        Worth of a nat of entropy; above 0 advantages are slots and not scaled.
+        Coefficient of the entropy bonus, slots per nat; above 0 advantages are slots, not scaled.
     """
     above = reward - none_reward[:, None]
     if entropy_slots > 0:

@@ -8,6 +8,7 @@ carries it as a quantised GGUF file: no download. It is de-quantised once and ke
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from importlib.util import find_spec
@@ -95,7 +96,9 @@ def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
         See `locate` and `torch_dtype`; or there is no such model.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # a line per model otherwise
     kind = torch_dtype(dtype)
     place = locate(name)
     try:
@@ -106,3 +109,48 @@ def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer
+
+
+def merge_adapter(model: Any, folder: Path) -> None:
+    """Add a LoRA adapter, as peft saves it, to the weights of its base model.
+
+    W <- W + (alpha / r) B A for every layer that has one. Deciding needs no more than this sum, so
+    it does not import peft, which trains adapters.
+
+    Raises
+    ------
+    ValueError
+        If the adapter is no plain LoRA, or is not one of this model.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    said = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    odd = [name for name in _BEYOND_LORA if said.get(name)]
+    if said.get("peft_type") != "LORA" or odd:
+        raise ValueError(f"{folder}: adapter is no plain LoRA ({', '.join(odd) or 'peft_type'})")
+    weights = load_file(folder / "adapter_model.safetensors")
+    scale = said["lora_alpha"] / said["r"]
+    for name in [name for name in weights if name.endswith(_DOWN)]:
+        layer = name.removesuffix(_DOWN)
+        try:
+            weight = model.get_submodule(layer.removeprefix("base_model.model.")).weight
+            with torch.no_grad():
+                weight += weights.pop(layer + _UP) @ weights.pop(name) * scale
+        except (AttributeError, KeyError, RuntimeError) as error:
+            raise ValueError(f"{folder}: adapter does not fit the model ({error})") from None
+    if weights:
+        raise ValueError(f"{folder}: adapter is no plain LoRA ({next(iter(weights))})")
+
+
+#: The two factors of a layer in peft's files, A and B.
+_DOWN, _UP = ".lora_A.weight", ".lora_B.weight"
+#: Fields of peft's configuration that stand for something else than W + (alpha / r) B A.
+_BEYOND_LORA = (
+    "alpha_pattern",
+    "fan_in_fan_out",
+    "modules_to_save",
+    "rank_pattern",
+    "use_dora",
+    "use_rslora",
+)

@@ -14,7 +14,7 @@ over the options listed so far (the best so far), which shows the model how to c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import datasets as hf
@@ -22,62 +22,45 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import PrinterCallback
 from trl import SFTTrainer
 
 from learning.language import vocabulary
-from learning.offloading.prompts.forms_compact_natural import LINE
+from learning.language.vocabulary import LINE
 
 
-class OrderedTrainer(SFTTrainer):
-    """TRL's SFTTrainer that takes rows as they come and tells callbacks only."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.remove_callback(PrinterCallback)
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: checkpoints have a card of ours."""
-
-    def _get_train_sampler(self, train_dataset: hf.Dataset | None = None) -> Sampler:
-        return SequentialSampler(self.train_dataset)
-
-
-class CostTrainer(OrderedTrainer):
-    """Cost labels: rows of `learning.offloading.training.rows.training_rows`.
+class LossTrainer(SFTTrainer):
+    """TRL's SFTTrainer with a loss of its own, or with its rows in their order.
 
     Parameters
     ----------
-    temperature_slots : float
-        Options this close share the label.
-    lines_weight : float
-        Weight of the loss after server lines beside that of the answer.
+    loss : callable, optional
+        Called with the model and the columns of a batch; TRL's own loss unless given.
+    ordered : bool
+        Take the rows as they come rather than shuffled.
     **kwargs
         Of `trl.SFTTrainer`.
     """
 
-    def __init__(self, *, temperature_slots: float, lines_weight: float, **kwargs: Any) -> None:
-        self._temperature, self._lines_weight = temperature_slots, lines_weight
-        super().__init__(data_collator=collate, **kwargs)
+    def __init__(
+        self, *, loss: Callable[..., Tensor] | None = None, ordered: bool = False, **kwargs: Any
+    ) -> None:
+        self._loss, self._ordered = loss, ordered
+        super().__init__(**kwargs)
 
-    def compute_loss(
-        self,
-        model: Any,
-        inputs: dict[str, Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Tensor:
-        """Cross-entropy to softmax(-cost / temperature), after every line and at the end."""
-        return cost_loss(
-            model,
-            **inputs,
-            temperature_slots=self._temperature,
-            lines_weight=self._lines_weight,
-        )
+    def compute_loss(self, model: Any, inputs: dict[str, Tensor], *args: Any, **kwargs: Any) -> Any:
+        """Loss of a batch."""
+        if self._loss is None:
+            return super().compute_loss(model, inputs, *args, **kwargs)
+        return self._loss(model, **inputs)
+
+    def _get_train_sampler(self, train_dataset: hf.Dataset | None = None) -> Sampler | None:
+        if self._ordered:
+            return SequentialSampler(self.train_dataset)
+        return super()._get_train_sampler(train_dataset)
 
 
 def collate(rows: list[Mapping[str, Any]]) -> dict[str, Tensor]:
-    """(B, T) tokens and (B, lines + 2) costs."""
+    """(B, T) tokens and (B, lines + 2) costs of rows of `learning.offloading.training.rows`."""
     ids = torch.from_numpy(np.array([row["input_ids"] for row in rows], dtype=np.int64))
     cost = torch.from_numpy(np.array([row["cost_slots"] for row in rows], dtype=np.float32))
     return {"input_ids": ids, "cost_slots": cost}
@@ -99,8 +82,10 @@ def cost_loss(
     input_ids : (B, T) int64
     cost_slots : (B, L + 2) float32
         Costs of local, each line and the drop; infinite where there is no line.
-    temperature_slots, lines_weight : float
-        See `CostTrainer`.
+    temperature_slots : float
+        Options this close share the label.
+    lines_weight : float
+        Weight of the loss after server lines beside that of the answer.
     """
     lines = cost_slots.shape[1] - 2
     # Read after the name at the end of each line, and at `act`.

@@ -36,6 +36,7 @@ from transformers import (
 )
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.utils import logging
 
 from learning.language import vocabulary
 from learning.language.tokenizer import CompactTokenizer
@@ -240,6 +241,7 @@ def load(folder: str | Path) -> TinyForCausalLM:
     ValueError
         If the folder holds no such model, or one of another vocabulary.
     """
+    logging.disable_progress_bar()  # a line per model otherwise
     try:
         config = TinyConfig.from_pretrained(folder)
         kind = config.model_type if (Path(folder) / "config.json").exists() else None

@@ -1,4 +1,4 @@
-r"""Cost labels for models whose answers have any number of tokens, and TRL's SFTTrainer on them.
+r"""Cost labels for models whose answers have any number of tokens, and the loss on them.
 
 As `learning.language.soft_label_sft` does for the embedded model, a state with costs c teaches
 
@@ -23,8 +23,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PrinterCallback
-from trl import SFTTrainer
 
 #: A labelled token: place in the sequence whose next token it is, the token, its weight.
 Label = tuple[int, int, float]
@@ -116,27 +114,6 @@ def _first_tokens(
             total[tokens[o][depth]] = total.get(tokens[o][depth], 0.0) + float(share[o])
     whole = sum(total.values())
     return [(place, token, weight * s / whole) for token, s in total.items() if s > 0]
-
-
-class AnswerTrainer(SFTTrainer):
-    """TRL's SFTTrainer on rows of `labelled_row`; it tells callbacks only."""
-
-    def __init__(self, *, pad: int, **kwargs: Any) -> None:
-        super().__init__(data_collator=lambda rows: collate(rows, pad), **kwargs)
-        self.remove_callback(PrinterCallback)
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: checkpoints have a card of ours."""
-
-    def compute_loss(
-        self,
-        model: Any,
-        inputs: dict[str, Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Tensor:
-        """Mean over prompts of the weighted cross-entropy of their labels."""
-        return label_loss(model, **inputs)
 
 
 def collate(rows: list[Mapping[str, Any]], pad: int) -> dict[str, Tensor]:

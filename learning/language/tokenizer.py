@@ -49,7 +49,7 @@ class CompactTokenizer(PreTrainedTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Nothing is added."""
+        """Leave the tokens as they are: prompts have no special tokens."""
         return token_ids_0 + (token_ids_1 or [])
 
     def save_vocabulary(

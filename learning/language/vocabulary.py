@@ -30,6 +30,8 @@ SERVER_KEYS = {
     "w": "this task on the server, slots",
 }
 KEYS = (*STATE_KEYS, *SERVER_KEYS)
+#: Words of one server line: its quantities and its name.
+LINE = len(SERVER_KEYS) + 1
 
 #: Names a server can have; drawn at random in training, so that none means anything.
 N_NAMES = 32

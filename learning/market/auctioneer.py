@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from learning.runs.settings import check_seed
 from mechanisms.audit import checks as audit_checks
 from mechanisms.double_dutch import adaptive, bisection
 from mechanisms.double_dutch import rule as double_dutch
@@ -105,7 +106,13 @@ def train(
     network
     progress : DataFrame
         One row per episode: welfare_ratio, broadcasts, reward, explore.
+
+    Raises
+    ------
+    ValueError
+        If the seed is negative.
     """
+    check_seed(seed)
     s = settings or Settings()
     torch.manual_seed(seed)
     rng = random.Random(seed)

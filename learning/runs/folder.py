@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from learning.runs.settings import check_seed
 from mecopt import checkpoints, files
 
 PARAMETERS_SCHEMA = "mecopt.training-parameters"
@@ -93,11 +94,12 @@ class TrainingRun:
         Raises
         ------
         ValueError
-            If the folder holds something else, a training with other parameters or from other
+            If the seed is negative, or the folder holds something else, a training with other parameters or from other
             weights, or (without `resume`) any training.
         OSError
             If it cannot be written.
         """
+        check_seed(seed)
         folder = Path(path)
         wanted = {"kind": kind, "seed": seed, "settings": _plain(settings)}
         if start is not None:
@@ -107,8 +109,7 @@ class TrainingRun:
             raise ValueError(f"out: {path} is a file, not a folder")
         if document.exists():
             found = files.read_document(document, PARAMETERS_SCHEMA)
-            _refuse_other(folder, found, wanted)
-            _refuse_other_start(folder, start, found, wanted)
+            _refuse_other(folder, start, found, wanted)
             if not resume:
                 raise ValueError(
                     f"out: {path} already holds this training; resume it, or choose another folder"
@@ -227,8 +228,7 @@ class TrainingRun:
             "status": "complete",
             "kind": self.kind,
             "cpu_seconds": self.cpu_seconds,
-            "versions": {name: _version(name) for name in PACKAGES}
-            | {"python": platform.python_version()},
+            "versions": _versions(),
             **figures,
         }
         files.write_document(self.path / "run.json", RUN_SCHEMA, body)
@@ -323,7 +323,12 @@ def _plain(settings: Any) -> Any:
     return json.loads(json.dumps(body))
 
 
-def _refuse_other(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+def _refuse_other(
+    folder: Path,
+    start: str | os.PathLike[str] | None,
+    found: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+) -> None:
     old = {"kind": found.get("kind"), "seed": found.get("seed"), **(found.get("settings") or {})}
     new = {"kind": wanted["kind"], "seed": wanted["seed"], **wanted["settings"]}
     for name in dict.fromkeys([*new, *old]):
@@ -333,24 +338,20 @@ def _refuse_other(folder: Path, found: Mapping[str, Any], wanted: Mapping[str, A
                 f"{old.get(name)}, asked for {new.get(name)}); choose another folder"
             )
 
-
-def _refuse_other_start(
-    folder: Path,
-    start: str | os.PathLike[str] | None,
-    found: Mapping[str, Any],
-    wanted: Mapping[str, Any],
-) -> None:
-    """Trainings of earlier versions did not keep what they started from; they are let through."""
-    old = found.get("start_sha256")
-    if old is not None and old != wanted.get("start_sha256"):
+    # Trainings of earlier versions did not keep what they started from; they are let through.
+    if found.get("start_sha256", wanted.get("start_sha256")) != wanted.get("start_sha256"):
         raise ValueError(
             f"out: {folder} holds a training that started from other weights than {start} holds "
             "now (the checkpoint was trained anew); choose another folder"
         )
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+def _versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that can change a trained model, None if missing."""
+    found: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found | {"python": platform.python_version()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import os
 from collections.abc import Mapping, Sequence
@@ -37,7 +36,7 @@ MEANING = {
     "td_error": "mean temporal-difference error",
     "explore": "share of random actions",
 }
-#: Not worth a panel.
+#: Columns without a panel.
 _HIDDEN = ("step", "epoch")
 _MOST_PANELS = 9
 
@@ -99,31 +98,24 @@ def section(folders: Sequence[str | os.PathLike[str]]) -> str:
         If a folder holds no finished training.
     """
     runs = [(Path(folder), *training_run.read(folder)) for folder in folders]
-    names = [_name(path, parameters) for path, parameters, _, _ in runs]
-    progress = {n: frame for n, (*_, frame) in zip(names, runs, strict=True)}
-    data = base64.b64encode(plot.png(curves(progress))).decode()
-    rows = []
+    names = [path.name or str(parameters["kind"]) for path, parameters, *_ in runs]
+    progress = {name: frame for name, (*_, frame) in zip(names, runs, strict=True)}
+    seen, settings = [], []
     for name, (_, parameters, manifest, frame) in zip(names, runs, strict=True):
         steps = int(frame["step"].max()) if len(frame) else 0
-        cells = (name, str(parameters["seed"]), str(steps), f"{manifest['cpu_seconds']:.0f}")
-        rows.append("".join(_cell(text, i == 0) for i, text in enumerate(cells)))
-    settings = "".join(
-        f"<tr>{_cell(n, True)}{_cell(field, True)}{_cell(str(value), True)}</tr>"
-        for n, (_, parameters, _, _) in zip(names, runs, strict=True)
-        for field, value in parameters["settings"].items()
-    )
+        cpu = f"{manifest['cpu_seconds']:.0f}"
+        seen.append((name, str(parameters["seed"]), str(steps), cpu))
+        settings += [(name, field, str(value)) for field, value in parameters["settings"].items()]
     logged = {column for frame in progress.values() for column in frame.columns}
     meaning = "; ".join(f"<b>{n}</b>: {text}" for n, text in MEANING.items() if n in logged)
+    pictures = {"curves": plot.png(curves(progress))}
     return (
         "<section><h2>Learning curves</h2>"
-        f'<div class="scroll"><img alt="Learning curves" src="data:image/png;base64,{data}"></div>'
-        f'<p class="note">{meaning}.</p>'
-        '<div class="scroll"><table><thead><tr><th class="t">training</th><th>seed</th>'
-        "<th>steps</th><th>CPU s</th></tr></thead><tbody>"
-        + "".join(f"<tr>{row}</tr>" for row in rows)
-        + '</tbody></table></div><div class="scroll"><table><thead><tr><th class="t">training</th>'
-        '<th class="t">setting</th><th class="t">value</th></tr></thead>'
-        f"<tbody>{settings}</tbody></table></div></section>"
+        + html_page.image(pictures, "curves", "Learning curves")
+        + f'<p class="note">{meaning}.</p>'
+        + html_page.table(("training", "seed", "steps", "CPU s"), seen)
+        + html_page.table(("training", "setting", "value"), settings, text_columns=3)
+        + "</section>"
     )
 
 
@@ -150,15 +142,6 @@ def build(folder: str | os.PathLike[str]) -> str:
     target = path / "report.html"
     files.write_bytes(target, page.encode())
     return str(target)
-
-
-def _name(path: Path, parameters: Mapping[str, Any]) -> str:
-    return path.name or str(parameters["kind"])
-
-
-def _cell(text: str, words: bool) -> str:
-    side = ' class="t"' if words else ""
-    return f"<td{side}>{html.escape(text)}</td>"
 
 
 def is_training(folder: str | os.PathLike[str]) -> bool:

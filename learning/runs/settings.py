@@ -2,58 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
+
+import numpy as np
 
 
 def at_least(settings: Any, **least: float) -> None:
-    """Refuse fields below the given numbers.
-
-    Raises
-    ------
-    ValueError
-        Names the first one.
-    """
+    """Refuse fields below the given numbers."""
     for name, low in least.items():
-        if not getattr(settings, name) >= low:
-            raise ValueError(f"{name} = {getattr(settings, name)} must be >= {low}")
+        _refuse(settings, [name], f"must be >= {low}", low=low)
 
 
 def positive(settings: Any, *names: str) -> None:
-    """Refuse fields that are not above 0.
-
-    Raises
-    ------
-    ValueError
-        Names the first one.
-    """
-    for name in names:
-        if not getattr(settings, name) > 0:
-            raise ValueError(f"{name} = {getattr(settings, name)} must be > 0")
+    """Refuse fields that are not above 0."""
+    _refuse(settings, names, "must be > 0", above=0)
 
 
 def share(settings: Any, *names: str) -> None:
-    """Refuse fields outside [0, 1].
-
-    Raises
-    ------
-    ValueError
-        Names the first one.
-    """
-    for name in names:
-        if not 0 <= getattr(settings, name) <= 1:
-            raise ValueError(f"{name} = {getattr(settings, name)} must be in [0, 1]")
+    """Refuse fields outside [0, 1]."""
+    _refuse(settings, names, "must be in [0, 1]", low=0, high=1)
 
 
-def one_of(settings: Any, **known: Sequence[str]) -> None:
-    """Refuse names that are not known.
-
-    Raises
-    ------
-    ValueError
-        Names the first field, its value and what is known.
-    """
+def one_of(settings: Any, **known: Collection[str]) -> None:
+    """Refuse fields whose value is not among the known names."""
     for name, choices in known.items():
         value = getattr(settings, name)
         if value not in choices:
             raise ValueError(f"{name}: unknown {value!r}, one of {', '.join(choices)}")
+
+
+def check_seed(seed: Any) -> None:
+    """Refuse a seed that is negative or not a whole number."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed = {seed!r} must be a whole number >= 0")
+
+
+def _refuse(
+    settings: Any,
+    names: Iterable[str],
+    must: str,
+    *,
+    low: float = -np.inf,
+    above: float = -np.inf,
+    high: float = np.inf,
+) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not (low <= value <= high and value > above):
+            raise ValueError(f"{name} = {value} {must}")

@@ -155,7 +155,7 @@ def test_checkpoints_that_nobody_would_use_are_refused(always, tmp_path):
 # ------------------------------------------------------------------------------- learning.zoo
 def test_every_trained_name_is_declared():
     """pyproject.toml, the zoo and the loader agree on names."""
-    from learning import zoo
+    from learning.offloading import zoo
 
     assert policies.names()[: len(policies.NAMES)] == policies.NAMES
     assert set(policies.names()) - set(policies.NAMES) == {*zoo.NAMES, *zoo.TEACHERS}
@@ -163,7 +163,7 @@ def test_every_trained_name_is_declared():
 
 def test_teachers_take_no_checkpoint(tmp_path):
     """They have nothing to load."""
-    from learning import zoo
+    from learning.offloading import zoo
 
     for name in zoo.TEACHERS:
         assert policies.make(name).name == name
@@ -173,7 +173,7 @@ def test_teachers_take_no_checkpoint(tmp_path):
 
 def test_a_name_without_a_checkpoint_says_how_to_get_one(monkeypatch):
     """Neither shipped nor given."""
-    from learning import zoo
+    from learning.offloading import zoo
 
     monkeypatch.setattr(zoo, "shipped", lambda name: None)
     with pytest.raises(ValueError, match=r"mecopt train dqn --out FOLDER.*--checkpoint dqn=FOLDER"):
@@ -196,7 +196,9 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch):
     """What to install, in one line."""
     from learning import zoo
 
-    monkeypatch.setitem(zoo.KINDS, "dqn", ("no_such_module", "drl"))
+    monkeypatch.setitem(zoo.KINDS["offloading"], "dqn", "no_such_module")
     (tmp_path / checkpoints.MARKER).write_text('{"kind": "dqn"}')
-    with pytest.raises(ValueError, match=r"needs the drl extra: pip install 'mecopt\[drl\]'"):
+    with pytest.raises(
+        ValueError, match=r"needs the learning extra: pip install 'mecopt\[learning\]'"
+    ):
         policies.make("dqn", checkpoint=tmp_path)

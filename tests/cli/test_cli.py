@@ -163,7 +163,7 @@ def malformed(name: str, text: str) -> str:
         (("solve", "--preset", "nope"), "preset: unknown 'nope', one of paper, busy"),
         (("solve", "--seed", "x"), "'--seed'"),
         (("solve", "--seed", "-3"), "seed = -3"),
-        (("solve", "--gap", "-1"), "gap = -1.0 must be >= 0"),
+        (("solve", "--gap", "-1"), "gap = -1.0 must be a finite number >= 0"),
         (("solve", "--time-limit", "-1"), "time_limit = -1.0 must be a number of seconds >= 0"),
         (("solve", "--method", "magic"), "method: unknown 'magic'"),
         (("solve", "--scenario", "wifi6"), "scenario: unknown 'wifi6'"),

@@ -153,7 +153,7 @@ def test_curves_have_a_panel_per_logged_number():
         (("halver", "--set", "rate"), "set: 'rate' is not FIELD=VALUE"),
         (("halver", "--set", "rate=fast"), "rate: 'fast' cannot be read as float (now 0.5)"),
         (("halver", "--set", "exact=maybe"), "exact: 'maybe' cannot be read as bool"),
-        (("halver", "--seed", -1), "seed = -1 must be >= 0"),
+        (("halver", "--seed", -1), "seed = -1 must be a whole number >= 0"),
         (("halver", "--out", "file"), "out: file is a file, not a folder"),
         (("halver", "--out", "other"), "out: other is not empty and holds no training"),
     ],

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from learning import zoo
+from learning.offloading import zoo
 from learning.offloading.evaluation import independent_states as protocol
 from learning.offloading.evaluation.independent_states import Answers, Sample
 from learning.offloading.prompts import perturbations
@@ -80,6 +80,15 @@ class Request:
             "checkpoints": {c.name: c.digest for c in self.checkpoints},
         }
 
+    def ask(
+        self, asked: Mapping[str, Policy] | None = None, **changes: Any
+    ) -> tuple[Sample, dict[str, Answers]]:
+        """Answers of policies, its own unless given, in its sample of states."""
+        policies = load(self) if asked is None else asked
+        return protocol.ask(
+            policies, preset=self.preset, count=self.states, seed=self.seed, **changes
+        )
+
     def suite(self, names: tuple[str, ...], **changes: Any) -> Suite:
         """The episodes of some policies."""
         trained = tuple(c for c in self.checkpoints if c.name in names)
@@ -112,20 +121,29 @@ def state_figures(
     for name, found in answers.items():
         cost = sample.cost_slots[np.arange(len(sample)), found.option]
         raw = protocol.figures(sample, found)
-        known = {
-            "cost_slots": (raw["mean_cost_slots"], *bootstrap_interval(cost)),
-            "pr_percent": (100 * raw["pr"], *_ratio_interval(least, cost)),
-            "drop_percent": (100 * raw["drop_rate"],),
-            "agreement_percent": (100 * raw["agreement"],),
-            "parsed_percent": (100 * raw["parse_rate"],),
-            "backlog_fairness": (raw["backlog_fairness"],),
-            "assignment_fairness": (raw["assignment_fairness"],),
+        interval = {
+            "cost_slots": bootstrap_interval(cost),
+            "pr_percent": _ratio_interval(least, cost),
         }
         for quantity in quantities:
-            ours, *interval = known[quantity]
-            low, high = interval or (float("nan"), float("nan"))
+            column, scale = _COLUMNS[quantity]
+            low, high = interval.get(quantity, (float("nan"), float("nan")))
+            ours = scale * raw[column]
             out.append(Figure("states", name, setting, quantity, ours, low, high))
     return out
+
+
+#: Quantity of a table -> column of a scorecard or of a record of states, and its factor.
+_COLUMNS = {
+    "gap_percent": ("gap_to_bound", 100.0),
+    "cost_slots": ("mean_cost_slots", 1.0),
+    "pr_percent": ("pr", 100.0),
+    "agreement_percent": ("agreement", 100.0),
+    "drop_percent": ("drop_rate", 100.0),
+    "parsed_percent": ("parse_rate", 100.0),
+    "backlog_fairness": ("backlog_fairness", 1.0),
+    "assignment_fairness": ("assignment_fairness", 1.0),
+}
 
 
 def _ratio_interval(
@@ -156,39 +174,20 @@ def episode_figures(
     """Figures of whole episodes; `changes` are parameters in place of the preset's."""
     tables = play(request, setting or request.preset, **changes)
     card = scorecard(tables["results"], "offloading").set_index("policy")
-    return [
-        figure for name in request.policies for figure in _of_card(card, name, setting, quantities)
-    ]
-
-
-_CARD = {
-    "gap_percent": ("gap_to_bound", 100.0),
-    "cost_slots": ("mean_cost_slots", 1.0),
-    "drop_percent": ("drop_rate", 100.0),
-    "parsed_percent": ("parse_rate", 100.0),
-    "backlog_fairness": ("backlog_fairness", 1.0),
-    "assignment_fairness": ("assignment_fairness", 1.0),
-}
-
-
-def _of_card(
-    card: pd.DataFrame, name: str, setting: str, quantities: tuple[str, ...]
-) -> list[Figure]:
     out = []
-    for quantity in quantities:
-        column, scale = _CARD[quantity]
+    for name in request.policies:
         row: Any = card.loc[name]
-        ours, low, high = (scale * float(row[column + end]) for end in ("", "_low", "_high"))
-        out.append(Figure("episodes", name, setting, quantity, ours, low, high))
+        for quantity in quantities:
+            column, scale = _COLUMNS[quantity]
+            ours, low, high = (scale * float(row[column + end]) for end in ("", "_low", "_high"))
+            out.append(Figure("episodes", name, setting, quantity, ours, low, high))
     return out
 
 
 # ------------------------------------------------------------------------------------- perturbed
 def perturbed_states(request: Request, asked: Mapping[str, Policy]) -> list[Figure]:
     """Change of the mean cost in slots under every perturbation, state by state."""
-    sample, plain = protocol.ask(
-        asked, preset=request.preset, count=request.states, seed=request.seed
-    )
+    sample, plain = request.ask(asked)
     instance = protocol.episodes(request.preset, 1, request.seed)[0]
     rows, out = np.arange(len(sample)), []
     for name, policy in asked.items():

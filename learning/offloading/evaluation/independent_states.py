@@ -19,7 +19,7 @@ of different episodes are matched by their rank in speed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 
 from learning.offloading.states import decision_states as decision_states
 from learning.offloading.states.decision_states import States
+from learning.runs.settings import check_seed
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.metrics import parse_rate, server_mask
-from mecopt.offloading.observation import Observation, OnlineSystem
+from mecopt.offloading.observation import Observation
 from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.policies.simple import OneStepOracle
 from mecopt.offloading.scenarios import comllm
@@ -42,19 +43,6 @@ TEST_SEEDS = (0, 1000)
 #: Few states an episode, so that states are close to independent.
 STATES_PER_EPISODE = 10
 FEWEST_EPISODES = 20
-
-#: Keys of a record of ``mecopt bench comllm --states``.
-RECORD_KEYS = (
-    "policy",
-    "servers",
-    "pr",
-    "agreement",
-    "drop_rate",
-    "mean_cost_slots",
-    "backlog_fairness",
-    "assignment_fairness",
-    "parse_rate",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +74,7 @@ class Sample:
 
     @property
     def n_servers(self) -> int:
-        """J."""
+        """Number of servers, J."""
         return self.backlog_s.shape[1]
 
 
@@ -148,7 +136,7 @@ def ask(
     wanted = _draw(instances, count, seed)
     batched = {name: p for name, p in policies.items() if hasattr(p, "decide")}
     asked = {name: p for name, p in policies.items() if name not in batched}
-    rows = _Rows()
+    rows = []
     options: dict[str, list[int]] = {name: [] for name in asked}
     valid = {name: _ValidShare(policy) for name, policy in asked.items()}
     for instance, tasks in zip(instances, wanted, strict=True):
@@ -157,10 +145,13 @@ def ask(
         for name, policy in asked.items():
             valid[name].close()
             policy.reset(instance)
-        for observation in _visit(instance, tasks):
+        visited = decision_states.visit_one(
+            instance, OneStepOracle(), set(tasks.tolist()), int(tasks[-1])
+        )
+        for observation in visited:
             if size_mbit is not None:
                 observation = _resized(observation, size_mbit)
-            rows.add(observation)
+            rows.append(_read(observation))
             for name, policy in asked.items():
                 if size_mbit is not None:
                     valid[name].close()
@@ -168,7 +159,7 @@ def ask(
                 answer = policy.act(observation)
                 valid[name].answers += 1
                 options[name].append(answer if answer >= 0 else observation.n_options)
-    sample = rows.sample()
+    sample = _sample(rows)
     answers = {
         name: Answers(np.array(found, dtype=np.int64), valid[name].close())
         for name, found in options.items()
@@ -215,8 +206,7 @@ def episodes(
     """
     if count < 1:
         raise ValueError(f"states = {count} must be >= 1")
-    if seed < 0:
-        raise ValueError(f"seed = {seed} must be >= 0")
+    check_seed(seed)
     if servers is not None:
         if servers < 1:
             raise ValueError(f"servers = {servers} must be >= 1")
@@ -238,17 +228,6 @@ def _draw(instances: list[OffloadingInstance], count: int, seed: int) -> list[ND
     return [chosen[cuts[i] : cuts[i + 1]] - edges[i] for i in range(len(instances))]
 
 
-def _visit(instance: OffloadingInstance, tasks: NDArray[np.int64]) -> Iterator[Observation]:
-    """Observations of the given tasks along the one-step oracle's trajectory."""
-    oracle, system, wanted = OneStepOracle(), OnlineSystem(instance), set(tasks.tolist())
-    for k in range(int(tasks[-1]) + 1):
-        system.advance(k)
-        observation = system.observe(k)
-        if k in wanted:
-            yield observation
-        system.commit(k, oracle.act(observation))
-
-
 def _resized(observation: Observation, size_mbit: float) -> Observation:
     """The same moment of an instance in which the released task has another size."""
     x, k = observation.instance, observation.task
@@ -259,33 +238,23 @@ def _resized(observation: Observation, size_mbit: float) -> Observation:
     return replace(observation, instance=replace(x, service_ns=service, believed_ns=service))
 
 
-class _Rows:
-    """Collects a sample while observations pass."""
+def _read(observation: Observation) -> tuple[Any, ...]:
+    """What a sample keeps of an observation, which is not kept: the fields of `Sample`."""
+    x = observation.instance
+    state = decision_states.of(observation)
+    cost = np.append(observation.cost_s, observation.drop_cost_s) / float(x.meta["slot_s"])
+    late = observation.completion_ns - observation.now_ns > x.deadline_ns[observation.task]
+    servers = np.flatnonzero(server_mask(x))
+    rank = np.argsort(np.argsort(-state.server_ghz[0], kind="stable"), kind="stable")
+    after = [_backlog_after_s(observation, 1 + j, int(r)) for j, r in enumerate(servers)]
+    backlog = observation.backlog_s[servers]
+    return state, cost, np.append(late, True), backlog, np.array(after), rank
 
-    def __init__(self) -> None:
-        self._states: list[States] = []
-        self._columns: list[tuple[NDArray[Any], ...]] = []
 
-    def add(self, observation: Observation) -> None:
-        """Read one observation; it is not kept."""
-        x = observation.instance
-        state = decision_states.of(observation)
-        slot_s = float(x.meta["slot_s"])
-        cost = np.append(observation.cost_s, observation.drop_cost_s) / slot_s
-        late = observation.completion_ns - observation.now_ns > x.deadline_ns[observation.task]
-        servers = np.flatnonzero(server_mask(x))
-        rank = np.argsort(np.argsort(-state.server_ghz[0], kind="stable"), kind="stable")
-        backlog = observation.backlog_s[servers]
-        after = np.array(
-            [_backlog_after_s(observation, 1 + j, int(r)) for j, r in enumerate(servers)]
-        )
-        self._states.append(state)
-        self._columns.append((cost, np.append(late, True), backlog, after, rank))
-
-    def sample(self) -> Sample:
-        """Everything that was read."""
-        columns = [np.array(column) for column in zip(*self._columns, strict=True)]
-        return Sample(decision_states.concat(self._states), *columns)
+def _sample(rows: list[tuple[Any, ...]]) -> Sample:
+    """Everything that was read, state by state."""
+    states, *columns = zip(*rows, strict=True)
+    return Sample(decision_states.concat(states), *map(np.array, columns))
 
 
 def _backlog_after_s(observation: Observation, option: int, resource: int) -> float:
@@ -313,7 +282,7 @@ def _backlog_after_s(observation: Observation, option: int, resource: int) -> fl
 
 # -------------------------------------------------------------------------------------- figures
 def figures(sample: Sample, answers: Answers) -> dict[str, float]:
-    """What a policy's answers are worth: the figures of `RECORD_KEYS` but policy and servers."""
+    """Figures of a policy's answers: cost, agreement with the oracle, drops, fairness."""
     rows, j = np.arange(len(sample)), sample.n_servers
     option = answers.option
     cost, least = sample.cost_slots[rows, option], sample.cost_slots.min(axis=1)
@@ -334,7 +303,7 @@ def figures(sample: Sample, answers: Answers) -> dict[str, float]:
 
 
 def records(sample: Sample, answers: Mapping[str, Answers]) -> list[dict[str, Any]]:
-    """One record per policy with the keys `RECORD_KEYS`."""
+    """One record per policy, as ``mecopt bench comllm --states`` writes it."""
     return [
         {"policy": name, "servers": sample.n_servers, **figures(sample, found)}
         for name, found in answers.items()

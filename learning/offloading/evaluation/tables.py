@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from learning.offloading.evaluation import independent_states as protocol
 from learning.offloading.evaluation.figures import (
     Request,
     episode_figures,
@@ -30,11 +29,11 @@ from learning.offloading.evaluation.figures import (
     state_figures,
 )
 from learning.offloading.prompts import perturbations
+from mecopt.bench.paper_tables import comllm
 from mecopt.bench.paper_tables.table import Figure, Table
 from mecopt.offloading import published
 
 PAPER = "arXiv 2604.07148"
-NAMES = ("II", "III", "IV", "V", "VI")
 BEYOND_SERVERS = (20, 30)
 STRESS_TASK_MBIT, STRESS_RANGE_MBIT = 10.0, (2.0, 10.0)
 
@@ -55,23 +54,21 @@ def make(name: str, request: Request) -> Table:
     ValueError
         If the name is unknown, or the request cannot be met.
     """
-    makers = {"II": _ii, "III": _iii, "IV": _iv, "V": _v, "VI": _vi}
-    if name not in makers:
-        raise ValueError(f"table: unknown {name!r}, one of {', '.join(NAMES)}")
-    return makers[name](request)
+    if name not in _MAKERS:
+        raise ValueError(f"table: unknown {name!r}, one of {', '.join(_MAKERS)}")
+    return _MAKERS[name](request)
 
 
 # --------------------------------------------------------------------------------------- the tables
 def _table(
     request: Request, name: str, title: str, figures: Iterable[Figure], notes: Iterable[str]
 ) -> Table:
-    return Table(name, title, tuple(figures), tuple(notes), PAPER, request.facts())
+    shown = comllm.QUANTITIES, comllm.PROTOCOLS
+    return Table(name, title, tuple(figures), tuple(notes), *shown, PAPER, request.facts())
 
 
 def _ii(request: Request) -> Table:
-    sample, answers = protocol.ask(
-        load(request), preset=request.preset, count=request.states, seed=request.seed
-    )
+    sample, answers = request.ask()
     states = state_figures(
         sample, answers, "", "cost_slots", "drop_percent", "pr_percent", "agreement_percent",
         "parsed_percent",
@@ -98,13 +95,7 @@ def _ii(request: Request) -> Table:
 
 
 def _iii(request: Request) -> Table:
-    sample, answers = protocol.ask(
-        load(request),
-        preset=request.preset,
-        count=request.states,
-        seed=request.seed,
-        size_mbit=STRESS_TASK_MBIT,
-    )
+    sample, answers = request.ask(size_mbit=STRESS_TASK_MBIT)
     states = state_figures(sample, answers, "10 Mbit", "drop_percent", "cost_slots")
     episodes = episode_figures(
         request, "2..10 Mbit", "drop_percent", "cost_slots", "gap_percent",
@@ -124,13 +115,7 @@ def _iv(request: Request) -> Table:
     figures: list[Figure] = []
     asked = load(request)
     for servers in (*published.COMLLM_TABLE_IV_SERVERS, *BEYOND_SERVERS):
-        sample, answers = protocol.ask(
-            asked,
-            preset=request.preset,
-            count=request.states,
-            seed=request.seed,
-            servers=servers,
-        )
+        sample, answers = request.ask(asked, servers=servers)
         found = state_figures(sample, answers, str(servers), "pr_percent", "drop_percent")
         if servers in published.COMLLM_TABLE_IV_SERVERS:
             found = _beside(found, published.COMLLM_TABLE_IV)
@@ -145,9 +130,7 @@ def _iv(request: Request) -> Table:
 
 
 def _v(request: Request) -> Table:
-    sample, answers = protocol.ask(
-        load(request), preset=request.preset, count=request.states, seed=request.seed
-    )
+    sample, answers = request.ask()
     both = ("backlog_fairness", "assignment_fairness")
     episodes = episode_figures(request, "", *both, "gap_percent")
     printed = [
@@ -186,6 +169,9 @@ def _vi(request: Request) -> Table:
     return _table(
         request, "VI", "Table VI: perturbed prompts", figures, (*notes, *COMMON_NOTES[:1])
     )
+
+
+_MAKERS = {"II": _ii, "III": _iii, "IV": _iv, "V": _v, "VI": _vi}
 
 
 def _beside(figures: Iterable[Figure], claims: Iterable[published.PublishedClaim]) -> list[Figure]:

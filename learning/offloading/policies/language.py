@@ -22,18 +22,16 @@ from learning.language.tiny_model import TinyForCausalLM
 from learning.language.tokenizer import CompactTokenizer
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.prompts.forms_compact_natural import Naming
-from learning.offloading.states import decision_states as states
-from learning.offloading.states.decision_states import States
+from learning.offloading.states.decision_states import OneByOne, States
 from learning.runs.folder import checkpoint_description
 from mecopt import checkpoints
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.observation import Observation
 
 #: States per forward pass, at most.
 BATCH = 256
 
 
-class LanguagePolicy:
+class LanguagePolicy(OneByOne):
     """Decides with the embedded model.
 
     Parameters
@@ -58,11 +56,6 @@ class LanguagePolicy:
     def reset(self, instance: OffloadingInstance) -> None:
         """Forget the answers counted so far."""
         self._asked = self._valid = 0
-
-    def act(self, observation: Observation) -> int:
-        """Choice for one state."""
-        state = states.of(observation)
-        return states.to_choice(int(self.decide(state)[0]), state.n_servers)
 
     def decide(self, found: States) -> NDArray[np.int64]:
         """(B,) option index of each state, servers listed in order under the first names."""

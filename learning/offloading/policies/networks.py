@@ -66,12 +66,17 @@ class EquivariantNet(nn.Module):
         """Rows (B, A, columns) and load (B, 3) to total costs (B, A)."""
         n_options = options.shape[1]
         rows = torch.cat([_STRETCH * options, load[:, None].expand(-1, n_options, -1)], dim=-1)
-        code = self.encode(rows) * options[..., PRESENT, None]  # (B, A, hidden), >= 0
-        count = options[..., PRESENT].sum(dim=1).clamp(min=1.0)[:, None]
-        pooled = torch.cat([code.sum(dim=1) / count, code.amax(dim=1)], dim=-1)
-        everywhere = pooled[:, None].expand(-1, n_options, -1)
+        everywhere = pooled(self.encode(rows), options)[:, None].expand(-1, n_options, -1)
         rest = self.rest(torch.cat([rows, everywhere], dim=-1))[..., 0]
         return SCALE * options[..., COST] + rest
+
+
+def pooled(code: Tensor, options: Tensor) -> Tensor:
+    """(B, 2 hidden) mean and maximum over the options there are of codes (B, A, hidden) >= 0."""
+    present = options[..., PRESENT]
+    code = code * present[..., None]
+    count = present.sum(dim=1).clamp(min=1.0)[:, None]
+    return torch.cat([code.sum(dim=1) / count, code.amax(dim=1)], dim=-1)
 
 
 class FixedNet(nn.Module):

@@ -22,12 +22,10 @@ from torch import Tensor
 from learning.language import parsing, pretrained_models
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.prompts.forms_brief import form_named
-from learning.offloading.states import decision_states as states
-from learning.offloading.states.decision_states import States
+from learning.offloading.states.decision_states import OneByOne, States
 from learning.runs.folder import checkpoint_description
 from mecopt import checkpoints
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.observation import Observation
 
 MODES = ("score", "generate")
 #: Tokens a generated answer may have.
@@ -39,7 +37,7 @@ def answers_of(names: Sequence[str]) -> list[str]:
     return [f" {name}" if name else "" for name in names]
 
 
-class PretrainedPolicy:
+class PretrainedPolicy(OneByOne):
     """Decides with a causal language model.
 
     Parameters
@@ -89,11 +87,6 @@ class PretrainedPolicy:
     def reset(self, instance: OffloadingInstance) -> None:
         """Forget the answers counted so far."""
         self._parsed = []
-
-    def act(self, observation: Observation) -> int:
-        """Choice for one state."""
-        state = states.of(observation)
-        return states.to_choice(int(self.decide(state)[0]), state.n_servers)
 
     def decide(self, found: States) -> NDArray[np.int64]:
         """(B,) option index of each state."""
@@ -263,15 +256,14 @@ class PretrainedPolicy:
 
 
 def load(folder: Path) -> PretrainedPolicy:
-    """The policy of a checkpoint of `learning.offloading.training.pretrained`: base model and LoRA
-    adapter.
+    """The policy of a checkpoint of `learning.offloading.training.pretrained`.
 
     Raises
     ------
     ValueError
-        If there is no such checkpoint, or its base model cannot be found or has another vocabulary.
+        If there is no such checkpoint, or its base model cannot be found, has another vocabulary
+        or does not fit the adapter.
     """
-    from peft import PeftModel
     from transformers import AutoTokenizer
 
     found, described = checkpoints.find(folder), checkpoint_description(folder)
@@ -282,7 +274,7 @@ def load(folder: Path) -> PretrainedPolicy:
             f"{folder}: trained with another vocabulary ({len(words)} words) than that of "
             f"{described['base']} ({len(tokenizer.get_vocab())})"
         )
-    model = PeftModel.from_pretrained(model, found).merge_and_unload()
+    pretrained_models.merge_adapter(model, found)
     return PretrainedPolicy(
         model,
         tokenizer,

@@ -23,6 +23,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -68,14 +69,6 @@ class Form:
     option_names: Callable[[Naming, int], list[str]]
 
 
-def _natural_texts(states: States, naming: Naming, units: str, wording: int) -> list[str]:
-    return prompts.natural_texts(states, naming, units=units, wording=wording, instructions=False)
-
-
-def _natural_instructions(units: str, wording: int) -> str:
-    return prompts.INSTRUCTIONS[wording]
-
-
 def brief_texts(states: States, naming: Naming, units: str, wording: int) -> list[str]:
     """The brief form without its instructions.
 
@@ -118,23 +111,17 @@ def _check_brief(units: str, wording: int) -> None:
         raise ValueError(f"wording = {wording}: brief prompts have one wording, 0")
 
 
-def _letter_names(naming: Naming, i: int) -> list[str]:
-    names = [""] * naming.order.shape[1]
-    for j, name in zip(naming.order[i], naming.name[i], strict=True):
-        if name:
-            names[j] = LETTERS[name - 1]
-    return [LOCAL, *names, DROP]
-
-
 FORMS = {
     "natural": Form(
         "natural",
         len(prompts.INSTRUCTIONS),
-        _natural_texts,
-        _natural_instructions,
+        partial(prompts.natural_texts, instructions=False),
+        lambda units, wording: prompts.INSTRUCTIONS[wording],
         prompts.option_names,
     ),
-    "brief": Form("brief", 1, brief_texts, _brief_instructions, _letter_names),
+    "brief": Form(
+        "brief", 1, brief_texts, _brief_instructions, partial(prompts.option_names, pool=LETTERS)
+    ),
 }
 
 

@@ -17,6 +17,7 @@ The natural form (COMLLM, arXiv 2604.07148, section "prompt") gives Mbit, Mbps a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ from learning.language.vocabulary import (
     DROP,
     FIRST_NAME,
     KEY_ID,
+    LINE,
     LOCAL,
     N_NAMES,
     SERVER_NAMES,
@@ -38,8 +40,6 @@ from learning.offloading.states.decision_states import States
 
 UNITS = ("slots", "ms")
 _N_STATE = len(vocabulary.STATE_KEYS)
-#: Tokens of one server line.
-LINE = len(vocabulary.SERVER_KEYS) + 1
 _KEY_IDS = tuple(KEY_ID[key] for key in vocabulary.KEYS)
 _PAD, _ACT = WORD_ID[vocabulary.PAD], WORD_ID[vocabulary.ACT]
 
@@ -230,9 +230,9 @@ INSTRUCTIONS = (
 def natural_texts(
     states: States,
     naming: Naming,
-    *,
     units: str = "slots",
     wording: int = 0,
+    *,
     instructions: bool = True,
 ) -> list[str]:
     """The natural-language prompt of each state, up to where the answer begins.
@@ -304,12 +304,12 @@ def _natural_text(s: States, naming: Naming, i: int, units: str, wording: int) -
 
 
 # -------------------------------------------------------------------------------- names of options
-def option_names(naming: Naming, i: int) -> list[str]:
-    """Names of options 0..J + 1 of state i (empty where there is no such server)."""
+def option_names(naming: Naming, i: int, pool: Sequence[str] = SERVER_NAMES) -> list[str]:
+    """Names of options 0..J + 1 of state i, servers from a pool (empty where there is none)."""
     names = [""] * naming.order.shape[1]
     for j, name in zip(naming.order[i], naming.name[i], strict=True):
         if name:
-            names[j] = SERVER_NAMES[name - 1]
+            names[j] = pool[name - 1]
     return [LOCAL, *names, DROP]
 
 

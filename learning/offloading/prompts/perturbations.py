@@ -25,10 +25,9 @@ from numpy.typing import NDArray
 
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.states import decision_states as decision_states
-from learning.offloading.states.decision_states import States
+from learning.offloading.states.decision_states import OneByOne, States
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.metrics import parse_rate
-from mecopt.offloading.observation import Observation
 
 #: Relative standard deviation of `noise` (D).
 NOISE = 0.02
@@ -85,7 +84,7 @@ def of(policy: Any) -> tuple[Perturbation, ...]:
 
 
 @dataclass
-class Perturbed:
+class Perturbed(OneByOne):
     """A policy whose every state is told differently.
 
     Parameters
@@ -108,18 +107,13 @@ class Perturbed:
 
     @property
     def parse_rate(self) -> float:
-        """That of the policy."""
+        """Share of valid answers of the policy."""
         return parse_rate(self.policy)
 
     def reset(self, instance: OffloadingInstance) -> None:
-        """Start the draws anew."""
+        """Begin the random draws anew, and the policy."""
         self._rng = np.random.default_rng(self.seed)
         self.policy.reset(instance)
-
-    def act(self, observation: Observation) -> int:
-        """Choice for one state."""
-        state = decision_states.of(observation)
-        return decision_states.to_choice(int(self.decide(state)[0]), state.n_servers)
 
     def decide(self, states: States) -> NDArray[np.int64]:
         """(B,) option index in the order of the true states."""
@@ -146,26 +140,17 @@ def noisy(states: States, sigma: float, rng: np.random.Generator) -> States:
     def off(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return values * np.maximum(0.0, 1.0 + sigma * rng.standard_normal(values.shape))
 
-    return replace(
-        states,
-        uplink_wait_slots=off(states.uplink_wait_slots),
-        device_wait_slots=off(states.device_wait_slots),
-        server_ghz=off(states.server_ghz),
-        rate_mbps=off(states.rate_mbps),
-        wait_slots=off(states.wait_slots),
-    )
+    measured = ("uplink_wait_slots", "device_wait_slots", "server_ghz", "rate_mbps", "wait_slots")
+    changed: dict[str, Any] = {name: off(getattr(states, name)) for name in measured}
+    return replace(states, **changed)
 
 
 def reordered(states: States, order: NDArray[np.int64]) -> States:
     """Servers in another order: column j of the result is column ``order[:, j]``."""
     rows = np.arange(len(states))[:, None]
-    return replace(
-        states,
-        server_ghz=states.server_ghz[rows, order],
-        rate_mbps=states.rate_mbps[rows, order],
-        wait_slots=states.wait_slots[rows, order],
-        present=states.present[rows, order],
-    )
+    columns = ("server_ghz", "rate_mbps", "wait_slots", "present")
+    changed: dict[str, Any] = {name: getattr(states, name)[rows, order] for name in columns}
+    return replace(states, **changed)
 
 
 def _told_back(option: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -37,9 +37,6 @@ from mecopt.offloading.scenarios.futures import generated_futures
 
 METHODS = ("one-step", "lookahead", "user-values", "clairvoyant")
 
-#: Costs this close are a tie, slots.
-TIE_SLOTS = 1e-6
-
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
@@ -115,17 +112,12 @@ def write(labelled: Labelled, path: Path) -> None:
 
 
 def read(path: Path) -> Labelled:
-    """What `write` kept."""
+    """Read the labelled states that `write` kept."""
     with np.load(path) as kept:
         arrays: dict[str, Any] = {f.name: kept[f.name] for f in fields(States)}
         arrays["preset"] = tuple(arrays["preset"].tolist())
         cost, bound = kept["cost_slots"], kept["bound_slots"]
         return Labelled(States(**arrays), cost, str(kept["method"]), bound)
-
-
-def best(cost_slots: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(B, J + 2) which options are cheapest, all of a tie."""
-    return cost_slots <= cost_slots.min(axis=1, keepdims=True) + TIE_SLOTS
 
 
 def soft(cost_slots: NDArray[np.float64], temperature_slots: float) -> NDArray[np.float64]:
@@ -265,7 +257,7 @@ def by_schedule(
 
 @dataclass
 class _Scripted:
-    """Plays a schedule."""
+    """The policy that plays a given schedule."""
 
     choice: NDArray[np.int64]
     name: str = "schedule"

@@ -1,7 +1,7 @@
 """Longer rewards: what a decision costs everybody, by rollout or by the prices of resources.
 
 LACS looks at a few tasks of the same user. `RolloutValue` plays sampled futures of all users to a
-horizon (`mecopt.offloading.policies.lookahead`). `UserValue` adds the value of the queues that an
+horizon (`mecopt.offloading.policies.lookahead`). `UserValues` adds the value of the queues that an
 option leaves to its user, solved to the end without sampling
 (`learning.offloading.rewards.user_values`). `DualPriced` charges the seconds an option takes at
 dual prices: means per resource kind, or, on training instances only, the prices of that very
@@ -17,9 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.offloading.rewards import user_values
 from learning.offloading.rewards.rewards import own_cost_slots, slot_ns
-from learning.offloading.states import decision_states as states
 from mecopt.offloading import projection
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
@@ -68,28 +66,6 @@ class RolloutValue:
         own = own_cost_slots(observation, self._slot_ns)
         value = np.where(np.isfinite(own), self._lookahead.candidate_costs(observation), np.inf)
         return own.min() + (value - value.min()) * 1e9 / self._slot_ns
-
-
-@dataclass
-class UserValue:
-    """Own cost + value of the user's own queues afterwards
-    (`learning.offloading.rewards.user_values`), slots.
-
-    What LACS samples over a few tasks, in expectation and to the end. Only for COMLLM episodes.
-    """
-
-    name: str = "user-values"
-    _grid: user_values.Grid | None = field(default=None, repr=False)
-
-    def reset(self, instance: OffloadingInstance) -> None:
-        """Values of the instance's parameters (solved once)."""
-        self._grid = user_values.solve(user_values.parameters_of(instance))
-
-    def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
-        """(n + 1,) own cost + value of the queues left behind, slots, the drop last."""
-        if self._grid is None:
-            raise RuntimeError("reset() must be called before cost_slots()")
-        return user_values.cost_vectors(states.of(observation), self._grid)[0]
 
 
 @dataclass

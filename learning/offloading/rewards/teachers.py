@@ -6,13 +6,16 @@ limit of what that reward can teach, and a row of the table for the price of no 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.offloading.rewards.long import DualPriced, HindsightPriced, RolloutValue, UserValue
-from learning.offloading.rewards.rewards import Lacs, Reward
+from learning.offloading.rewards.lacs import Lacs
+from learning.offloading.rewards.long import DualPriced, HindsightPriced, RolloutValue
+from learning.offloading.rewards.rewards import Reward
+from learning.offloading.rewards.user_values import UserValues
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
 
@@ -61,7 +64,7 @@ class Remembered:
 
     @property
     def name(self) -> str:
-        """That of the reward."""
+        """Name of the reward."""
         return self.reward.name
 
     def reset(self, instance: OffloadingInstance) -> None:
@@ -77,51 +80,37 @@ class Remembered:
         return self._last[1].copy()
 
 
-#: Rewards by name, as `mecopt train grpo --set reward=NAME` and the tables know them.
-REWARDS = (
-    "lacs",
-    "lacs-lambda0",
-    "lacs-mean",
-    "rollout",
-    "user-values",
-    "priced",
-    "hindsight-priced",
-)
+#: Rewards by name (`mecopt train grpo --set reward=NAME`, tables); a reward is
+#: made from the seed of whatever it samples.
+REWARDS: dict[str, Callable[[int], Reward]] = {
+    # Sampled tasks two slots apart.
+    "lacs": lambda seed: Lacs(seed=seed),
+    "lacs-lambda0": lambda seed: Lacs(weight=0.0, seed=seed, name="lacs-lambda0"),
+    # The mean of sampled tasks, each alone 1.5 slots after the decision (tuned).
+    "lacs-mean": lambda seed: Lacs(
+        average=True,
+        delay_slots=1.5,
+        spacing_slots=0.0,
+        queued=False,
+        seed=seed,
+        name="lacs-mean",
+    ),
+    "rollout": lambda seed: RolloutValue(seed=seed),
+    "user-values": lambda seed: UserValues(),
+    # Mean dual prices of tuning instances, and, for training only, the instance's own.
+    "priced": lambda seed: DualPriced(),
+    "hindsight-priced": lambda seed: HindsightPriced(),
+}
 
 
 def make_reward(name: str, *, seed: int = 0) -> Reward:
-    """A reward by its name, with the numbers of the table.
-
-    Parameters
-    ----------
-    name : str
-        ``lacs``: sampled tasks two slots apart. ``lacs-lambda0``: without impact. ``lacs-mean``:
-        the mean of sampled tasks, each alone 1.5 slots after the decision (tuned).
-        ``rollout``: value of a look-ahead rollout. ``user-values``: value of the queues left to
-        the user. ``priced``: cost plus mean dual prices of tuning
-        instances. ``hindsight-priced``: the instance's own prices, for training only.
-    seed : int
-        Of whatever is sampled.
+    """A reward by its name in `REWARDS`.
 
     Raises
     ------
     ValueError
         If the name is unknown.
     """
-    if name == "lacs":
-        return Lacs(seed=seed)
-    if name == "lacs-lambda0":
-        return Lacs(weight=0.0, seed=seed, name=name)
-    if name == "lacs-mean":
-        return Lacs(
-            average=True, delay_slots=1.5, spacing_slots=0.0, queued=False, seed=seed, name=name
-        )
-    if name == "rollout":
-        return RolloutValue(seed=seed)
-    if name == "user-values":
-        return UserValue()
-    if name == "priced":
-        return DualPriced()
-    if name == "hindsight-priced":
-        return HindsightPriced()
-    raise ValueError(f"reward: unknown {name!r}, one of {', '.join(REWARDS)}")
+    if name not in REWARDS:
+        raise ValueError(f"reward: unknown {name!r}, one of {', '.join(REWARDS)}")
+    return REWARDS[name](seed)

@@ -181,8 +181,9 @@ def cost_vectors(states: States, grid: Grid) -> NDArray[np.float64]:
 
 @dataclass
 class UserValues:
-    """Least own cost plus value of the user's own queues; no learning, no sampling.
+    """Least own cost plus value of the user's own queues: a rule, and what it minimises a reward.
 
+    What LACS samples over a few tasks, in expectation and to the end: no learning, no sampling.
     Only for COMLLM episodes: `reset` solves (B) for the parameters in `instance.meta` (cached).
     """
 
@@ -193,13 +194,16 @@ class UserValues:
         """Solve for the instance's parameters."""
         self._grid = solve(parameters_of(instance))
 
+    def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
+        """(n + 1,) own cost + value of the queues left behind, slots, the drop last."""
+        if self._grid is None:
+            raise RuntimeError("reset() must be called first")
+        return cost_vectors(states.of(observation), self._grid)[0]
+
     def act(self, observation: Observation) -> int:
         """Option of the released task, -1 to drop it."""
-        if self._grid is None:
-            raise RuntimeError("reset() must be called before act()")
-        state = states.of(observation)
-        best = int(np.argmin(cost_vectors(state, self._grid)[0]))
-        return states.to_choice(best, state.n_servers)
+        cost = self.cost_slots(observation)
+        return states.to_choice(int(np.argmin(cost)), len(cost) - 2)
 
 
 def parameters_of(instance: OffloadingInstance) -> comllm.Parameters:

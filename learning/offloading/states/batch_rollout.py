@@ -6,14 +6,16 @@ batched forward pass rounds differently), at a fraction of the time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from learning.offloading.states import decision_states as decision_states
+from learning.offloading.states.decision_states import States
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.observation import OnlineSystem
+from mecopt.offloading.observation import Observation, OnlineSystem
 from mecopt.offloading.replay import replay
 from mecopt.offloading.schedule import Schedule
 
@@ -36,20 +38,37 @@ def rollout_batch(instances: Sequence[OffloadingInstance], policy: Any) -> list[
     """
     if not instances:
         return []
+    policy.reset(instances[0])
+    choices = decide_all(instances, lambda found, worlds: policy.decide(found))
+    return [replay(x, choice) for x, choice in zip(instances, choices, strict=True)]
+
+
+def decide_all(
+    instances: Sequence[OffloadingInstance],
+    decide: Callable[[States, NDArray[np.int64]], NDArray[np.int64]],
+) -> list[NDArray[np.int64]]:
+    """Choices of every instance, task after task; neighbours that are one instance are cheapest.
+
+    Parameters
+    ----------
+    instances : sequence of OffloadingInstance
+    decide : callable
+        Called once per task with the states of all episodes that have it and with the numbers of
+        those episodes; gives the option of each state.
+    """
     systems = [OnlineSystem(x) for x in instances]
     choices = [np.full(x.n_tasks, -1, dtype=np.int64) for x in instances]
-    policy.reset(instances[0])
     for k in range(max(x.n_tasks for x in instances)):
-        playing = [i for i, x in enumerate(instances) if k < x.n_tasks]
-        seen = []
-        for i in playing:
-            systems[i].advance(k)
-            seen.append(decision_states.of(systems[i].observe(k)))
-        batch = decision_states.concat(seen)
-        widest = batch.n_servers
-        for i, option in zip(playing, policy.decide(batch), strict=True):
+        playing = np.array([i for i, x in enumerate(instances) if k < x.n_tasks])
+        found = decision_states.gather(_observed([systems[i] for i in playing], k))
+        for i, option in zip(playing, decide(found, playing), strict=True):
             # The drop is the option after the widest state's servers.
-            choice = decision_states.to_choice(int(option), widest)
-            choices[i][k] = choice
-            systems[i].commit(k, choice)
-    return [replay(x, choice) for x, choice in zip(instances, choices, strict=True)]
+            choices[i][k] = decision_states.to_choice(int(option), found.n_servers)
+            systems[i].commit(k, int(choices[i][k]))
+    return choices
+
+
+def _observed(systems: Sequence[OnlineSystem], task: int) -> Iterator[Observation]:
+    for system in systems:
+        system.advance(task)
+        yield system.observe(task)

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -218,6 +220,15 @@ def to_choice(option: int, n_servers: int) -> int:
     return -1 if option == n_servers + 1 else option
 
 
+class OneByOne:
+    """Of a policy with ``decide(states)``: a single observation is a batch of one state."""
+
+    def act(self, observation: Observation) -> int:
+        """Choice for one state."""
+        state = of(observation)
+        return to_choice(int(self.decide(state)[0]), state.n_servers)  # type: ignore[attr-defined]
+
+
 # ------------------------------------------------------------------------------------ collection
 def visit(
     instances: Iterable[OffloadingInstance],
@@ -253,12 +264,13 @@ def visit(
         else:
             rng = np.random.default_rng([seed, i])
             wanted = np.sort(rng.choice(n, size=per_instance, replace=False))
-        yield from _visit_one(instance, policy, set(wanted.tolist()), int(wanted[-1]))
+        yield from visit_one(instance, policy, set(wanted.tolist()), int(wanted[-1]))
 
 
-def _visit_one(
+def visit_one(
     instance: OffloadingInstance, policy: Policy, wanted: set[int], last: int
 ) -> Iterator[Observation]:
+    """Observations of the wanted tasks on a policy's trajectory, which ends at task `last`."""
     system = OnlineSystem(instance)
     policy.reset(instance)
     for k in range(last + 1):
@@ -286,29 +298,16 @@ def collect(
 
 def gather(observations: Iterable[Observation]) -> States:
     """States of a stream of observations, each read before the next is asked for."""
-    parts: list[States] = []
-    rows: list[NDArray[np.float64]] = []
-    tasks: list[int] = []
-    current: OffloadingInstance | None = None
-
-    def close() -> None:
-        if current is not None:
-            layout, n = state_rows.layout(current), len(rows)
-            seeds = np.full(n, layout.seed)
-            preset = (layout.preset,) * n
-            parts.append(
-                _from_rows(np.array(rows), layout.n_servers, preset, seeds, np.array(tasks))
-            )
-
-    for observation in observations:
-        if observation.instance is not current:
-            close()
-            current = observation.instance
-            rows, tasks = [], []
-        layout = state_rows.layout(observation.instance)
-        row = np.empty(state_rows.width(layout.n_servers))
-        state_rows.write(observation, layout, row)
-        rows.append(row)
-        tasks.append(observation.task)
-    close()
+    parts = []
+    for _, group in groupby(observations, key=attrgetter("instance")):
+        rows, tasks = [], []
+        for observation in group:
+            layout = state_rows.layout(observation.instance)
+            row = np.empty(state_rows.width(layout.n_servers))
+            state_rows.write(observation, layout, row)
+            rows.append(row)
+            tasks.append(observation.task)
+        n = len(rows)
+        preset, seeds = (layout.preset,) * n, np.full(n, layout.seed)
+        parts.append(_from_rows(np.array(rows), layout.n_servers, preset, seeds, np.array(tasks)))
     return concat(parts)

@@ -135,5 +135,5 @@ def write(observation: Observation, into: Layout, row: NDArray[np.float64]) -> N
 
 
 def width(n_servers: int) -> int:
-    """Numbers in a row."""
+    """How many numbers a row has."""
     return len(SCALARS) + 4 * n_servers

@@ -1,4 +1,9 @@
-"""Train a network of `learning.offloading.policies.networks` on cost vectors of decision states.
+"""Training of the networks of `learning.offloading.policies.networks` on costs of all options.
+
+    >>> from pathlib import Path
+    >>> from learning.offloading.training import cost_vectors
+    >>> chosen = cost_vectors.RECIPES["equivariant"]
+    >>> folder = cost_vectors.train(chosen, Path("run"), seed=0)  # doctest: +SKIP
 
 States come from trajectories of `user-values` (most) and of the one-step oracle that may drop (so
 that the network has seen fuller queues than its own), on training seeds from 10000 on, mixed over
@@ -9,7 +14,7 @@ servers of every state are shuffled, which a permutation-equivariant network doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learning import seeds
-from learning.offloading.policies.networks import Network, NetworkPolicy
+from learning.offloading.policies.networks import EquivariantNet, FixedNet, Network, NetworkPolicy
 from learning.offloading.rewards import user_values
 from learning.offloading.states import decision_states as states
 from learning.offloading.states import option_features
@@ -48,7 +53,7 @@ class Settings:
     episodes : int
         Episodes per pair, one in five of them played by the one-step oracle that may drop.
     labels : str
-        ``"user-values"`` (`learning.user_values.cost_vectors`) or ``"one-step"``.
+        ``"user-values"`` (`learning.offloading.rewards.user_values`) or ``"one-step"``.
     hidden : int
         Width of the network.
     steps, batch : int
@@ -81,6 +86,44 @@ class Settings:
         one_of(self, labels=LABELS)
         at_least(self, episodes=1, hidden=1, steps=1, batch=1, log_every=1)
         positive(self, "learning_rate", "temperature_slots")
+
+    @property
+    def kind(self) -> str:
+        """Kind of the checkpoint."""
+        raise NotImplementedError
+
+    def network(self) -> Network:
+        """The untrained network."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class EquivariantSettings(Settings):
+    """Of `EquivariantNet`: few and many servers beside the published six."""
+
+    servers: tuple[int, ...] = (3, 6, 6, 11)
+    episodes: int = 20
+    kind = "equivariant"
+
+    def network(self) -> Network:
+        return EquivariantNet(self.hidden)
+
+
+@dataclass(frozen=True)
+class FixedSettings(Settings):
+    """Of `FixedNet`, the plain baseline, which is wider."""
+
+    servers: tuple[int, ...] = (3, 4, 5, 6, 6, 6)
+    episodes: int = 15
+    hidden: int = 96
+    steps: int = 8000
+    kind = "mlp"
+
+    def network(self) -> Network:
+        return FixedNet(max(self.servers), self.hidden)
+
+
+RECIPES = {"equivariant": EquivariantSettings(), "mlp": FixedSettings()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +209,6 @@ def _joined(parts: list[Examples]) -> Examples:
 
 
 def train(
-    kind: str,
-    make_net: Callable[[], Network],
     settings: Settings,
     out: Path,
     *,
@@ -175,40 +216,21 @@ def train(
     resume: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Path:
-    """Train a network into a run folder (`learning.runs.folder`).
+    """Train, or take an interrupted training up (`learning.recipes`); returns the run folder.
 
-    Parameters
-    ----------
-    kind : str
-        ``"equivariant"`` or ``"mlp"``.
-    make_net : callable
-        Makes the untrained network; torch's generator is seeded before.
-    settings : Settings
-    out : Path
-    seed : int
-        Of the examples, the initial weights and the batches; equal seeds give equal networks.
-    resume : bool
-        Take up an interrupted training.
-    on_progress : callable, optional
-        Called with (step, steps in all, figures) at every row of progress: ``loss`` (mean over
-        batches since the last row), ``regret_slots`` and ``agreement`` with the label's choice,
-        both on tuning seeds.
-
-    Returns
-    -------
-    Path
-        `out`.
+    Rows of progress hold ``loss`` (mean over batches since the last row), and ``regret_slots`` and
+    ``agreement`` with the label's choice, both on tuning seeds.
 
     Raises
     ------
     ValueError
         See `TrainingRun.open` and `TrainingRun.record`.
     """
-    run = TrainingRun.open(out, kind, settings, seed=seed, resume=resume)
+    run = TrainingRun.open(out, settings.kind, settings, seed=seed, resume=resume)
     if run.is_whole:
         return run.path
     torch.manual_seed(seed)
-    net = make_net()
+    net = settings.network()
     rng = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -232,7 +254,7 @@ def train(
         step += 1
         losses.append(loss.item())
         if step % settings.log_every == 0 or step == settings.steps:
-            figures = {"loss": float(np.mean(losses)), **measure(net, kind, tuning)}
+            figures = {"loss": float(np.mean(losses)), **measure(net, settings.kind, tuning)}
             losses = []
             run.record(step, **figures)
             kept = {name: part.state_dict() for name, part in parts.items()}
@@ -240,7 +262,7 @@ def train(
             if on_progress is not None:
                 on_progress(step, settings.steps, figures)
     about = {"seed": seed, "settings": asdict(settings)}
-    NetworkPolicy(net, kind, about).save(run.checkpoint)
+    NetworkPolicy(net, settings.kind, about).save(run.checkpoint)
     return run.finish({"states": len(examples), **run.rows[-1]})
 
 

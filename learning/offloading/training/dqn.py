@@ -1,9 +1,8 @@
 """DQN (Mnih et al., Nature 518, 2015) by stable-baselines3, over option rows.
 
     >>> from pathlib import Path
-    >>> from learning import dqn
+    >>> from learning.offloading.training import dqn
     >>> folder = dqn.train(dqn.Settings(), Path("run"), seed=0)  # doctest: +SKIP
-    >>> policy = dqn.load(folder)  # doctest: +SKIP
 
 Q(s, a) = -(believed cost of a + learned rest), in slots, by the network of
 `learning.offloading.policies.networks.EquivariantNet`: it acts on any number of servers.
@@ -17,9 +16,8 @@ taken or learned from, in training or after it.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,12 +26,9 @@ import torch
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 
-from learning.offloading.policies import networks
-from learning.offloading.policies.networks import NetworkPolicy
 from learning.offloading.states.option_features import PRESENT
 from learning.offloading.training import environment, reinforcement
 from learning.offloading.training.reinforcement import REWARD_SHIFT_SLOTS, Scores
-from learning.runs.folder import OnProgress, TrainingRun
 
 
 @dataclass(frozen=True)
@@ -113,7 +108,9 @@ class _MaskedDQN(stable_baselines3.DQN):
         return action, action
 
 
-class _Learner:
+class _Learner(reinforcement.Learner):
+    kind = "dqn"
+
     def __init__(self, settings: Settings, seed: int) -> None:
         self._settings = settings
         self.model = _MaskedDQN(
@@ -154,10 +151,10 @@ class _Learner:
             for name in ("observations", "next_observations", "actions", "rewards", "dones")
         }
         place = {"pos": memory.pos, "full": memory.full, "calls": self.model._n_calls}
-        return reinforcement.optimiser_state(self.model) | {"memory": arrays, "place": place}
+        return super().state() | {"memory": arrays, "place": place}
 
     def restore(self, state: dict[str, Any]) -> None:
-        reinforcement.restore_optimiser(self.model, state)
+        super().restore(state)
         memory, place = self._memory, state["place"]
         for name, array in state["memory"].items():
             getattr(memory, name)[: len(array)] = array
@@ -170,31 +167,5 @@ class _Learner:
         return self.model.replay_buffer
 
 
-def train(
-    settings: Settings,
-    out: Path,
-    *,
-    seed: int,
-    resume: bool = False,
-    on_progress: OnProgress | None = None,
-) -> Path:
-    """Train into a run folder (`learning.runs.folder`).
-
-    Progress rows: ``loss`` (of the segment's last updates), ``reward`` (slots per decision, with
-    exploration), ``cost_slots`` (greedy, tuning seeds).
-
-    Raises
-    ------
-    ValueError
-        See `TrainingRun.open` and `TrainingRun.record`.
-    """
-    run = TrainingRun.open(out, "dqn", settings, seed=seed, resume=resume)
-    if run.is_whole:
-        return run.path
-    learner = _Learner(settings, seed)
-    return reinforcement.train("dqn", learner, settings, run, seed=seed, on_progress=on_progress)
-
-
-def load(folder: str | os.PathLike[str]) -> NetworkPolicy:
-    """The policy of a checkpoint or run folder; raises ValueError when there is none."""
-    return networks.load(folder)
+#: Train into a run folder; the other arguments of `reinforcement.train`.
+train = partial(reinforcement.train, _Learner)

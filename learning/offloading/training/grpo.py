@@ -12,9 +12,9 @@ steps are ours (D): the published 1e-6 is for billions of parameters.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +29,11 @@ from learning.offloading.rewards.rewards import reward_of_answer, unparsable_cos
 from learning.offloading.rewards.teachers import REWARDS, GreedyTeacher, Remembered, make_reward
 from learning.offloading.states import decision_states as states
 from learning.offloading.states.decision_states import States
-from learning.runs.callback import Progress
+from learning.offloading.training.episodes import draw_parameters
+from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments, start_folder
+from learning.runs import hugging_face
 from learning.runs.folder import OnProgress, TrainingRun
-from learning.runs.settings import at_least, one_of, positive
+from learning.runs.settings import at_least, one_of
 from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.scenarios import comllm
 
@@ -44,8 +46,8 @@ TEACHER = "teacher"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Everything that decides a GRPO training, besides its seed.
+class Settings(GrpoSettings):
+    """Everything that decides a GRPO training on single decisions, besides its seed.
 
     Parameters
     ----------
@@ -53,31 +55,24 @@ class Settings:
         Checkpoint to start from: a folder, or the name of a shipped one.
     reward : str
         One of `learning.offloading.rewards.teachers.REWARDS`.
-    presets : tuple of str
-        COMLLM presets of the training episodes, in equal parts.
     episodes : int
         Training episodes per preset and behaviour.
     drawn_episodes : int
         Further episodes per behaviour, each of a setting with drawn loads, links and speeds
-        (`learning.offloading.training.sft.draw_parameters`).
+        (`learning.offloading.training.episodes.draw_parameters`).
     behaviours : tuple of str
         Whose trajectories the states come from: policies by name, or ``"teacher"``, the greedy
         teacher of the reward.
-    group : int
-        Answers per state.
     exact_groups : bool
         Enumerate the options instead of sampling (`learning.language.one_token_grpo`); needs
         ``kl=0``.
     entropy_slots : float
-        With exact groups: worth of a nat of the policy's entropy, slots; the best policy is then
+        With exact groups: coefficient of the entropy bonus, slots per nat; the best policy is then
         softmax(-cost / entropy_slots), as soft labels of SFT are. Advantages are slots, not scaled.
     states_per_step, steps : int
         States of one update, and updates.
-    learning_rate, temperature, clip, kl : float
     scale_rewards : {"group", "batch", "none"}
         What advantages are divided by: standard deviation of the group, of the batch, or nothing.
-    save_steps : int
-        Steps between states kept for an interrupted training.
 
     Raises
     ------
@@ -87,43 +82,24 @@ class Settings:
 
     start: str = "sft"
     reward: str = "lacs"
-    presets: tuple[str, ...] = ("paper", "busy", "large")
     episodes: int = 20
     drawn_episodes: int = 24
     behaviours: tuple[str, ...] = ("one-step-oracle", TEACHER)
-    group: int = 8
     exact_groups: bool = False
     entropy_slots: float = 0.0
     states_per_step: int = 64
     steps: int = 300
-    learning_rate: float = 1e-3
-    temperature: float = 1.0
-    clip: float = 0.2
-    kl: float = 0.04
     scale_rewards: str = "group"
-    save_steps: int = 100
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(self, episodes=1, states_per_step=1, steps=1)
-        check_common(self)
         one_of(self, reward=REWARDS, scale_rewards=SCALES)
         if self.exact_groups and self.kl > 0:
             raise ValueError(f"kl = {self.kl} must be 0 with exact groups: it needs samples")
         at_least(self, entropy_slots=0)
         if self.entropy_slots > 0 and not self.exact_groups:
             raise ValueError(f"entropy_slots = {self.entropy_slots} needs exact_groups = true")
-
-
-def check_common(settings: Any) -> None:
-    """Refuse what no training with TRL's GRPO can be done with: fields that all of them have.
-
-    Raises
-    ------
-    ValueError
-        A number out of range.
-    """
-    at_least(settings, group=2, save_steps=1, kl=0)
-    positive(settings, "learning_rate", "temperature", "clip")
 
 
 #: Names of trained policies and the settings that make them, from a shared SFT checkpoint.
@@ -149,8 +125,6 @@ def collect(settings: Settings, *, seed: int) -> tuple[States, NDArray[np.float6
 
     Training seeds are used once and differ between training seeds.
     """
-    from learning.offloading.training.sft import draw_parameters
-
     rng = np.random.default_rng([7, seed])
     reward = Remembered(make_reward(settings.reward, seed=seed))
     parts: list[States] = []
@@ -234,26 +208,6 @@ def decision_reward(
     return earned
 
 
-# -------------------------------------------------------------------------------------- training
-def start_folder(start: str | os.PathLike[str]) -> Path:
-    """Folder of the checkpoint to start from: a folder, or a shipped checkpoint by name.
-
-    Raises
-    ------
-    ValueError
-        If it is neither.
-    """
-    from learning import zoo
-    from mecopt import checkpoints
-
-    if isinstance(start, str) and start in zoo.NAMES:
-        found = zoo.shipped(start)
-        if found is None:
-            raise ValueError(f"start: no checkpoint {start!r} is shipped, give a folder")
-        return found
-    return checkpoints.find(start)
-
-
 def train(
     settings: Settings,
     out: str | os.PathLike[str],
@@ -262,19 +216,7 @@ def train(
     resume: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Path:
-    """Train, or take an interrupted training up; returns the run folder.
-
-    Parameters
-    ----------
-    settings : Settings
-    out : path
-        Run folder (`learning.runs.folder`).
-    seed : int
-        Of the episodes, the order of states and the sampled answers.
-    resume : bool
-        Go on from the last state kept in `out`.
-    on_progress : callable, optional
-        Called with (step, steps in all, figures).
+    """Train, or take an interrupted training up (`learning.recipes`); returns the run folder.
 
     Raises
     ------
@@ -292,8 +234,7 @@ def train(
     found, cost = collect(settings, seed=seed)
     rows = dataset(found, cost, seed=seed)
     trainer = make_trainer(model, rows, settings, run, seed=seed, on_progress=on_progress)
-    before = run.trainer_state() if resume else None
-    trainer.train(resume_from_checkpoint=None if before is None else str(before))
+    hugging_face.fit(trainer, run)
     tiny_model.save(model, run.checkpoint, reward=settings.reward)
     return run.finish({"states": len(found), "start": str(settings.start)})
 
@@ -308,25 +249,9 @@ def make_trainer(
     on_progress: OnProgress | None,
 ) -> Any:
     """TRL's GRPO trainer over the rows of `dataset`."""
-    from functools import partial, update_wrapper
-
     from learning.language.one_token_grpo import OneWordGRPOTrainer, Options
     from learning.language.tokenizer import CompactTokenizer
 
-    config = base_config(
-        run,
-        seed=seed,
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.states_per_step * settings.group,
-        num_generations=settings.group,
-        temperature=settings.temperature,
-        learning_rate=settings.learning_rate,
-        epsilon=settings.clip,
-        beta=settings.kl,
-        scale_rewards=settings.scale_rewards,
-        save_steps=settings.save_steps,
-    )
-    reward = update_wrapper(partial(decision_reward, group=settings.group), decision_reward)
     # Whole columns at once: a row at a time takes twenty times as long.
     texts, prompt_ids = rows["prompt"][:], rows["prompt_ids"][:]
     exact = None
@@ -336,42 +261,25 @@ def make_trainer(
             text: Options([i for i in ids if i != pad], -unparsable_cost_slots(cost))
             for text, ids, cost in zip(texts, rows["option_ids"][:], rows["cost"][:], strict=True)
         }
-    return OneWordGRPOTrainer(
+    trainer = OneWordGRPOTrainer(
         model=model,
-        reward_funcs=reward,
-        args=config,
+        reward_funcs=group_reward(settings.group),
+        args=grpo_arguments(
+            settings,
+            run,
+            seed=seed,
+            answers=settings.states_per_step * settings.group,
+            scale_rewards=settings.scale_rewards,
+        ),
         train_dataset=rows.select_columns(["prompt", "options", "cost"]),
         processing_class=CompactTokenizer(),
-        callbacks=[Progress(run, on_progress)],
         prompt_ids=dict(zip(texts, prompt_ids, strict=True)),
         exact=exact,
         entropy_slots=settings.entropy_slots,
     )
+    return hugging_face.telling(trainer, run, on_progress)
 
 
-def base_config(run: TrainingRun, *, seed: int, **changes: Any) -> Any:
-    """`trl.GRPOConfig` for one-word answers on a CPU; `changes` are further fields of it."""
-    from trl import GRPOConfig
-
-    steps = changes["max_steps"]
-    common: dict[str, Any] = {
-        "output_dir": str(run.trainer_folder),
-        "seed": seed,
-        "steps_per_generation": 1,
-        "max_completion_length": 1,
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": max(1, steps // 20),
-        "loss_type": "grpo",
-        "logging_steps": min(10, steps),
-        "logging_nan_inf_filter": False,  # a loss that is not a number must be seen
-        "save_strategy": "steps",
-        "save_total_limit": 2,
-        "report_to": "none",
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "disable_tqdm": True,
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # renamed fields of the pinned version
-        return GRPOConfig(**(common | changes))
+def group_reward(group: int) -> Callable[..., list[float]]:
+    """`decision_reward` for groups of a size, under its own name, by which TRL logs it."""
+    return update_wrapper(partial(decision_reward, group=group), decision_reward)

@@ -37,14 +37,13 @@ from learning import seeds
 from learning.language import vocabulary
 from learning.language.one_token_grpo import OneWordGRPOTrainer
 from learning.offloading.prompts import forms_compact_natural as prompts
-from learning.offloading.states import decision_states as states
+from learning.offloading.states.batch_rollout import decide_all
 from learning.offloading.states.decision_states import States
-from learning.offloading.training.grpo import base_config, check_common, start_folder
-from learning.runs.callback import Progress
+from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments, start_folder
+from learning.runs import hugging_face
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, one_of, share
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.observation import OnlineSystem
 from mecopt.offloading.replay import replay
 from mecopt.offloading.scenarios import comllm
 
@@ -55,28 +54,21 @@ CREDITS = ("user", "all")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(GrpoSettings):
     """Everything that decides a multi-turn training, besides its seed.
 
     Parameters
     ----------
     start : str
         Checkpoint to start from: a folder, or the name of a shipped one.
-    presets : tuple of str
-        COMLLM presets of the episodes, in turn.
     slots : int
         Length of an episode; every task released in it is one turn.
-    group : int
-        Trajectories per episode.
     episodes_per_step, steps : int
-        Episodes of one update, and updates.
+        Episodes of one update, each with `group` trajectories, and updates.
     credit : {"user", "all"}
         Whose later tasks count in the return of a decision.
     discount : float
         gamma per turn counted.
-    learning_rate, temperature, clip, kl : float
-    save_steps : int
-        Steps between states kept for an interrupted training.
 
     Raises
     ------
@@ -85,22 +77,17 @@ class Settings:
     """
 
     start: str = "sft"
-    presets: tuple[str, ...] = ("paper", "busy", "large")
     slots: int = 16
-    group: int = 8
     episodes_per_step: int = 6
     steps: int = 60
     credit: str = "user"
     discount: float = 0.9
-    learning_rate: float = 1e-3
-    temperature: float = 1.0
-    clip: float = 0.2
     kl: float = 0.0
     save_steps: int = 20
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(self, slots=1, episodes_per_step=1, steps=1)
-        check_common(self)
         one_of(self, credit=CREDITS)
         share(self, "discount")
 
@@ -149,37 +136,24 @@ def play(
     """Let a model decide every task of every world, turn after turn, in batches.
 
     Servers are shuffled and renamed at every turn. An answer that names no valid option drops the
-    task. Neighbouring worlds that share one instance are cheapest.
+    task.
     """
-    systems = [OnlineSystem(x) for x in instances]
-    turns = Turns([], [], [], [], [np.full(x.n_tasks, -1, dtype=np.int64) for x in instances])
-    for k in range(max(x.n_tasks for x in instances)):
-        alive = np.array([i for i, x in enumerate(instances) if k < x.n_tasks])
-        found = _observe([systems[i] for i in alive], k)
+    turns = Turns([], [], [], [], [])
+
+    def decide(found: States, worlds: NDArray[np.int64]) -> NDArray[np.int64]:
         naming = prompts.shuffled(found, rng)
         ids = prompts.compact_ids(found, naming)
         tokens, logp = answer(ids)
-        matches = prompts.option_word_ids(naming) == tokens[:, None]
-        matches &= tokens[:, None] != vocabulary.WORD_ID[vocabulary.PAD]
-        option = np.where(matches.any(axis=1), matches.argmax(axis=1), found.n_servers + 1)
-        for i, o in zip(alive, option, strict=True):
-            choice = states.to_choice(int(o), found.n_servers)
-            turns.choice[i][k] = choice
-            systems[i].commit(k, choice)
-        turns.world.append(alive)
+        turns.world.append(worlds)
         turns.ids.append(ids)
         turns.answer.append(tokens)
         turns.logp.append(logp)
+        matches = prompts.option_word_ids(naming) == tokens[:, None]
+        matches &= tokens[:, None] != vocabulary.WORD_ID[vocabulary.PAD]
+        return np.where(matches.any(axis=1), matches.argmax(axis=1), found.n_servers + 1)
+
+    turns.choice.extend(decide_all(instances, decide))
     return turns
-
-
-def _observe(systems: Sequence[OnlineSystem], task: int) -> States:
-    def observations() -> Any:
-        for system in systems:
-            system.advance(task)
-            yield system.observe(task)
-
-    return states.gather(observations())
 
 
 def returns(
@@ -371,30 +345,18 @@ def train(
     if run.is_whole:
         return run.path
     worlds = episodes(settings, seed=seed)
-    config = base_config(
-        run,
-        seed=seed,
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.episodes_per_step * settings.group,
-        num_generations=settings.group,
-        temperature=settings.temperature,
-        learning_rate=settings.learning_rate,
-        epsilon=settings.clip,
-        beta=settings.kl,
-        save_steps=settings.save_steps,
-    )
     trainer = TrajectoryGRPOTrainer(
         model=model,
         reward_funcs=trajectory_reward,
-        args=config,
+        args=grpo_arguments(
+            settings, run, seed=seed, answers=settings.episodes_per_step * settings.group
+        ),
         train_dataset=Dataset.from_dict({"prompt": list(worlds)}),
         processing_class=CompactTokenizer(),
-        callbacks=[Progress(run, on_progress)],
         worlds=worlds,
         credit=settings.credit,
         discount=settings.discount,
     )
-    before = run.trainer_state() if resume else None
-    trainer.train(resume_from_checkpoint=None if before is None else str(before))
+    hugging_face.fit(hugging_face.telling(trainer, run, on_progress), run)
     tiny_model.save(model, run.checkpoint, reward="realised cost")
     return run.finish({"episodes": len(worlds), "start": str(settings.start)})

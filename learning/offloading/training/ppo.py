@@ -1,9 +1,8 @@
 """Maskable PPO (Schulman et al., arXiv 1707.06347; Huang and Ontanon, arXiv 2006.14171).
 
     >>> from pathlib import Path
-    >>> from learning import ppo
+    >>> from learning.offloading.training import ppo
     >>> folder = ppo.train(ppo.Settings(), Path("run"), seed=0)  # doctest: +SKIP
-    >>> policy = ppo.load(folder)  # doctest: +SKIP
 
 By sb3-contrib, over option rows: logits are -(believed cost + learned rest) / temperature by the
 network of `learning.offloading.policies.networks.EquivariantNet`, so the policy acts on any number
@@ -13,9 +12,8 @@ of servers; absent options are masked in training and after it. Environment, rew
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import sb3_contrib
@@ -23,11 +21,8 @@ from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from learning.offloading.policies import networks
-from learning.offloading.policies.networks import NetworkPolicy
 from learning.offloading.training import reinforcement
 from learning.offloading.training.reinforcement import REWARD_SHIFT_SLOTS, Scores, Value
-from learning.runs.folder import OnProgress, TrainingRun
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,9 @@ class _RowPolicy(MaskableActorCriticPolicy):
         )
 
 
-class _Learner:
+class _Learner(reinforcement.Learner):
+    kind = "ppo"
+
     def __init__(self, settings: Settings, seed: int) -> None:
         self.model = sb3_contrib.MaskablePPO(
             _RowPolicy,
@@ -131,46 +128,11 @@ class _Learner:
         )
         self.net = self.model.policy.action_net.net
 
-    def prepare(self, share: float) -> None:
-        """Nothing changes but the learning rate."""
-
     def figures(self) -> dict[str, float]:
         logged = self.model.logger.name_to_value
         reward = float(self.model.rollout_buffer.rewards.mean()) - REWARD_SHIFT_SLOTS
         return {"loss": float(logged.get("train/loss", 0.0)), "reward": reward}
 
-    def state(self) -> dict[str, Any]:
-        return reinforcement.optimiser_state(self.model)
 
-    def restore(self, state: dict[str, Any]) -> None:
-        reinforcement.restore_optimiser(self.model, state)
-
-
-def train(
-    settings: Settings,
-    out: Path,
-    *,
-    seed: int,
-    resume: bool = False,
-    on_progress: OnProgress | None = None,
-) -> Path:
-    """Train into a run folder (`learning.runs.folder`).
-
-    Progress rows: ``loss`` and ``reward`` (slots per decision, sampled) of the segment's last
-    update, ``cost_slots`` (greedy, tuning seeds).
-
-    Raises
-    ------
-    ValueError
-        See `TrainingRun.open` and `TrainingRun.record`.
-    """
-    run = TrainingRun.open(out, "ppo", settings, seed=seed, resume=resume)
-    if run.is_whole:
-        return run.path
-    learner = _Learner(settings, seed)
-    return reinforcement.train("ppo", learner, settings, run, seed=seed, on_progress=on_progress)
-
-
-def load(folder: str | os.PathLike[str]) -> NetworkPolicy:
-    """The policy of a checkpoint or run folder; raises ValueError when there is none."""
-    return networks.load(folder)
+#: Train into a run folder; the other arguments of `reinforcement.train`.
+train = partial(reinforcement.train, _Learner)

@@ -15,29 +15,33 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import partial, update_wrapper
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from learning.language import pretrained_models
-from learning.language.token_label_sft import AnswerTrainer
+from learning.language.soft_label_sft import LossTrainer
+from learning.language.token_label_sft import collate, label_loss
 from learning.offloading.policies.pretrained import ANSWER_TOKENS, MODES
-from learning.offloading.policies.pretrained import load as load
 from learning.offloading.prompts.forms_brief import FORMS
 from learning.offloading.rewards.teachers import REWARDS
-from learning.offloading.training.grpo import base_config, check_common, decision_reward
+from learning.offloading.training.grpo import group_reward
+from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments
 from learning.offloading.training.pretrained_rows import collect, dataset, labelled
-from learning.runs.callback import Progress
+from learning.runs import hugging_face
 from learning.runs.folder import OnProgress, TrainingRun, describe_checkpoint
 from learning.runs.settings import at_least, one_of, positive
+from mecopt import checkpoints
 
 METHODS = ("sft", "grpo")
 LOSSES = ("soft", "hard")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(GrpoSettings):
     """Everything that decides the training of a pretrained model, besides its seed.
 
     Parameters
@@ -58,21 +62,17 @@ class Settings:
         SFT on cost labels, or on the cheapest option.
     temperature_slots, lines_weight : float
         Of cost labels (`learning.language.token_label_sft.labelled_row`).
-    presets : tuple of str
     states : int
         Training states, in equal parts from the presets.
     passes : int
         Times each state is seen.
     batch : int
         SFT: states of one update. GRPO: states, each with `group` answers.
-    group : int
-    learning_rate, temperature, clip, kl : float
     rank : int
         Of LoRA, on every linear layer.
     dtype : {"float32", "bfloat16"}
     vllm : bool
         Generate with vLLM (GRPO).
-    save_steps : int
 
     Raises
     ------
@@ -89,32 +89,26 @@ class Settings:
     loss: str = "soft"
     temperature_slots: float = 0.2
     lines_weight: float = 1.0
-    presets: tuple[str, ...] = ("paper", "busy", "large")
     states: int = 1600
     passes: int = 1
     batch: int = 4
-    group: int = 8
-    learning_rate: float = 1e-3
-    temperature: float = 1.0
-    clip: float = 0.2
-    kl: float = 0.04
     rank: int = 16
     dtype: str = "float32"
     vllm: bool = False
     save_steps: int = 50
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         one_of(
             self,
             method=METHODS,
             dtype=pretrained_models.DTYPES,
-            form=tuple(FORMS),
+            form=FORMS,
             mode=MODES,
             loss=LOSSES,
             reward=REWARDS,
         )
         at_least(self, states=1, passes=1, batch=1, rank=1, lines_weight=0)
-        check_common(self)
         positive(self, "temperature_slots")
         if self.states < self.batch:
             raise ValueError(f"states = {self.states} must be >= batch = {self.batch}")
@@ -123,7 +117,7 @@ class Settings:
 
     @property
     def steps(self) -> int:
-        """Updates."""
+        """Updates in all."""
         return self.states * self.passes // self.batch
 
 
@@ -171,9 +165,7 @@ def train(
     rows = dataset(found, cost, settings.form, seed=seed)
     make = _sft_trainer if settings.method == "sft" else _grpo_trainer
     trainer = make(with_adapter(model, settings, seed), tokenizer, rows, settings, run, seed)
-    trainer.add_callback(Progress(run, on_progress))
-    before = run.trainer_state() if resume else None
-    trainer.train(resume_from_checkpoint=None if before is None else str(before))
+    hugging_face.fit(hugging_face.telling(trainer, run, on_progress), run)
     trainer.save_model(str(run.checkpoint))
     if processes.is_main_process:
         tokenizer.save_pretrained(run.checkpoint)
@@ -192,10 +184,7 @@ def train(
 
 def with_adapter(model: Any, settings: Settings, seed: int) -> Any:
     """The model with a LoRA adapter to train: a new one, or that of a checkpoint."""
-    import torch
     from peft import LoraConfig, PeftModel, get_peft_model
-
-    from mecopt import checkpoints
 
     if settings.adapter:
         folder = checkpoints.find(settings.adapter)
@@ -211,6 +200,65 @@ def with_adapter(model: Any, settings: Settings, seed: int) -> Any:
         return get_peft_model(model, config)
 
 
+def _sft_trainer(
+    model: Any, tokenizer: Any, rows: Any, settings: Settings, run: TrainingRun, seed: int
+) -> Any:
+    from trl import SFTConfig
+
+    fields: dict[str, Any] = {"completion_only_loss": True}
+    learned: dict[str, Any] = {"train_dataset": rows.select_columns(["prompt", "completion"])}
+    if settings.loss == "soft":  # rows are tokenised already and keep their columns
+        fields |= {
+            "dataset_kwargs": {"skip_prepare_dataset": True},
+            "remove_unused_columns": False,
+            "dataloader_pin_memory": False,
+        }
+        weights = {name: getattr(settings, name) for name in ("temperature_slots", "lines_weight")}
+        learned = {
+            "train_dataset": labelled(rows, tokenizer, settings.form, **weights),
+            "loss": label_loss,
+            "data_collator": partial(collate, pad=tokenizer.pad_token_id),
+        }
+    config = hugging_face.arguments(
+        SFTConfig,
+        run,
+        seed=seed,
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch // _processes(),
+        learning_rate=settings.learning_rate,
+        max_length=None,
+        logging_steps=1,
+        save_steps=settings.save_steps,
+        **fields,
+        **_device_fields(settings),
+    )
+    return LossTrainer(model=model, args=config, processing_class=tokenizer, **learned)
+
+
+def _grpo_trainer(
+    model: Any, tokenizer: Any, rows: Any, settings: Settings, run: TrainingRun, seed: int
+) -> Any:
+    from trl import GRPOTrainer
+
+    config = grpo_arguments(
+        settings,
+        run,
+        seed=seed,
+        answers=settings.batch * settings.group // _processes(),
+        max_completion_length=ANSWER_TOKENS,
+        logging_steps=1,
+        use_vllm=settings.vllm,
+        **_device_fields(settings),
+    )
+    return GRPOTrainer(
+        model=model,
+        reward_funcs=group_reward(settings.group),
+        args=config,
+        train_dataset=rows.select_columns(["prompt", "options", "cost"]),
+        processing_class=tokenizer,
+    )
+
+
 def _processes() -> int:
     from accelerate import PartialState
 
@@ -218,96 +266,5 @@ def _processes() -> int:
 
 
 def _device_fields(settings: Settings) -> dict[str, Any]:
-    import torch
-
     on_cpu = not torch.cuda.is_available()
     return {"use_cpu": on_cpu, "bf16": settings.dtype == "bfloat16" and not on_cpu}
-
-
-def _sft_trainer(
-    model: Any, tokenizer: Any, rows: Any, settings: Settings, run: TrainingRun, seed: int
-) -> Any:
-    import warnings
-
-    from transformers import PrinterCallback
-    from trl import SFTConfig, SFTTrainer
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # renamed fields of the pinned version
-        config = SFTConfig(
-            output_dir=str(run.trainer_folder),
-            seed=seed,
-            max_steps=settings.steps,
-            per_device_train_batch_size=settings.batch // _processes(),
-            learning_rate=settings.learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=max(1, settings.steps // 20),
-            max_length=None,
-            completion_only_loss=True,
-            logging_steps=1,
-            logging_nan_inf_filter=False,  # a loss that is not a number must be seen
-            save_strategy="steps",
-            save_steps=settings.save_steps,
-            save_total_limit=2,
-            report_to="none",
-            gradient_checkpointing=False,
-            disable_tqdm=True,
-            **(_SOFT_FIELDS if settings.loss == "soft" else {}),
-            **_device_fields(settings),
-        )
-    common = {"model": model, "args": config, "processing_class": tokenizer}
-    if settings.loss == "soft":
-        soft = labelled(
-            rows,
-            tokenizer,
-            settings.form,
-            temperature_slots=settings.temperature_slots,
-            lines_weight=settings.lines_weight,
-        )
-        return AnswerTrainer(train_dataset=soft, pad=tokenizer.pad_token_id, **common)
-    trainer = SFTTrainer(train_dataset=rows.select_columns(["prompt", "completion"]), **common)
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
-#: Rows of `labelled` are tokenised already and keep their columns.
-_SOFT_FIELDS = {
-    "dataset_kwargs": {"skip_prepare_dataset": True},
-    "remove_unused_columns": False,
-    "dataloader_pin_memory": False,
-}
-
-
-def _grpo_trainer(
-    model: Any, tokenizer: Any, rows: Any, settings: Settings, run: TrainingRun, seed: int
-) -> Any:
-    from transformers import PrinterCallback
-    from trl import GRPOTrainer
-
-    config = base_config(
-        run,
-        seed=seed,
-        max_steps=settings.steps,
-        per_device_train_batch_size=settings.batch * settings.group // _processes(),
-        num_generations=settings.group,
-        max_completion_length=ANSWER_TOKENS,
-        temperature=settings.temperature,
-        learning_rate=settings.learning_rate,
-        epsilon=settings.clip,
-        beta=settings.kl,
-        logging_steps=1,
-        save_steps=settings.save_steps,
-        use_vllm=settings.vllm,
-        **_device_fields(settings),
-    )
-    trainer = GRPOTrainer(
-        model=model,
-        reward_funcs=update_wrapper(
-            partial(decision_reward, group=settings.group), decision_reward
-        ),
-        args=config,
-        train_dataset=rows.select_columns(["prompt", "options", "cost"]),
-        processing_class=tokenizer,
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer

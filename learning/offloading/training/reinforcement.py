@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -26,7 +26,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import Tensor, nn
 
 from learning import seeds
-from learning.offloading.policies.networks import SCALE, EquivariantNet, NetworkPolicy
+from learning.offloading.policies.networks import SCALE, EquivariantNet, NetworkPolicy, pooled
 from learning.offloading.states.option_features import PRESENT
 from learning.offloading.training import environment
 from learning.runs.folder import OnProgress, TrainingRun
@@ -93,10 +93,10 @@ class Settings:
 
 
 class CentredReward(gymnasium.RewardWrapper):
-    """Adds `REWARD_SHIFT_SLOTS`."""
+    """Adds the constant `REWARD_SHIFT_SLOTS` to every reward."""
 
     def reward(self, reward: Any) -> float:
-        """Reward of a decision."""
+        """The reward of a decision with the constant added."""
         return float(reward) + REWARD_SHIFT_SLOTS
 
 
@@ -149,46 +149,88 @@ class Value(nn.Module):
         """Flat observations (B, n) to values (B, 1)."""
         options, load = environment.split(observation)
         rows = torch.cat([options, load[:, None].expand(-1, options.shape[1], -1)], dim=-1)  # type: ignore[attr-defined]
-        code = self.encode(rows) * options[..., PRESENT, None]
-        count = options[..., PRESENT].sum(dim=1).clamp(min=1.0)[:, None]  # type: ignore[call-overload]
-        pooled = torch.cat([code.sum(dim=1) / count, code.amax(dim=1)], dim=-1)
-        return SCALE * self.value(pooled)
+        return SCALE * self.value(pooled(self.encode(rows), options))
 
 
-class Learner(Protocol):
-    """What `train` needs of an algorithm."""
+class Learner:
+    """An algorithm of stable-baselines3 and the network that it trains, as `train` needs them.
 
+    Attributes
+    ----------
+    kind : str
+        Kind of the checkpoint.
+    model : BaseAlgorithm
+    net : EquivariantNet
+    """
+
+    kind: ClassVar[str]
     model: BaseAlgorithm
     net: EquivariantNet
 
+    def __init__(self, settings: Any, seed: int) -> None:
+        raise NotImplementedError
+
     def prepare(self, share: float) -> None:
-        """Set what changes over training; `share` of it is done."""
+        """Set what changes over training besides the learning rate; `share` of it is done."""
 
     def figures(self) -> dict[str, float]:
         """``loss`` and ``reward`` (mean per decision, slots) of the last segment."""
+        raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
         """Everything that the next segment depends on."""
+        policy = self.model.policy
+        return {
+            "policy": policy.state_dict(),
+            "optimiser": policy.optimizer.state_dict(),
+            "num_timesteps": self.model.num_timesteps,
+            "n_updates": self.model._n_updates,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up such a state."""
+        self.model.policy.load_state_dict(state["policy"])
+        self.model.policy.optimizer.load_state_dict(state["optimiser"])
+        self.model.num_timesteps, self.model._n_updates = (
+            state["num_timesteps"],
+            state["n_updates"],
+        )
 
 
 def train(
-    kind: str,
-    learner: Learner,
-    settings: Settings,
-    run: TrainingRun,
+    make: type[Learner],
+    settings: Any,
+    out: Path,
     *,
     seed: int,
-    on_progress: OnProgress | None,
+    resume: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> Path:
-    """Train in segments; progress rows hold ``loss``, ``reward`` and ``cost_slots``.
+    """Train in segments, or take an interrupted training up; returns the run folder.
 
-    ``cost_slots`` is the mean cost of the greedy policy on tuning seeds.
+    Rows of progress hold ``loss`` and ``reward`` (slots per decision, with exploration) of the last
+    segment, and ``cost_slots``, the mean cost of the greedy policy on tuning seeds.
+
+    Parameters
+    ----------
+    make : type
+        The learner's class, made of settings and seed.
+    settings : Settings
+        Of that learner.
+    out, seed, resume, on_progress
+        See `learning.recipes`.
+
+    Raises
+    ------
+    ValueError
+        See `TrainingRun.open` and `TrainingRun.record`.
     """
+    run = TrainingRun.open(out, make.kind, settings, seed=seed, resume=resume)
+    if run.is_whole:
+        return run.path
+    learner = make(settings, seed)
     model, step = learner.model, 0
-    policy = NetworkPolicy(learner.net, kind, {"seed": seed, "settings": asdict(settings)})
+    policy = NetworkPolicy(learner.net, learner.kind, {"seed": seed, "settings": asdict(settings)})
     if kept := run.load_state():
         step = kept["step"]
         learner.restore(kept["learner"])
@@ -223,24 +265,3 @@ def tuning_cost_slots(policy: NetworkPolicy, presets: tuple[str, ...]) -> float:
         for s in _TUNING_SEEDS
     ]
     return float(np.mean(costs))
-
-
-def optimiser_state(model: BaseAlgorithm) -> dict[str, Any]:
-    """Weights, optimiser and counters of a stable-baselines3 model."""
-    policy = model.policy
-    assert policy is not None
-    return {
-        "policy": policy.state_dict(),
-        "optimiser": policy.optimizer.state_dict(),
-        "num_timesteps": model.num_timesteps,
-        "n_updates": model._n_updates,
-    }
-
-
-def restore_optimiser(model: BaseAlgorithm, state: dict[str, Any]) -> None:
-    """Take up what `optimiser_state` gave."""
-    policy = model.policy
-    assert policy is not None
-    policy.load_state_dict(state["policy"])
-    policy.optimizer.load_state_dict(state["optimiser"])
-    model.num_timesteps, model._n_updates = state["num_timesteps"], state["n_updates"]

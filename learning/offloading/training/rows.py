@@ -14,58 +14,14 @@ from numpy.typing import NDArray
 
 from learning import seeds
 from learning.language import vocabulary
-from learning.language.vocabulary import WORD_ID
+from learning.language.vocabulary import LINE, WORD_ID
 from learning.offloading.prompts import forms_compact_natural as prompts
-from learning.offloading.prompts.forms_compact_natural import LINE, Naming
+from learning.offloading.prompts.forms_compact_natural import Naming
 from learning.offloading.rewards import labels
 from learning.offloading.rewards.labels import Labelled
 
 #: Rows tokenised at a time.
 _CHUNK = 4096
-
-
-def table(labelled: Labelled, naming: Naming, *, part: str = "train") -> hf.Dataset:
-    """One row per state: prompt, best answer, costs by name, provenance.
-
-    Columns: ``prompt`` (compact text), ``completion`` (name of the cheapest option, the first of a
-    tie), ``options`` and ``cost_slots`` (names and costs of the options there are), ``preset``,
-    ``seed``, ``task``, ``method``, ``bound_slots``.
-
-    Raises
-    ------
-    ValueError
-        If there is no state, or one of another part.
-    """
-    _refuse_empty(labelled)
-    s = labelled.states
-    seeds.check(s.seed, part)
-    names = [prompts.option_names(naming, i) for i in range(len(s))]
-    exists = [np.array([bool(name) for name in row]) for row in names]
-    return hf.Dataset.from_dict(
-        {
-            "prompt": prompts.compact_texts(s, naming),
-            "completion": [
-                row[int(np.argmin(cost))]
-                for row, cost in zip(names, labelled.cost_slots, strict=True)
-            ],
-            "options": [[name for name in row if name] for row in names],
-            "cost_slots": [
-                cost[e].tolist() for cost, e in zip(labelled.cost_slots, exists, strict=True)
-            ],
-            **_provenance(labelled),
-        }
-    )
-
-
-def _provenance(labelled: Labelled) -> dict[str, list]:
-    s, n = labelled.states, len(labelled)
-    return {
-        "preset": list(s.preset),
-        "seed": s.seed.tolist(),
-        "task": s.task.tolist(),
-        "method": [labelled.method] * n,
-        "bound_slots": labelled.bound_slots.tolist(),
-    }
 
 
 def training_rows(labelled: Labelled, uses: int, *, seed: int) -> hf.Dataset:

@@ -10,23 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from learning import seeds
 from learning.language import tiny_model
-from learning.language.soft_label_sft import CostTrainer, OrderedTrainer
+from learning.language.soft_label_sft import LossTrainer, collate, cost_loss
 from learning.language.tokenizer import CompactTokenizer
 from learning.offloading.rewards import labels
 from learning.offloading.rewards.labels import Labelled
 from learning.offloading.rewards.user_values import UserValues
 from learning.offloading.states import decision_states as decision_states
 from learning.offloading.training import rows as datasets
-from learning.runs.callback import Progress
+from learning.offloading.training.episodes import DRAWN_SETTINGS, draw_parameters
+from learning.runs import hugging_face
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, one_of, positive, share
 from mecopt.offloading.instance import OffloadingInstance
@@ -54,8 +56,9 @@ class Settings:
     states : int
         Labelled states in all.
     drawn : float
-        Share of the states from settings with drawn loads, links and speeds (`draw_parameters`)
-        in place of a preset's, so that the model has seen longer and shorter times.
+        Share of the states from settings with drawn loads, links and speeds
+        (`learning.offloading.training.episodes.draw_parameters`) in place of a preset's, so that
+        the model has seen longer and shorter times.
     explore : float
         Share of random options in the trajectories of one half of the states.
     temperature_slots : float
@@ -125,56 +128,24 @@ def collect(settings: Settings, seed: int) -> Labelled:
     wanted = -(-(settings.states - drawn) // len(pairs))
     parts = []
     for preset, servers in pairs if wanted else []:
-
-        def episode(preset: str = preset, servers: int = servers) -> OffloadingInstance:
-            return comllm.generate(preset, _training_seed(rng), servers=servers)
-
-        parts.append(_trajectories(settings, episode, wanted, rng))
-    for _ in range(_DRAWN_SETTINGS if drawn else 0):
+        world = partial(_episode, rng, preset, servers)
+        parts.append(_trajectories(settings, world, wanted, rng))
+    for _ in range(DRAWN_SETTINGS if drawn else 0):
         changes = draw_parameters(rng)
-        servers = int(rng.choice(settings.servers))
-
-        def drawn_episode(
-            changes: dict[str, Any] = changes, servers: int = servers
-        ) -> OffloadingInstance:
-            return comllm.generate("paper", _training_seed(rng), servers=servers, **changes)
-
-        found = _trajectories(settings, drawn_episode, -(-drawn // _DRAWN_SETTINGS), rng)
+        world = partial(_episode, rng, "paper", int(rng.choice(settings.servers)), **changes)
+        found = _trajectories(settings, world, -(-drawn // DRAWN_SETTINGS), rng)
         states = replace(found.states, preset=("drawn",) * len(found))
         parts.append(replace(found, states=states))
     joined = labels.concat(parts)
     return joined[np.sort(rng.permutation(len(joined))[: settings.states])]
 
 
-#: Settings drawn for one training, each with the same number of states.
-_DRAWN_SETTINGS = 24
-
-
-#: Most upload work that users of a drawn setting offer, as a share of what their uplinks carry.
-_MOST_LOAD = 1.5
-
-
-def draw_parameters(rng: np.random.Generator) -> dict[str, Any]:
-    """Changes to COMLLM's parameters: load, task sizes, links and server speeds (D).
-
-    The ranges hold every preset but ``very-slow-servers``, and the stress sizes of Table III (2 to
-    10 Mbit); arrivals are limited so that uplinks are not hopelessly behind.
-    """
-    smallest, slowest = rng.uniform(1.5, 5.0), rng.uniform(4.0, 13.0)
-    largest, fastest = smallest + rng.uniform(1.0, 8.0), slowest + rng.uniform(4.0, 20.0)
-    speed = np.exp(rng.uniform(np.log(0.12), 0.0))
-    # Mbit that an uplink carries in a slot, over those of a task
-    carried = (slowest + fastest) / (smallest + largest) * comllm.Parameters().slot_s
-    return {
-        "arrival_probability": float(min(rng.uniform(0.15, 0.55), _MOST_LOAD * carried)),
-        "task_mbit": (float(smallest), float(largest)),
-        "uplink_mbps": (float(slowest), float(fastest)),
-        "server_ghz": (float(20.0 * speed), float(48.0 * speed)),
-    }
-
-
-def _training_seed(rng: np.random.Generator) -> int:
-    return int(seeds.FIRST_TRAINING + rng.integers(10**6))
+def _episode(
+    rng: np.random.Generator, preset: str, servers: int, **changes: Any
+) -> OffloadingInstance:
+    """An episode of any training seed."""
+    seed = int(seeds.FIRST_TRAINING + rng.integers(10**6))
+    return comllm.generate(preset, seed, servers=servers, **changes)
 
 
 def _trajectories(
@@ -221,31 +192,15 @@ def train(
     on_progress: OnProgress | None = None,
     labelled: Labelled | None = None,
 ) -> Path:
-    """Train a model and leave a training folder.
+    """Train, or take an interrupted training up (`learning.recipes`); returns the run folder.
 
-    Parameters
-    ----------
-    settings : Settings
-    out : Path
-    seed : int
-        Of the model, of the states and of their order. Equal seeds give equal models.
-    resume : bool
-        Take up a training that was interrupted.
-    on_progress : callable, optional
-        Called at every row of progress.
-    labelled : Labelled, optional
-        States to learn from, in place of those the settings describe.
-
-    Returns
-    -------
-    Path
-        The folder.
+    `labelled` are states to learn from in place of those the settings describe.
 
     Raises
     ------
     ValueError
         If the folder holds something else, or there is nothing to learn from.
-    learning.training_run.TrainingDiverged
+    learning.runs.folder.TrainingDiverged
         If the loss or a weight is not finite.
     """
     run = TrainingRun.open(out, "sft", settings, seed=seed, resume=resume)
@@ -255,10 +210,8 @@ def train(
     data = labelled if labelled is not None else _kept(settings, seed, run.path / "labelled.npz")
     seconds = run.cpu_seconds
     model = tiny_model.create(seed, hidden_size=settings.hidden, num_hidden_layers=settings.layers)
-    trainer = make_trainer(settings, model, data, run.trainer_folder, seed=seed)
-    trainer.add_callback(Progress(run, on_progress))
-    state = run.trainer_state()
-    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    trainer = make_trainer(settings, model, data, run, seed=seed)
+    hugging_face.fit(hugging_face.telling(trainer, run, on_progress), run)
     model.eval()
     tiny_model.save(model, run.checkpoint)
     return run.finish({"states": len(data), "label_cpu_seconds": seconds})
@@ -272,42 +225,40 @@ def _kept(settings: Settings, seed: int, file: Path) -> Labelled:
 
 
 def make_trainer(
-    settings: Settings, model: Any, data: Labelled, folder: Path, *, seed: int
-) -> SFTTrainer:
+    settings: Settings, model: Any, data: Labelled, run: TrainingRun, *, seed: int
+) -> LossTrainer:
     """The trainer of these settings, not yet started."""
     rows = datasets.training_rows(data, settings.steps * settings.batch, seed=seed)
-    arguments = SFTConfig(
-        output_dir=str(folder),
+    learned: dict[str, Any] = {}
+    if settings.loss == "hard":
+        rows = datasets.answer_rows(rows)
+    else:
+        weights = {name: getattr(settings, name) for name in ("temperature_slots", "lines_weight")}
+        learned = {"loss": partial(cost_loss, **weights), "data_collator": collate}
+    arguments = hugging_face.arguments(
+        SFTConfig,
+        run,
+        seed=seed,
         max_steps=settings.steps,
         per_device_train_batch_size=settings.batch,
         learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
         warmup_steps=min(100, settings.steps // 10),
         adam_beta2=0.98,
         weight_decay=0.0,
         logging_steps=min(settings.log_every, settings.steps),
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
         save_steps=settings.save_every,
         save_total_limit=1,
-        seed=seed,
-        use_cpu=True,
-        bf16=False,
-        gradient_checkpointing=False,
         dataloader_pin_memory=False,
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
         shuffle_dataset=False,
         max_length=None,
-        report_to="none",
-        disable_tqdm=True,
     )
-    common = {"model": model, "args": arguments, "processing_class": CompactTokenizer()}
-    if settings.loss == "hard":
-        return OrderedTrainer(train_dataset=datasets.answer_rows(rows), **common)
-    return CostTrainer(
-        temperature_slots=settings.temperature_slots,
-        lines_weight=settings.lines_weight,
+    return LossTrainer(
+        ordered=True,
+        model=model,
+        args=arguments,
+        processing_class=CompactTokenizer(),
         train_dataset=rows,
-        **common,
+        **learned,
     )

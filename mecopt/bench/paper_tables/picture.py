@@ -12,27 +12,17 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from mecopt.bench import plot
 from mecopt.bench.paper_tables.table import Figure, Table
 
-#: Of each protocol the first two of these that a table has.
-_PREFERRED = (
-    "pr_percent",
-    "change_slots",
-    "gap_percent",
-    "gap_change_percent",
-    "drop_percent",
-    "backlog_fairness",
-    "assignment_fairness",
-)
-
 
 def draw(table: Table) -> Picture:
     """One panel per protocol and quantity: dots by policy, or lines over several settings."""
     panels: dict[tuple[str, str], list[Figure]] = {}
     for figure in table.figures:
-        if figure.quantity != "parsed_percent" and np.isfinite(figure.ours):
+        if np.isfinite(figure.ours):
             panels.setdefault((figure.protocol, figure.quantity), []).append(figure)
-    best_first = [(p, q) for p in table.protocols for q in _PREFERRED if (p, q) in panels]
-    by_protocol = ([key for key in best_first if key[0] == p][:2] for p in table.protocols)
-    shown = [key for part in by_protocol for key in part]
+    pictured = [name for name, quantity in table.quantities.items() if quantity.pictured]
+    shown = []
+    for protocol in table.protocols:
+        shown += [(protocol, q) for q in pictured if (protocol, q) in panels][:2]
     many = max(len({f.policy for f in panels[key]}) for key in shown)
     rows = -(-len(shown) // 2)
     picture = plot.new_figure(11, rows * (1.4 + 0.24 * many))
@@ -40,9 +30,10 @@ def draw(table: Table) -> Picture:
         axes = picture.add_subplot(rows, min(2, len(shown)), i + 1)
         numeric = len({f.setting for f in panels[key]}) > 1
         (_lines if numeric else _dots)(axes, panels[key])
-        plot.title(
-            axes, f"{table.protocols[key[0]].partition(',')[0]}: {table.quantities[key[1]][0]}"
-        )
+        quantity = table.quantities[key[1]]
+        if quantity.log and not numeric:
+            _log_scale(axes)
+        plot.title(axes, f"{table.protocols[key[0]].partition(',')[0]}: {quantity.heading}")
     picture.suptitle(table.title, x=0.01, ha="left", fontweight="bold")
     return picture
 
@@ -60,14 +51,16 @@ def _dots(axes: Axes, figures: Sequence[Figure]) -> None:
                 f.method, (f.paper, y), (0, 5), textcoords="offset points", fontsize=6.5,
                 color=plot.ORANGE, ha="center",
             )  # fmt: skip
-    if figures[0].quantity == "gap_percent":
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_yticks(range(len(names)), reversed(names))
     axes.set_ylim(-0.6, len(names) - 0.2)
     plot.clean(axes, "x")
+
+
+def _log_scale(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _lines(axes: Axes, figures: Sequence[Figure]) -> None:

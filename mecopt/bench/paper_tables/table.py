@@ -8,21 +8,29 @@ from typing import Any
 
 import pandas as pd
 
-#: Quantity -> heading, digits shown; a family with others gives its tables its own.
-QUANTITIES = {
-    "cost_slots": ("cost, slots", 4),
-    "drop_percent": ("lost, %", 2),
-    "pr_percent": ("PR, %", 2),
-    "agreement_percent": ("as oracle, %", 1),
-    "parsed_percent": ("parsed, %", 1),
-    "gap_percent": ("gap to bound, %", 2),
-    "backlog_fairness": ("backlog fairness", 3),
-    "assignment_fairness": ("tasks fairness", 3),
-    "lbi_percent": ("LBI, %", 2),
-    "change_slots": ("change of cost, slots", 4),
-    "gap_change_percent": ("change of gap, points", 2),
-}
-PROTOCOLS = {"states": "Independent states", "episodes": "Whole episodes, against proven bounds"}
+
+@dataclass(frozen=True)
+class Quantity:
+    """How a quantity is shown.
+
+    Parameters
+    ----------
+    heading : str
+    digits : int
+        After the point.
+    interval : bool
+        Show the interval beside the figure where the table has one setting.
+    pictured : bool
+        Give it a panel of the picture; of each protocol the first two of a table's have one.
+    log : bool
+        On a logarithmic scale there.
+    """
+
+    heading: str
+    digits: int
+    interval: bool = False
+    pictured: bool = False
+    log: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,24 +43,24 @@ class Table:
     figures : tuple of Figure
     notes : tuple of str
         What a reader must know before comparing, and what is missing.
+    quantities : mapping
+        Name -> how it is shown, those of the picture in order of preference.
+    protocols : mapping
+        Protocol -> heading, in the order in which they are shown.
     paper : str
         The paper, for example ``"arXiv 2604.07148"``.
     made_from : mapping
         What our figures were measured on, JSON-able.
-    quantities : mapping
-        Quantity -> heading and digits shown.
-    protocols : mapping
-        Protocol -> heading, in the order in which they are shown.
     """
 
     name: str
     title: str
     figures: tuple[Figure, ...]
     notes: tuple[str, ...]
+    quantities: Mapping[str, Quantity]
+    protocols: Mapping[str, str]
     paper: str = ""
     made_from: Mapping[str, Any] = field(default_factory=dict)
-    quantities: Mapping[str, tuple[str, int]] = field(default_factory=lambda: QUANTITIES)
-    protocols: Mapping[str, str] = field(default_factory=lambda: PROTOCOLS)
 
     def frame(self) -> pd.DataFrame:
         """One row per figure, with the difference."""
@@ -67,7 +75,7 @@ class Figure:
     Parameters
     ----------
     protocol : str
-        ``"states"`` or ``"episodes"``.
+        How it was measured, a key of the table's protocols.
     policy, method : str
         Ours, and the paper's name of what it stands for (empty for rules the paper has not).
     setting : str

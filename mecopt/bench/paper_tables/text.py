@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mecopt.bench.paper_tables.table import Figure, Table
+from mecopt.bench.paper_tables.table import Figure, Quantity, Table
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def _by_quantity(table: Table, heading: str, figures: Sequence[Figure]) -> Block
     has_methods = any(f.method for f in figures)
     header = ["paper's method"] * has_methods + ["ours"]
     for quantity in quantities:
-        name = table.quantities[quantity][0]
+        name = table.quantities[quantity].heading
         if quantity not in printed:
             header.append(name)
         else:
@@ -58,12 +58,13 @@ def _by_quantity(table: Table, heading: str, figures: Sequence[Figure]) -> Block
     for method, policy in dict.fromkeys((f.method, f.policy) for f in figures):
         row = [method or "-"] * has_methods + [policy]
         for quantity in quantities:
-            digits = table.quantities[quantity][1]
+            shown = table.quantities[quantity]
             figure = by_key.get((method, policy, quantity))
             if quantity not in printed:
-                row.append(_ours(figure, digits))
+                row.append(_ours(figure, shown, interval=shown.interval))
             else:
-                cells = [_paper(figure), _ours(figure, digits), _difference(figure, digits)]
+                ours = _ours(figure, shown, interval=shown.interval)
+                cells = [_paper(figure), ours, _difference(figure, shown.digits)]
                 row += cells[: 3 if quantity in measured else 1]
         rows.append(tuple(row))
     return Block(heading, tuple(header), tuple(rows), 1 + has_methods)
@@ -72,7 +73,7 @@ def _by_quantity(table: Table, heading: str, figures: Sequence[Figure]) -> Block
 def _by_setting(
     table: Table, heading: str, figures: Sequence[Figure], settings: Sequence[str], quantity: str
 ) -> Block:
-    name, digits = table.quantities[quantity]
+    kind = table.quantities[quantity]
     of_quantity = [f for f in figures if f.quantity == quantity]
     by_key = {(f.policy, f.setting): f for f in of_quantity}
     said = dict.fromkeys(
@@ -81,21 +82,21 @@ def _by_setting(
     paper = f" (paper: {'; '.join(said)})" if said else ""
     shown = [s for s in settings if any(f.setting == s for f in of_quantity)]
     rows = [
-        (policy, *(_ours(by_key.get((policy, s)), digits, interval=False) for s in shown))
+        (policy, *(_ours(by_key.get((policy, s)), kind) for s in shown))
         for policy in dict.fromkeys(f.policy for f in of_quantity if np.isfinite(f.ours))
     ]
-    label = f"{heading}: {name}{paper}"
+    label = f"{heading}: {kind.heading}{paper}"
     return Block(label, ("policy", *shown), tuple(rows), 1)
 
 
-def _ours(figure: Figure | None, digits: int, *, interval: bool = True) -> str:
+def _ours(figure: Figure | None, kind: Quantity, *, interval: bool = False) -> str:
     if figure is None or not np.isfinite(figure.ours):
         return "-"
+    digits = kind.digits
     text = f"{round(figure.ours, digits) + 0.0:.{digits}f}"  # no minus before a zero
-    shown = (
-        interval and np.isfinite(figure.low) and figure.quantity in ("gap_percent", "pr_percent")
-    )
-    return f"{text} ({figure.low:.{digits}f} to {figure.high:.{digits}f})" if shown else text
+    if not (interval and np.isfinite(figure.low)):
+        return text
+    return f"{text} ({figure.low:.{digits}f} to {figure.high:.{digits}f})"
 
 
 def _paper(figure: Figure | None) -> str:

@@ -11,7 +11,7 @@ gymnasium_checker = pytest.importorskip("gymnasium.utils.env_checker")
 
 from stable_baselines3.common.env_checker import check_env
 
-from learning.caching import environment, features, servers
+from learning.caching import actions, environment, features, servers
 from learning.caching.environment import CachingEnv, ServerBatch
 from mecopt.caching import CachingInstance, Pair, replay
 from mecopt.caching.scenarios import t2drl as caching
@@ -80,7 +80,7 @@ def test_reward_is_what_was_saved_against_the_cloud():
 
 def test_score_and_share_of_an_action():
     """0 wants nothing; a share runs from none to all over the middle half of its range."""
-    score, share = environment.scores_and_shares(
+    score, share = actions.scores_and_shares(
         np.array([[0.0, -1.0], [1.0, -0.25], [-1.0, 0.0], [5.0, 0.25]])
     )
     assert score[0] == 0

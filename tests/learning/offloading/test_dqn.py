@@ -82,7 +82,7 @@ def test_training_leaves_a_whole_run(trained: Path) -> None:
 
 def test_policy_acts_on_any_number_of_servers(trained: Path) -> None:
     """Trained on two and three servers, asked about seven; batch and single agree."""
-    policy = dqn.load(trained)
+    policy = networks.load(trained)
     x = comllm.generate("paper", 10_000, slots=10, servers=7)
     choice = rollout(x, policy).choice
     given = states.collect([x], policy)

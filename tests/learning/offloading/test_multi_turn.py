@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch")
 from learning.language import tiny_model, vocabulary
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.states import decision_states as states
-from learning.offloading.training import grpo, multi_turn
+from learning.offloading.training import multi_turn
+from learning.offloading.training.grpo_config import grpo_arguments
 from learning.offloading.training.multi_turn import Settings
 from learning.runs.folder import TrainingRun
 from mecopt.offloading.policies.simple import OneStepOracle
@@ -76,7 +77,7 @@ def test_answers_reach_the_servers_they_name():
         row = ids[0]
         value = vocabulary.number_value((row - len(vocabulary.WORDS)) % vocabulary.N_NUMBERS)
         best, token = value[1] + value[2], vocabulary.WORD_ID[vocabulary.LOCAL]
-        for at in range(7, len(row) - 1, prompts.LINE):
+        for at in range(7, len(row) - 1, vocabulary.LINE):
             latency = value[0] + value[at : at + 3].sum()
             if latency < best:
                 best, token = latency, row[at + 3]
@@ -135,9 +136,7 @@ def _trainer(start: Path, tmp_path: Path):
     settings = tiny(start)
     run = TrainingRun.open(tmp_path / "run", "multi-turn", settings, seed=0, resume=False)
     worlds = {str(s): comllm.generate("busy", s, slots=2 + s) for s in (0, 1)}
-    config = grpo.base_config(
-        run, seed=0, max_steps=1, per_device_train_batch_size=4, num_generations=2
-    )
+    config = grpo_arguments(replace(settings, steps=1, group=2), run, seed=0, answers=4)
     trainer = multi_turn.TrajectoryGRPOTrainer(
         model=tiny_model.load(start),
         reward_funcs=multi_turn.trajectory_reward,

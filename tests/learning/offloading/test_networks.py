@@ -10,14 +10,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from learning import zoo
+from learning.offloading import zoo
 from learning.offloading.policies import networks
 from learning.offloading.policies.networks import EquivariantNet, FixedNet, NetworkPolicy, seats
 from learning.offloading.rewards import user_values
 from learning.offloading.states import decision_states as states
 from learning.offloading.states.option_features import COST, PRESENT, of_states
 from learning.offloading.training import cost_vectors as cost_training
-from learning.offloading.training import equivariant, mlp
 from learning.offloading.training.cost_vectors import Settings, collect
 from learning.runs import folder as training_run
 from mecopt.offloading.policies import by_name as policies
@@ -42,7 +41,9 @@ FIXED_TASKS = comllm.parameters(
 @pytest.fixture(scope="module")
 def tiny() -> Settings:
     """A training of a few steps."""
-    return Settings(presets=("paper",), servers=(3,), episodes=5, hidden=8, steps=12, log_every=4)
+    return cost_training.FixedSettings(
+        presets=("paper",), servers=(3,), episodes=5, hidden=8, steps=12, log_every=4
+    )
 
 
 @pytest.fixture(scope="module")
@@ -173,11 +174,11 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------- training
 def test_training_lowers_the_regret(tmp_path: Path) -> None:
     """A few steps on busy episodes: less than half the regret of the myopic choice."""
-    settings = equivariant.Settings(
+    settings = cost_training.EquivariantSettings(
         presets=("busy",), servers=(4,), episodes=5, hidden=16, steps=150, log_every=50
     )
     seen = []
-    equivariant.train(
+    cost_training.train(
         settings, tmp_path / "run", seed=0, on_progress=lambda *row: seen.append(row[:2])
     )
     _, manifest, progress = training_run.read(tmp_path / "run")
@@ -189,7 +190,7 @@ def test_training_lowers_the_regret(tmp_path: Path) -> None:
     regret = cost_training.measure(myopic, "", cost_training.tuning_examples(settings))
     assert progress.regret_slots.iloc[-1] < 0.5 * regret["regret_slots"]
     assert manifest["regret_slots"] == progress.regret_slots.iloc[-1]
-    assert equivariant.load(tmp_path / "run").name == "equivariant"
+    assert networks.load(tmp_path / "run").name == "equivariant"
 
 
 def test_interrupted_training_goes_on_as_if_nothing_happened(
@@ -202,10 +203,10 @@ def test_interrupted_training_goes_on_as_if_nothing_happened(
             raise KeyboardInterrupt
 
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    mlp.train(tiny, whole, seed=1)
+    cost_training.train(tiny, whole, seed=1)
     with pytest.raises(KeyboardInterrupt):
-        mlp.train(tiny, broken, seed=1, on_progress=stop)
-    mlp.train(tiny, broken, seed=1, resume=True)
+        cost_training.train(tiny, broken, seed=1, on_progress=stop)
+    cost_training.train(tiny, broken, seed=1, resume=True)
     a, b = networks.load(whole).net.state_dict(), networks.load(broken).net.state_dict()
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert len(training_run.read(broken)[2]) == 3

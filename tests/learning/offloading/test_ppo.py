@@ -56,7 +56,7 @@ def test_training_leaves_a_whole_run(trained: Path) -> None:
     assert progress.step.tolist() == [32, 64, 96]
     assert np.isfinite(progress[["loss", "reward", "cost_slots"]]).all(axis=None)
     assert manifest["cost_slots"] == progress.cost_slots.iloc[-1]
-    policy = ppo.load(trained)
+    policy = networks.load(trained)
     assert (policy.name, policy.parse_rate) == ("ppo", 1.0)
     choice = rollout(comllm.generate("paper", 10_000, slots=5, servers=9), policy).choice
     assert choice.max() <= 9

@@ -22,7 +22,7 @@ from learning.offloading.policies import pretrained as pretrained_policy
 from learning.offloading.policies.pretrained import PretrainedPolicy
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.states import decision_states as states
-from learning.offloading.training import pretrained
+from learning.offloading.training import grpo, pretrained
 from learning.offloading.training import pretrained_rows as pretrained_data
 from learning.offloading.training.pretrained import Settings
 from learning.runs import folder as training_run
@@ -31,25 +31,9 @@ from mecopt.offloading.scenarios import comllm
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = {letter: i for i, letter in enumerate(["<end>", *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocab=words, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    config = LlamaConfig(
-        vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=2048,
-        eos_token_id=0, bos_token_id=None, pad_token_id=0,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model")
-    LlamaForCausalLM(config).save_pretrained(path)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(path)
-    return path
+def folder(byte_model) -> Path:
+    """A random Llama of 20 k parameters whose words are bytes, as any Hugging Face model is."""
+    return byte_model
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +132,7 @@ def test_sft_leaves_an_adapter_that_loads_as_policy_and_from_pretrained(folder, 
     from transformers import AutoModelForCausalLM
 
     run = pretrained.train(tiny(folder), tmp_path / "run", seed=0)
-    policy = pretrained.load(run)
+    policy = pretrained_policy.load(run)
     trained = policy.scores(found, prompts.in_order(found))
     fresh = PretrainedPolicy(*pretrained_models.load(str(folder)))
     assert not np.allclose(trained[0], fresh.scores(found[:1], prompts.in_order(found[:1]))[0])
@@ -167,7 +151,7 @@ def test_cost_labels_train_an_adapter_that_says_how_it_was_asked(folder, tmp_pat
     run = pretrained.train(tiny(folder, **SOFT), tmp_path / "run", seed=0)
     described = json.loads((run / "checkpoint" / "mecopt.json").read_text())
     assert (described["form"], described["mode"]) == ("brief", "generate")
-    policy = pretrained.load(run)
+    policy = pretrained_policy.load(run)
     assert (policy.form.name, policy.mode, policy.reads_words) == ("brief", "generate", False)
     policy.reset(comllm.generate("paper", 0))
     assert policy.decide(found).shape == (4,)
@@ -187,7 +171,7 @@ def vowels(completions: list[str], **columns: object) -> list[float]:
 def test_an_interrupted_training_resumes_to_the_same_adapter(
     folder, tmp_path, monkeypatch, changes
 ):
-    monkeypatch.setattr(pretrained, "decision_reward", vowels)
+    monkeypatch.setattr(grpo, "decision_reward", vowels)
     settings = tiny(folder, states=8, **changes)
     whole = pretrained.train(settings, tmp_path / "whole", seed=0)
     keep = TrainingRun.keep_rows
@@ -254,7 +238,7 @@ def test_bfloat16_trains_and_decides(folder, tmp_path, found):
     """Base weights in bfloat16; the adapter that is saved stays in float32."""
     run = pretrained.train(tiny(folder, dtype="bfloat16", **SOFT), tmp_path / "run", seed=0)
     assert {value.dtype for value in adapter(run).values()} == {torch.float32}
-    policy = pretrained.load(run)
+    policy = pretrained_policy.load(run)
     assert {p.dtype for p in policy.model.parameters()} == {torch.bfloat16}
     scored = PretrainedPolicy(policy.model, policy.tokenizer, form="brief")
     assert np.all(np.isfinite(scored.scores(found, prompts.in_order(found))[:2]))
@@ -292,7 +276,7 @@ def test_a_reward_that_is_nan_stops_the_training(folder, tmp_path, monkeypatch):
 
 def test_groups_without_spread_leave_the_adapter_as_it_is(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        pretrained, "decision_reward", lambda completions, **columns: [1.0] * len(completions)
+        grpo, "decision_reward", lambda completions, **columns: [1.0] * len(completions)
     )
     settings = tiny(folder, method="grpo")
     run = pretrained.train(settings, tmp_path / "run", seed=0)
@@ -322,7 +306,7 @@ def test_a_base_model_of_another_vocabulary_is_refused(folder, tmp_path):
     other = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<end>")
     other.save_pretrained(run / "checkpoint")
     with pytest.raises(ValueError, match=r"another vocabulary \(2 words\) than that of"):
-        pretrained.load(run)
+        pretrained_policy.load(run)
 
 
 @pytest.mark.parametrize(

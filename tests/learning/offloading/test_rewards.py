@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from learning.offloading.rewards import rewards
-from learning.offloading.rewards.long import DualPriced, HindsightPriced, RolloutValue, UserValue
-from learning.offloading.rewards.rewards import Lacs
+from learning.offloading.rewards.lacs import Lacs
+from learning.offloading.rewards.long import DualPriced, HindsightPriced, RolloutValue
+from learning.offloading.rewards.user_values import UserValues
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.observation import Observation, OnlineSystem
 from mecopt.offloading.replay import replay
@@ -172,7 +173,7 @@ def test_the_value_of_a_rollout_keeps_differences_and_starts_at_the_one_step_bes
 def test_the_value_of_queues_is_least_after_a_drop():
     """A drop leaves the queues as they are, an option longer ones: its impact is not smaller."""
     x = comllm.generate("busy", 0, slots=10)
-    _, cost = rewards.collect([x], UserValue())
+    _, cost = rewards.collect([x], UserValues())
     _, own = rewards.collect([x], Lacs(weight=0.0))
     impact = cost - own
     assert np.all(impact >= impact[:, -1:] - 1e-9)

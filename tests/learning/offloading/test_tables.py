@@ -12,7 +12,7 @@ from learning.offloading.evaluation.figures import Request
 from learning.offloading.states.decision_states import States
 from mecopt.bench.paper_tables import files as table_files
 from mecopt.bench.paper_tables import text as table_output
-from mecopt.bench.paper_tables.table import Figure, Table
+from mecopt.bench.paper_tables.table import Figure, Quantity, Table
 from mecopt.bench.suite import Suite
 from mecopt.checkpoints import Checkpoint
 from mecopt.cli import app
@@ -149,7 +149,8 @@ def test_blocks_by_setting_put_policies_below_settings():
         Figure("states", "a", setting, "pr_percent", ours, method="M", paper=93.0, relation=">")
         for setting, ours in (("3", 99.004), ("4", -0.0001))
     ]
-    (block,) = table_output.blocks(Table("IV", "t", tuple(made), ()))
+    shown = {"pr_percent": Quantity("PR, %", 2)}, {"states": "Independent states"}
+    (block,) = table_output.blocks(Table("IV", "t", tuple(made), (), *shown))
     assert block.heading == "Independent states: PR, % (paper: M > 93)"
     assert block.header == ("policy", "3", "4")
     assert block.rows == (("a", "99.00", "0.00"),)  # no minus before a zero

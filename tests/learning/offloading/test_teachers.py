@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learning.offloading.rewards import rewards
-from learning.offloading.rewards.rewards import Lacs
+from learning.offloading.rewards.lacs import Lacs
 from learning.offloading.rewards.teachers import REWARDS, GreedyTeacher, Remembered, make_reward
 from mecopt.offloading.policies import by_name as policies
 from mecopt.offloading.policies.protocol import Policy

@@ -1,0 +1,110 @@
+"""What every training with a Hugging Face trainer shares: its arguments and its run folder."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import PrinterCallback, TrainerCallback
+
+from learning.runs.folder import OnProgress, TrainingRun
+
+#: Logged numbers that become columns of the progress.
+FIGURES = (
+    "loss",
+    "reward",
+    "kl",
+    "entropy",
+    "grad_norm",
+    "learning_rate",
+    "group_spread_slots",
+    "groups_without_spread",
+    "parse_rate",
+)
+
+
+class Progress(TrainerCallback):
+    """Hands logged numbers to the run, and keeps its rows beside each state with finite weights.
+
+    A state counts as whole once its rows are kept, so what was saved after a training diverged
+    between two logged rows is never taken up. With several processes the first one writes.
+
+    Parameters
+    ----------
+    run : TrainingRun
+    on_progress : callable, optional
+        Called at every row of progress.
+    """
+
+    def __init__(self, run: TrainingRun, on_progress: OnProgress | None) -> None:
+        self._run, self._tell = run, on_progress
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if not logs or "loss" not in logs:
+            return
+        figures = _figures(logs)
+        self._run.record(state.global_step, **figures)
+        if self._tell is not None and state.is_world_process_zero:
+            self._tell(state.global_step, state.max_steps, figures)
+
+    def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        self._run.check_weights(state.global_step, model.named_parameters())
+        if state.is_world_process_zero:
+            self._run.keep_rows(state.global_step)
+
+    def on_train_end(
+        self, args: Any, state: Any, control: Any, model: Any = None, **_: Any
+    ) -> None:
+        self._run.check_weights(state.global_step, model.named_parameters())
+
+
+def _figures(logs: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(logs[name]) for name in FIGURES if logs.get(name) is not None}
+
+
+def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **changes: Any) -> Any:
+    """Arguments of a trainer on a CPU that is silent and keeps its state in the run's folder.
+
+    Parameters
+    ----------
+    kind : type
+        ``trl.SFTConfig``, ``trl.GRPOConfig``, ...
+    run : TrainingRun
+    seed, max_steps : int
+    **changes
+        Further fields, or others than those given here.
+    """
+    common: dict[str, Any] = {
+        "output_dir": str(run.trainer_folder),
+        "seed": seed,
+        "max_steps": max_steps,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": max(1, max_steps // 20),
+        "logging_steps": min(10, max_steps),
+        "logging_nan_inf_filter": False,  # a loss that is not a number must be seen
+        "save_strategy": "steps",
+        "save_total_limit": 2,
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        "gradient_checkpointing": False,
+        "disable_tqdm": True,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # renamed fields of the pinned version
+        return kind(**(common | changes))
+
+
+def telling(trainer: Any, run: TrainingRun, on_progress: OnProgress | None) -> Any:
+    """The trainer, which now tells the run what it logs, prints nothing and writes no card."""
+    trainer.add_callback(Progress(run, on_progress))
+    trainer.remove_callback(PrinterCallback)
+    trainer.create_model_card = lambda *_, **__: None
+    return trainer
+
+
+def fit(trainer: Any, run: TrainingRun) -> None:
+    """Train, from the last whole state in the run's folder if there is one."""
+    state = run.trainer_state()
+    trainer.train(resume_from_checkpoint=None if state is None else str(state))
