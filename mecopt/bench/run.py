@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib import metadata
 from time import perf_counter
 from typing import Any
 
@@ -21,6 +19,7 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from mecopt.bench import provenance
 from mecopt.bench.caching import rows as benchmark_caching
 from mecopt.bench.incumbent import BrokenBound as BrokenBound
 from mecopt.bench.incumbent import best_schedule, check_bound, columns
@@ -36,20 +35,6 @@ from mecopt.statistics import gap_to_bound, gap_to_incumbent
 ENGINES = ("loky", "ray")
 #: The policy that PR compares with; rolled out even when the suite does not name it.
 REFERENCE = "one-step-oracle"
-
-#: Packages whose versions can change a figure.
-PACKAGES = (
-    "mecopt",
-    "numpy",
-    "numba",
-    "highspy",
-    "pyomo",
-    "pandas",
-    "joblib",
-    "matplotlib",
-    "torch",
-    "transformers",
-)
 
 
 @cache
@@ -322,32 +307,9 @@ def _manifest(
                 instances["preset"], instances["seed"], instances["instance_hash"], strict=True
             )
         },
-        "versions": {name: _version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
-        "machine": {
-            "system": platform.platform(),
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-        },
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
         "command": resume_command(suite, out),
         "wall_seconds": seconds,
         "unit_seconds": float(instances["unit_seconds"].sum()),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as info:
-            for line in info:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
