@@ -5,13 +5,13 @@ python -m benchmarks.page
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
-from benchmarks.common import RESULTS
+import pandas as pd
+
+from benchmarks.common import read, records
 
 INTRO = """# Measured
 
@@ -49,11 +49,6 @@ and the plan decomposition: [compare_solvers.md](../benchmarks/results/compare_s
 
 Mechanisms: [mechanisms.md](mechanisms.md).
 """
-
-
-def load(name: str) -> Any:
-    """A result file."""
-    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def table(header: str, rows: Iterable[str]) -> str:
@@ -100,7 +95,7 @@ def correctness(c: dict[str, Any]) -> str:
     )
 
 
-def updates(rows: list[dict[str, Any]]) -> str:
+def updates(rows: pd.DataFrame) -> str:
     """Price updates compared."""
     names = {
         "polyak_400": "Polyak subgradient, 400 steps",
@@ -109,10 +104,9 @@ def updates(rows: list[dict[str, Any]]) -> str:
     }
     lines = []
     for key, label in names.items():
-        below = [r[f"{key}_below_best_percent"] for r in rows]
-        seconds = mean(r[f"{key}_seconds"] for r in rows)
-        lines.append(f"| {label} | {mean(below):.4f} | {max(below):.4f} | {seconds:.2f} |")
-    proven = sum(r["columns_proven_optimal"] for r in rows)
+        below, seconds = rows[f"{key}_below_best_percent"], rows[f"{key}_seconds"].mean()
+        lines.append(f"| {label} | {below.mean():.4f} | {below.max():.4f} | {seconds:.2f} |")
+    proven = rows["columns_proven_optimal"].sum()
     return (
         "\n## Price updates (`benchmarks.offloading.ascent`)\n\n"
         "The same start and oracle, 6 presets x 5 "
@@ -172,11 +166,12 @@ def replay(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Write the page."""
-    gaps = load("gaps")
-    page = INTRO.format(cpu=gaps["provenance"]["cpu"]) + bounds(gaps["summary"])
-    page += correctness(load("correctness")) + updates(load("ascent")["rows"])
-    page += growth(load("growth")["rows"]) + trace(load("trace_hour"))
-    page += replay(load("replay")["rows"]) + POLICIES
+    gaps = read("gaps")
+    cpu = gaps["provenance"]["machine"]["processor"]
+    page = INTRO.format(cpu=cpu) + bounds(gaps["summary"])
+    page += correctness(read("correctness")) + updates(records("ascent"))
+    page += growth(read("growth")["rows"]) + trace(read("trace_hour"))
+    page += replay(read("replay")["rows"]) + POLICIES
     target = Path(__file__).parent.parent / "docs" / "benchmarks.md"
     target.write_text(page)
     print(target.relative_to(Path.cwd()))
