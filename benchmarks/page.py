@@ -5,6 +5,7 @@ python -m benchmarks.page
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from benchmarks.common import read, records
 INTRO = """# Measured
 
 Every figure comes from a script in `benchmarks/` and stands in `benchmarks/results/` with machine,
-versions and seeds; `python -m benchmarks.page` writes this page from them. Measured on two cores
-({cpu}), one thread a process, with other work beside it, so times are upper bounds.
+versions and seeds: summaries as JSON, the rows behind them (one per instance or episode) as parquet
+files of the same name, read with `benchmarks.common.records(name)`. `python -m benchmarks.page`
+writes this page from them. Measured on two cores ({cpu}), one thread a process, with other work
+beside it, so times are upper bounds.
 """
 BOUNDS = """
 ## Bounds and schedules (`benchmarks.offloading.gaps`)
@@ -164,6 +167,22 @@ def replay(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def versions(found: dict[str, Any]) -> str:
+    """Direct dependencies at their oldest and newest."""
+    sets = ("oldest", "newest")
+    names = [re.split("[=<>]", text)[0].replace("_", "-") for text in found["oldest"]["asked"]]
+    rows = [
+        f"| {name} | " + " | ".join(found[which]["installed"][name] for which in sets) + " |"
+        for name in names
+    ]
+    return (
+        "\n## Versions (`benchmarks.versions`)\n\nThe oldest dependencies that `pyproject.toml` "
+        "allows and the newest there were, each installed without\nany extra on Python "
+        f"{found['newest']['python']}, with every command run once (`make oldest`, "
+        "`make newest`):\n\n" + table("| package | oldest | newest |", rows)
+    )
+
+
 def main() -> None:
     """Write the page."""
     gaps = read("gaps")
@@ -171,7 +190,7 @@ def main() -> None:
     page = INTRO.format(cpu=cpu) + bounds(gaps["summary"])
     page += correctness(read("correctness")) + updates(records("ascent"))
     page += growth(read("growth")["rows"]) + trace(read("trace_hour"))
-    page += replay(read("replay")["rows"]) + POLICIES
+    page += replay(read("replay")["rows"]) + POLICIES + versions(read("versions"))
     target = Path(__file__).parent.parent / "docs" / "benchmarks.md"
     target.write_text(page)
     print(target.relative_to(Path.cwd()))
