@@ -22,7 +22,7 @@ export MPLBACKEND := agg
 
 # Two installs into one environment would get in each other's way.
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test lint format bench oldest newest clean
 
 help:
 	@echo 'make demo    install, benchmark policies on COMLLM episodes, write a report'
@@ -30,6 +30,8 @@ help:
 	@echo 'make lint    ruff, mypy and the dependency rule only'
 	@echo 'make format  let ruff rewrite the sources'
 	@echo 'make bench   the measurements behind the figures (takes hours; see benchmarks/)'
+	@echo 'make oldest  install the oldest dependencies that are allowed, run every command once;'
+	@echo '             make newest does the same with the newest'
 	@echo 'make clean   remove everything that was installed or made, runs excepted'
 
 # ---------------------------------------------------------------- set-up
@@ -96,7 +98,11 @@ format: $(VENV)/.dev
 bench: $(VENV)/.bench $(VENV)/.warm
 	for script in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
+# Lower bounds in pyproject.toml are versions that were run: move them only with `make oldest`.
+oldest newest: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.versions $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	rm -rf $(VENV) .venv-oldest .venv-newest build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 	  .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

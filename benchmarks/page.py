@@ -5,19 +5,22 @@ python -m benchmarks.page
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
-from benchmarks.common import RESULTS
+import pandas as pd
+
+from benchmarks.common import read, records
 
 INTRO = """# Measured
 
 Every figure comes from a script in `benchmarks/` and stands in `benchmarks/results/` with machine,
-versions and seeds; `python -m benchmarks.page` writes this page from them. Measured on two cores
-({cpu}), one thread a process, with other work beside it, so times are upper bounds.
+versions and seeds: summaries as JSON, the rows behind them (one per instance or episode) as parquet
+files of the same name, read with `benchmarks.common.records(name)`. `python -m benchmarks.page`
+writes this page from them. Measured on two cores ({cpu}), one thread a process, with other work
+beside it, so times are upper bounds.
 """
 BOUNDS = """
 ## Bounds and schedules (`benchmarks.offloading.gaps`)
@@ -49,11 +52,6 @@ and the plan decomposition: [compare_solvers.md](../benchmarks/results/compare_s
 
 Mechanisms: [mechanisms.md](mechanisms.md).
 """
-
-
-def load(name: str) -> Any:
-    """A result file."""
-    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def table(header: str, rows: Iterable[str]) -> str:
@@ -100,7 +98,7 @@ def correctness(c: dict[str, Any]) -> str:
     )
 
 
-def updates(rows: list[dict[str, Any]]) -> str:
+def updates(rows: pd.DataFrame) -> str:
     """Price updates compared."""
     names = {
         "polyak_400": "Polyak subgradient, 400 steps",
@@ -109,10 +107,9 @@ def updates(rows: list[dict[str, Any]]) -> str:
     }
     lines = []
     for key, label in names.items():
-        below = [r[f"{key}_below_best_percent"] for r in rows]
-        seconds = mean(r[f"{key}_seconds"] for r in rows)
-        lines.append(f"| {label} | {mean(below):.4f} | {max(below):.4f} | {seconds:.2f} |")
-    proven = sum(r["columns_proven_optimal"] for r in rows)
+        below, seconds = rows[f"{key}_below_best_percent"], rows[f"{key}_seconds"].mean()
+        lines.append(f"| {label} | {below.mean():.4f} | {below.max():.4f} | {seconds:.2f} |")
+    proven = rows["columns_proven_optimal"].sum()
     return (
         "\n## Price updates (`benchmarks.offloading.ascent`)\n\n"
         "The same start and oracle, 6 presets x 5 "
@@ -170,13 +167,30 @@ def replay(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def versions(found: dict[str, Any]) -> str:
+    """Direct dependencies at their oldest and newest."""
+    sets = ("oldest", "newest")
+    names = [re.split("[=<>]", text)[0].replace("_", "-") for text in found["oldest"]["asked"]]
+    rows = [
+        f"| {name} | " + " | ".join(found[which]["installed"][name] for which in sets) + " |"
+        for name in names
+    ]
+    return (
+        "\n## Versions (`benchmarks.versions`)\n\nThe oldest dependencies that `pyproject.toml` "
+        "allows and the newest there were, each installed without\nany extra on Python "
+        f"{found['newest']['python']}, with every command run once (`make oldest`, "
+        "`make newest`):\n\n" + table("| package | oldest | newest |", rows)
+    )
+
+
 def main() -> None:
     """Write the page."""
-    gaps = load("gaps")
-    page = INTRO.format(cpu=gaps["provenance"]["cpu"]) + bounds(gaps["summary"])
-    page += correctness(load("correctness")) + updates(load("ascent")["rows"])
-    page += growth(load("growth")["rows"]) + trace(load("trace_hour"))
-    page += replay(load("replay")["rows"]) + POLICIES
+    gaps = read("gaps")
+    cpu = gaps["provenance"]["machine"]["processor"]
+    page = INTRO.format(cpu=cpu) + bounds(gaps["summary"])
+    page += correctness(read("correctness")) + updates(records("ascent"))
+    page += growth(read("growth")["rows"]) + trace(read("trace_hour"))
+    page += replay(read("replay")["rows"]) + POLICIES + versions(read("versions"))
     target = Path(__file__).parent.parent / "docs" / "benchmarks.md"
     target.write_text(page)
     print(target.relative_to(Path.cwd()))

@@ -10,14 +10,13 @@ A part is one policy, preset and training seed (trained into ``runs/caching-lear
 interrupted), or ``rules:PRESET`` (policies without learning, bounds and schedules), ``shift`` (the
 trained policies where testing differs from training), ``shift-noaverages`` (those that observe no
 averages of the requests) or ``eta`` (the step of the fast weights).
-Each writes ``results/caching_learning/PART.json``; a part that is there is not done again. Tests
-are on seeds 0..., five servers each; training and tuning seeds lie elsewhere.
+Each writes ``results/caching_learning/PART.json`` and its records; a part that is there is not done
+again. Tests are on seeds 0..., five servers each; training and tuning seeds lie elsewhere.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,8 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.common import RESULTS, provenance
+from benchmarks.common import exists, read, write
 from learning.caching import policy as policies
 from learning.caching import train as training
 from learning.caching.train import Settings
@@ -37,7 +37,9 @@ from mecopt.caching.scenarios import t2drl as caching
 
 PRESETS = ("ten", "sticky")
 SEEDS = range(3)
-RUNS, PARTS = Path("runs/caching-learning"), RESULTS / "caching_learning"
+RUNS, PARTS = Path("runs/caching-learning"), "caching_learning"
+#: What a part is: its summary, and tables of records by name.
+Part = tuple[dict[str, Any], dict[str, pd.DataFrame]]
 #: Test instances, and those of them with a solver's bound and schedule (seconds each).
 TESTS, SOLVED = {"ten": 40, "sticky": 16}, {"ten": (8, 12.0), "sticky": (8, 30.0)}
 #: What differs from the shipped recipe of `ten`.
@@ -94,13 +96,16 @@ def finished(name: str, seed: int) -> bool:
     return (RUNS / f"ten-{name}-{seed}" / "run.json").exists()
 
 
-def costs(policy: Any, instances: list[caching.CachingInstance]) -> list[dict[str, Any]]:
-    """Cost and edge share of one policy on each instance."""
+def costs(
+    policy: Any, instances: list[caching.CachingInstance], **named: str
+) -> list[dict[str, Any]]:
+    """Cost and edge share of one policy on each instance; `named` columns say which it is."""
     rows = []
     for seed, instance in enumerate(instances):
         plan = rollout(instance, policy)
         cloud = float((instance.requests * instance.cloud_cost[None, :, None]).sum())
-        row = {"seed": seed, "cost": plan.objective, "cloud": cloud, "edge_share": plan.edge_share}
+        row = {**named, "seed": seed, "cost": plan.objective, "cloud": cloud}
+        row |= {"edge_share": plan.edge_share}
         rows.append({**row, **{f"part_{k}": v for k, v in plan.cost_split.items()}})
     return rows
 
@@ -109,7 +114,7 @@ def tests(preset: str, count: int, **changes: Any) -> list[caching.CachingInstan
     return [caching.generate(preset, seed, **changes) for seed in range(count)]
 
 
-def policy_part(name: str, preset: str, seed: int) -> dict[str, Any]:
+def policy_part(name: str, preset: str, seed: int) -> Part:
     folder = trained(name, preset, seed)
     parameters, manifest, progress = training_run.read(folder)
     learned = policies.load(folder)
@@ -119,31 +124,31 @@ def policy_part(name: str, preset: str, seed: int) -> dict[str, Any]:
         "cpu_seconds": manifest["cpu_seconds"],
         "tuning_cost": manifest["tuning_cost"],
         "tuning_cost_first_guess": manifest["tuning_cost_first_guess"],
-        "progress": progress[["step", "cost_over_cloud", "tuning_cost"]].to_dict("list"),
-        "rows": costs(learned, tests(preset, TESTS[preset])),
     }
+    rows = costs(learned, tests(preset, TESTS[preset]), fast_weights="learn")
     if learned.agent.layer is not None:
         learned.learns = False
-        body["rows_still"] = costs(learned, tests(preset, TESTS[preset]))
-    return body
+        rows += costs(learned, tests(preset, TESTS[preset]), fast_weights="still")
+    shown = progress[["step", "cost_over_cloud", "tuning_cost"]]
+    return body, {"records": pd.DataFrame(rows), "progress": shown}
 
 
-def rules_part(preset: str) -> dict[str, Any]:
+def rules_part(preset: str) -> Part:
     """Policies that need no learning; bounds and schedules of the first seeds."""
     instances = tests(preset, TESTS[preset])
     online = {"first-guess": policies.first_guess()}
     online |= {name: rules.make(name, preset=preset) for name in rules.NAMES}
     solved = solutions(preset, instances)
-    rows = {name: costs(policy, instances) for name, policy in online.items()}
-    return {"solved": solved, "rows": rows}
+    rows = [row for name, rule in online.items() for row in costs(rule, instances, policy=name)]
+    return {"solved": solved}, {"records": pd.DataFrame(rows)}
 
 
 def solutions(preset: str, instances: list[caching.CachingInstance]) -> list[dict[str, Any]]:
     """Bound and schedule of the first test instances, from `caching_gaps` where it has them."""
     import formulations
 
-    measured = RESULTS / f"caching_gaps_{preset}.json"
-    known = json.loads(measured.read_text())["rows"] if measured.exists() else []
+    measured = f"caching_gaps_{preset}"
+    known = read(measured)["rows"] if exists(measured) else []
     by_hash = {row["instance_hash"]: row for row in known}
     count, limit = SOLVED[preset]
     out = []
@@ -157,31 +162,33 @@ def solutions(preset: str, instances: list[caching.CachingInstance]) -> list[dic
     return out
 
 
-def shift_part(suffix: str = "") -> dict[str, Any]:
+def shift_part(suffix: str = "") -> Part:
     """Finished policies of `ten`, tested elsewhere; every test paired."""
-    out: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = []
     both = {name: name + suffix for name in ("t2drl", "ppo")}
     ready = [seed for seed in SEEDS if all(finished(name, seed) for name in both.values())]
     if not ready:
         raise SystemExit(f"shift: train {both['t2drl']}:ten:0 and {both['ppo']}:ten:0 first")
     for label, changes in SHIFTS.items():
         instances = tests("ten", SHIFT_TESTS, **changes)
-        rows = {name: costs(rules.make(name, preset="ten"), instances)
-                for name in ("myopic", "rolling")}  # fmt: skip
-        rows["first-guess"] = costs(policies.first_guess(averages=not suffix), instances)
+        asked: dict[str, Any] = {name: rules.make(name, preset="ten")
+                                 for name in ("myopic", "rolling")}  # fmt: skip
+        asked["first-guess"] = policies.first_guess(averages=not suffix)
+        for name, policy in asked.items():
+            rows += costs(policy, instances, shift=label, policy=name)
         for seed in ready:
             for name, variant in both.items():
                 learned = policies.load(trained(variant, "ten", seed))
-                rows[f"{name}:{seed}"] = costs(learned, instances)
+                rows += costs(learned, instances, shift=label, policy=f"{name}:{seed}")
                 if name == "t2drl":
                     learned.learns = False
-                    rows[f"t2drl-still:{seed}"] = costs(learned, instances)
-        out[label] = {"changes": changes, "rows": rows}
+                    still = f"t2drl-still:{seed}"
+                    rows += costs(learned, instances, shift=label, policy=still)
         print(f"shift: {label}", flush=True)
-    return {"shifts": out, "training_seeds": ready}
+    return {"shifts": SHIFTS, "training_seeds": ready}, {"records": pd.DataFrame(rows)}
 
 
-def eta_part() -> dict[str, Any]:
+def eta_part() -> Part:
     """Restoring error and cost by step, on tuning seeds: the trained t2drl:ten:0, other steps."""
     instances = [caching.generate("ten", training.TUNING_SEED + s) for s in range(8)]
     rows = []
@@ -196,23 +203,21 @@ def eta_part() -> dict[str, Any]:
         each = np.stack(loss)
         late = float(each[:, -20:].mean())
         rows.append({"eta": eta, "cost": total, "loss": float(each.mean()), "loss_late": late})
-    return {"rows": rows}
+    return {"rows": rows}, {}
 
 
 def make(part: str) -> None:
-    target = PARTS / f"{part.replace(':', '-')}.json"
-    if target.exists():
+    target = f"{PARTS}/{part.replace(':', '-')}"
+    if exists(target):
         return
     kind, *rest = part.split(":")
     if kind in VARIANTS:
-        body = policy_part(kind, rest[0], int(rest[1]))
+        body, tables = policy_part(kind, rest[0], int(rest[1]))
     else:
         makers = {"rules": rules_part, "shift": shift_part, "eta": eta_part}
         makers["shift-noaverages"] = lambda: shift_part("-noaverages")
-        body = makers[kind](*rest)
-    PARTS.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"part": part, "provenance": provenance(), **body}) + "\n")
-    print(target, flush=True)
+        body, tables = makers[kind](*rest)
+    print(write(target, {"part": part, **body}, **tables), flush=True)
 
 
 def ship(seed: int) -> None:

@@ -8,14 +8,14 @@ claims of the paper among them); a table whose parts are missing is left out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.caching.learning import PARTS, PRESETS, SEEDS
-from benchmarks.common import RESULTS, interval, write
+from benchmarks.common import RESULTS, exists, interval, read, records, write
 
 RULES = (
     "first-guess", "rolling", "rolling-rates", "priced", "myopic", "fifo-sensible",
@@ -30,18 +30,29 @@ CLAIMS = [("cloud", 30.0), ("fifo", 30.0), ("fifo-sensible", 30.0), ("lfu", 30.0
 
 
 def part(name: str) -> dict[str, Any] | None:
-    path = PARTS / f"{name.replace(':', '-')}.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    """Summary of a part, with its records where it has any; None when it is missing."""
+    target = f"{PARTS}/{name.replace(':', '-')}"
+    if not exists(target):
+        return None
+    recorded = (RESULTS / f"{target}.parquet").exists()
+    return {**read(target), "records": records(target) if recorded else pd.DataFrame()}
 
 
-def column(rows: Iterable[dict[str, Any]], name: str = "cost") -> np.ndarray:
+def costs_by_policy(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Costs per test instance of every policy."""
+    return {name: mine.to_numpy() for name, mine in rows.groupby("policy", sort=False)["cost"]}
+
+
+def column(rows: Iterable[dict[str, Any]], name: str) -> np.ndarray:
     return np.array([row[name] for row in rows])
 
 
-def learned(name: str, preset: str, rows: str = "rows") -> np.ndarray | None:
+def learned(name: str, preset: str, fast_weights: str = "learn") -> np.ndarray | None:
     """(training seeds, instances) costs of a learned policy; None without any part."""
     found = [part(f"{name}:{preset}:{seed}") for seed in SEEDS]
-    costs = [column(p[rows]) for p in found if p is not None and rows in p]
+    tables = [p["records"] for p in found if p is not None]
+    costs = [rows["cost"][rows["fast_weights"] == fast_weights].to_numpy() for rows in tables]
+    costs = [c for c in costs if len(c)]
     return np.stack(costs) if costs else None
 
 
@@ -59,8 +70,8 @@ def text(figure: dict[str, Any]) -> str:
 def solved(preset: str, rules: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Best schedules and bounds of the first test instances, `caching_gaps` included."""
     best, bound = (column(rules["solved"], name) for name in ("objective", "bound"))
-    measured = RESULTS / f"caching_gaps_{preset}.json"
-    for row in json.loads(measured.read_text())["rows"] if measured.exists() else []:
+    measured = f"caching_gaps_{preset}"
+    for row in read(measured)["rows"] if exists(measured) else []:
         seed = row["seed"]
         if seed < len(best):
             best[seed] = min(best[seed], row["objective"])
@@ -75,7 +86,8 @@ def gaps(preset: str) -> dict[str, Any] | None:
         return None
     best, bound = solved(preset, rules)
     n = len(best)
-    costs = {name: column(rules["rows"][name]) for name in RULES}
+    by_policy = costs_by_policy(rules["records"])
+    costs = {name: by_policy[name] for name in RULES}
     for name in LEARNED:
         runs = learned(name, preset)
         if runs is not None:
@@ -129,7 +141,7 @@ def paired(preset: str) -> dict[str, Any]:
     Means over training seeds first, so that the instance is the unit of the interval.
     """
     out: dict[str, Any] = {}
-    ours, still = learned("t2drl", preset), learned("t2drl", preset, "rows_still")
+    ours, still = learned("t2drl", preset), learned("t2drl", preset, "still")
     rules = part(f"rules:{preset}")
     if ours is None:
         return out
@@ -138,7 +150,7 @@ def paired(preset: str) -> dict[str, Any]:
     others["t2drl without averages"] = learned("t2drl-noaverages", preset)
     if rules is not None:
         for name in ("first-guess", "rolling", "myopic"):
-            others[name] = column(rules["rows"][name])[None]
+            others[name] = costs_by_policy(rules["records"])[name][None]
     for name, other in others.items():
         if other is not None:
             out[name] = percent(ours.mean(axis=0) / other.mean(axis=0) - 1)
@@ -150,7 +162,7 @@ def without_averages() -> dict[str, Any]:
     ours, ppo = learned("t2drl-noaverages", "ten"), learned("ppo-noaverages", "ten")
     if ours is None or ppo is None:
         return {}
-    still = learned("t2drl-noaverages", "ten", "rows_still")
+    still = learned("t2drl-noaverages", "ten", "still")
     assert still is not None
     mine = ours.mean(axis=0)
     return {
@@ -166,8 +178,8 @@ def shifts(name: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
     if body is None:
         return out
-    for label, shift in body["shifts"].items():
-        rows = {name: column(r) for name, r in shift["rows"].items()}
+    for label, mine in body["records"].groupby("shift", sort=False):
+        rows = costs_by_policy(mine)
 
         def mean(name: str, rows: dict[str, np.ndarray] = rows) -> np.ndarray:
             return np.mean([rows[f"{name}:{seed}"] for seed in body["training_seeds"]], axis=0)

@@ -8,12 +8,9 @@ hand, and a table whose file is missing is left out.
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from benchmarks.caching.gaps import PLAN
 from benchmarks.caching.learning_page import grid
-from benchmarks.common import RESULTS
+from benchmarks.common import RESULTS, exists, read
 
 INTRO = """# Caching: bounds and schedules, measured
 
@@ -23,19 +20,13 @@ out; a solve stops at its limit, or at a gap of 0.01 %.
 """
 
 
-def load(name: str) -> Any:
-    """A result file, None when it is missing."""
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else None
-
-
 def gaps() -> list[str]:
     """One row per preset."""
     rows = []
     for preset in PLAN:
-        body = load(f"caching_gaps_{preset}")
-        if body is None:
+        if not exists(f"caching_gaps_{preset}"):
             continue
+        body = read(f"caching_gaps_{preset}")
         runs, summary = body["rows"], body["summary"]
         reached = [run["seconds_to_1_percent"] for run in runs]
         rows.append(
@@ -57,8 +48,7 @@ def gaps() -> list[str]:
 
 def growth() -> list[str]:
     """One row per size."""
-    body = load("caching_growth")
-    if body is None:
+    if not exists("caching_growth"):
         return []
     rows = [
         [
@@ -70,7 +60,7 @@ def growth() -> list[str]:
             f"{run['gap_percent']:.3f}",
             f"{run['peak_memory_gb']:.2f}",
         ]
-        for run in body["rows"]
+        for run in read("caching_growth")["rows"]
     ]
     head = ("pairs x slots", "requests", "limit, s", "time, s", "first bound, s", "gap, %",
             "memory, GB")  # fmt: skip
@@ -79,9 +69,9 @@ def growth() -> list[str]:
 
 def forwarding() -> list[str]:
     """One row per small instance."""
-    body = load("caching_forwarding")
-    if body is None:
+    if not exists("caching_forwarding"):
         return []
+    body = read("caching_forwarding")
     rows = [
         [
             f"{run['servers']} x {run['pairs']} x {run['slots']}, seed {run['seed']}",

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import RESULTS
-from benchmarks.page import load, table
+from benchmarks.common import exists, read
+from benchmarks.page import table
 from mecopt.statistics import paired_difference
 
 #: Largest mean gap aimed at, %, on paper / busy / large.
@@ -174,7 +174,7 @@ def _time(all_: dict[str, Any]) -> Iterable[Row]:
                 f"{max(seconds):.0f}",
                 max(seconds) <= most,
             )
-    decision = {row["batch"]: row for row in load("learning_decision_time")["rows"]}
+    decision = {row["batch"]: row for row in read("learning_decision_time")["rows"]}
     for batch, most in ((1, 4.0), (64, 0.4)):
         row = decision[batch]
         yield (
@@ -183,8 +183,8 @@ def _time(all_: dict[str, Any]) -> Iterable[Row]:
             f"{row['decision_ms']:.2f}; {row['decision_over_bare']:.2f}",
             row["decision_ms"] <= most and row["decision_over_bare"] <= 1.3,
         )
-    if (RESULTS / "learning" / "smollm2.json").exists():
-        body = load("learning/smollm2")
+    if exists("learning/smollm2"):
+        body = read("learning/smollm2")
         parsed = min(row["parse_rate"] for row in body["states"])
         yield (
             "SmolLM2-135M, LoRA on one CPU core: answers parsed; training, CPU minutes",
@@ -192,7 +192,7 @@ def _time(all_: dict[str, Any]) -> Iterable[Row]:
             f"{100 * parsed:.1f} %; {body['training']['cpu_seconds'] / 60:.0f}",
             parsed >= 0.99,
         )
-    quotient = load("learning_overhead")
+    quotient = read("learning_overhead")
     low, high = quotient["quotient_95"]
     yield (
         "TRL's SFT trainer over a plain loop, CPU",

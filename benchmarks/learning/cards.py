@@ -8,12 +8,11 @@ are those of the very weights: a result with another digest than the shipped che
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
+from benchmarks.common import exists
 from benchmarks.learning.evaluate import EPISODE_SEEDS, EPISODES, MORE_SEEDS, STATES
-from benchmarks.learning.page import Measured, difference, interval
+from benchmarks.learning.page import Measured, difference, interval, part
 from benchmarks.learning.train import PARTS
 from benchmarks.page import table
 from learning.offloading import zoo
@@ -22,12 +21,6 @@ from learning.runs.folder import digest
 HEADING = "## Figures"
 #: The training seed that is shipped, not chosen by its figures.
 SEED = 0
-
-
-def read(name: str) -> dict[str, Any]:
-    """A part of results/learning by the name of its file."""
-    found: dict[str, Any] = json.loads((PARTS / f"{name}.json").read_text())
-    return found
 
 
 def figures(name: str) -> str:
@@ -39,13 +32,13 @@ def figures(name: str) -> str:
         If the result is of other weights.
     """
     folder = zoo.shipped(name)
-    trained = (PARTS / f"{name}-{SEED}.json").exists()
-    body = read(f"{name}-{SEED}" if trained else name)
+    trained = exists(f"{PARTS}/{name}-{SEED}")
+    body = part(f"{name}-{SEED}" if trained else name)
     if folder is None or body["checkpoint_sha256"] != digest(folder):
         raise ValueError(f"{name}: results are of other weights than the shipped checkpoint")
     mine = Measured(name, [body])
-    start = Measured("sft", [read(f"sft-{SEED}")]) if name.startswith("grpo") else None
-    rules = [Measured(rule, [read(rule)]) for rule in ("one-step-oracle", "priced")]
+    start = Measured("sft", [part(f"sft-{SEED}")]) if name.startswith("grpo") else None
+    rules = [Measured(rule, [part(rule)]) for rule in ("one-step-oracle", "priced")]
     columns = [m for m in (start, *rules) if m is not None]
     head = "| episodes | gap, % |" + "".join(f" minus that of `{m.name}` |" for m in columns)
     rows = [

@@ -1,19 +1,21 @@
 """What one policy is worth: independent states, other sizes, whole episodes, decision time.
 
 Called by `benchmarks.learning.train` for every trained checkpoint and for every rule. Test seeds
-only (0:1000); bounds of the episodes are solved once and kept in ``results/learning_bounds.json``.
+only (0:1000); bounds of the episodes are solved once and kept as the records of
+``results/learning_bounds.json``.
 """
 
 from __future__ import annotations
 
-import json
 import pickle
 from pathlib import Path
 from time import thread_time
 from typing import Any
 
+import pandas as pd
+
 import formulations
-from benchmarks.common import RESULTS, provenance
+from benchmarks.common import exists, records, write
 from learning.offloading.evaluation import independent_states as protocol
 from learning.offloading.evaluation.independent_states import Sample
 from learning.offloading.prompts import perturbations
@@ -24,7 +26,7 @@ from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.scenarios import comllm
 from mecopt.offloading.schedule import Schedule
 
-BOUNDS = RESULTS / "learning_bounds.json"
+BOUNDS = "learning_bounds"
 #: Where samples of states are kept between parts (they take longer than asking a network).
 SAMPLES = Path("runs/learning/samples")
 STATES, SEED = 1000, 1
@@ -46,6 +48,8 @@ SAMPLED = (
     *(("paper", servers, None) for servers in (*range(3, 6), *range(7, 12), 20, 30)),
     ("paper", 6, 10.0),
 )
+#: The perturbation of episodes whose prompts are as they come.
+UNCHANGED = "none"
 SLOT_S = 0.1
 
 
@@ -57,7 +61,7 @@ def episodes(preset: str, servers: int) -> list[OffloadingInstance]:
 
 def bounds() -> dict[str, Any]:
     """Certified bounds by instance hash; what is missing is solved and kept."""
-    known = json.loads(BOUNDS.read_text())["instances"] if BOUNDS.exists() else {}
+    known = known_bounds()
     for (preset, servers), seeds in EPISODES.items():
         for seed, x in zip(seeds, episodes(preset, servers), strict=True):
             if x.content_hash in known:
@@ -74,9 +78,16 @@ def bounds() -> dict[str, Any]:
                 "gap": result.gap,
             }
             print(f"bound {preset} {servers} {seed}: gap {100 * result.gap:.4f} %", flush=True)
-            text = json.dumps({"provenance": provenance(), "instances": known}, indent=1)
-            BOUNDS.write_text(text + "\n")
+            rows = [{"instance_hash": key, **row} for key, row in known.items()]
+            write(BOUNDS, {"instances": len(rows)}, records=pd.DataFrame(rows))
     return known
+
+
+def known_bounds() -> dict[str, Any]:
+    """The bounds that were solved before, by instance hash."""
+    if not exists(BOUNDS):
+        return {}
+    return records(BOUNDS).set_index("instance_hash").to_dict("index")
 
 
 # ------------------------------------------------------------------------------------------ states
@@ -129,7 +140,13 @@ def on_episodes(policy: Any, known: dict[str, Any]) -> list[dict[str, Any]]:
         instances = episodes(preset, servers)
         for seed, schedule in zip(seeds, play(instances, policy), strict=True):
             rows.append(
-                {"preset": preset, "servers": servers, "seed": seed, **worth(schedule, known)}
+                {
+                    "preset": preset,
+                    "servers": servers,
+                    "seed": seed,
+                    "perturbation": UNCHANGED,
+                    **worth(schedule, known),
+                }
             )
     return rows
 
@@ -154,19 +171,25 @@ def worth(schedule: Schedule, known: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def perturbed(policy: Any, known: dict[str, Any]) -> list[dict[str, Any]]:
-    """Figures under each perturbation that the policy can meet, on states and on episodes."""
+def perturbed(
+    policy: Any, known: dict[str, Any]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Under each perturbation that the policy can meet: figures on states, rows of episodes."""
     if not perturbations.of(policy):
-        return []
-    drawn, instances = sample("paper", 6, None), episodes("paper", 6)
-    rows = []
+        return [], []
+    setting = ("paper", 6)
+    drawn, instances = sample(*setting, None), episodes(*setting)
+    rows, played = [], []
     for change in perturbations.of(policy):
         asked = perturbations.Perturbed(policy, change)
         asked.reset(instances[0])
         found = protocol.decide(asked, drawn.states)
-        gaps = [worth(s, known)["gap"] for s in rollout_batch(instances, asked)]
-        rows.append({"perturbation": change.name, **protocol.figures(drawn, found), "gaps": gaps})
-    return rows
+        rows.append({"perturbation": change.name, **protocol.figures(drawn, found)})
+        where = {"preset": setting[0], "servers": setting[1], "perturbation": change.name}
+        schedules = rollout_batch(instances, asked)
+        for seed, schedule in zip(EPISODES[setting], schedules, strict=True):
+            played.append({**where, "seed": seed, **worth(schedule, known)})
+    return rows, played
 
 
 # ------------------------------------------------------------------------------------ decision time
@@ -189,12 +212,13 @@ def decision_times(policy: Any) -> dict[str, float]:
     return out
 
 
-def evaluate(policy: Policy) -> dict[str, Any]:
-    """Everything above for one policy."""
+def evaluate(policy: Policy) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Everything above for one policy: the summary, and one record per episode."""
     known = bounds()
-    return {
+    changed, played = perturbed(policy, known)
+    summary = {
         "states": on_states(policy),
-        "episodes": on_episodes(policy, known),
-        "perturbed": perturbed(policy, known),
+        "perturbed": changed,
         "decision": decision_times(policy),
     }
+    return summary, pd.DataFrame(on_episodes(policy, known) + played)

@@ -1,23 +1,30 @@
-"""Write docs/learning_measured.md and results/learning.json from results/learning/*.json.
+"""Write docs/learning_measured.md and results/learning.json from the parts in results/learning.
 
 python -m benchmarks.learning.page
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.common import write
+from benchmarks.common import RESULTS, exists, read, records, write
 from benchmarks.learning import aims as learning_aims
 from benchmarks.learning.aims import GAPS as AIMS
 from benchmarks.learning.aims import TRAINED_ON
-from benchmarks.learning.evaluate import EPISODE_SEEDS, EPISODES, MORE_SEEDS, SAMPLED, STATES
+from benchmarks.learning.evaluate import (
+    EPISODE_SEEDS,
+    EPISODES,
+    MORE_SEEDS,
+    SAMPLED,
+    STATES,
+    UNCHANGED,
+)
 from benchmarks.learning.train import PARTS
 from benchmarks.page import table
 from learning.offloading.zoo import NAMES
@@ -35,7 +42,7 @@ it. What the words mean: [learning.md](learning.md).
 
 
 #: What `benchmarks.learning.smollm` wrote: fewer states and episodes than the others.
-PRETRAINED = PARTS / "smollm2.json"
+PRETRAINED = f"{PARTS}/smollm2"
 
 
 class Measured:
@@ -56,14 +63,7 @@ class Measured:
     def gaps(self, preset: str, servers: int = 6, key: str = "gap") -> np.ndarray:
         """(seeds, episodes) of one column of the episodes."""
         return np.array(
-            [
-                [
-                    row[key]
-                    for row in result["episodes"]
-                    if (row["preset"], row["servers"]) == (preset, servers)
-                ]
-                for result in self.results
-            ]
+            [episodes(result, preset, servers)[key].to_numpy() for result in self.results]
         )
 
     def moved(self, perturbation: str) -> dict[str, list[float]]:
@@ -74,17 +74,32 @@ class Measured:
             for row in result["perturbed"]:
                 if row["perturbation"] == perturbation:
                     cost.append(row["mean_cost_slots"] - plain)
-                    gap.append(100 * (mean(row["gaps"]) - plain_gap))
+                    changed = episodes(result, "paper", 6, perturbation)["gap"].mean()
+                    gap.append(100 * (changed - plain_gap))
         return {"cost_slots": cost, "gap_points": gap}
+
+
+def part(name: str) -> dict[str, Any]:
+    """A part of results/learning by name, its records (one per episode) under ``"episodes"``."""
+    return {**read(f"{PARTS}/{name}"), "episodes": records(f"{PARTS}/{name}")}
+
+
+def episodes(
+    result: dict[str, Any], preset: str, servers: int, perturbation: str = UNCHANGED
+) -> pd.DataFrame:
+    """The records of one setting within a part."""
+    rows = result["episodes"]
+    asked = {"preset": preset, "servers": servers, "perturbation": perturbation}
+    return rows[np.logical_and.reduce([rows[name] == value for name, value in asked.items()])]
 
 
 def load() -> dict[str, Measured]:
     """Every part that is there, trained policies first; the pretrained model stands apart."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(PARTS.glob("*.json")):
-        if path == PRETRAINED:
+    for path in sorted((RESULTS / PARTS).glob("*.json")):
+        if f"{PARTS}/{path.stem}" == PRETRAINED:
             continue
-        body = json.loads(path.read_text())
+        body = part(path.stem)
         found.setdefault(body["policy"], []).append(body)
     for name, results in found.items():  # the shipped checkpoint only where no seed was trained
         found[name] = [r for r in results if "training" in r] or results
@@ -250,9 +265,9 @@ def time_section(all_: dict[str, Measured]) -> str:
 
 
 def pretrained_section(all_: dict[str, Measured]) -> str:
-    if not PRETRAINED.exists():
+    if not exists(PRETRAINED):
         return ""
-    body = json.loads(PRETRAINED.read_text())
+    body, played = read(PRETRAINED), records(PRETRAINED)
     settings, training = body["training"]["settings"], body["training"]
     named = (
         ("LoRA, answers generated", body["states"]),
@@ -269,9 +284,9 @@ def pretrained_section(all_: dict[str, Measured]) -> str:
     ]
     head = "| model | preset | states | parsed, % | PR, % | agrees, % | lost, % | cost, slots |"
     gaps = [
-        f"{preset} {100 * mean(gap):.2f} % ({len(gap)})"
+        f"{preset} {100 * gap.mean():.2f} % ({len(gap)})"
         for preset in TRAINED_ON
-        if (gap := [r["gap"] for r in body["episodes"] if r["preset"] == preset])
+        if len(gap := played["gap"][played["preset"] == preset])
     ]
     times = ", ".join(f"{v:.0f} ms ({k.removesuffix('_ms')})" for k, v in body["decision"].items())
     return (
@@ -308,10 +323,12 @@ def main() -> None:
     """Write the page."""
     all_ = load()
     if not all_:
-        raise SystemExit(f"nothing in {PARTS}: run python -m benchmarks.learning.train first")
+        raise SystemExit(
+            f"nothing in results/{PARTS}: run python -m benchmarks.learning.train first"
+        )
     body = next(iter(all_.values())).results[0]
     seeds = max(len(m.results) for m in all_.values())
-    page = INTRO.format(seeds=seeds, cpu=body["provenance"]["cpu"])
+    page = INTRO.format(seeds=seeds, cpu=body["provenance"]["machine"]["processor"])
     for section in (
         learning_aims.section, states_section, gaps_section, paired_section, servers_section,
         perturbed_section, time_section, pretrained_section,

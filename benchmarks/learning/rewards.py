@@ -15,6 +15,7 @@ import argparse
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 import formulations
@@ -83,16 +84,21 @@ def main() -> None:
             ]
             for p in PRESETS
         }
-        rows.append({"reading": text, "gap_percent": gaps})
+        rows += [
+            {"reading": text, "preset": p, "seed": seed, "gap_percent": gap}
+            for p in PRESETS
+            for seed, gap in zip(seeds, gaps[p], strict=True)
+        ]
         print(text, {p: round(float(np.mean(g)), 2) for p, g in gaps.items()}, flush=True)
-    write("learning_rewards", {"seeds": arguments.seeds, "draws": DRAWS, "readings": rows})
-    (RESULTS / "learning_rewards.md").write_text(page(rows, arguments.seeds))
+    found = pd.DataFrame(rows)
+    write("learning_rewards", {"seeds": arguments.seeds, "draws": DRAWS}, records=found)
+    (RESULTS / "learning_rewards.md").write_text(page(found, arguments.seeds))
 
 
-def page(rows: list[dict[str, Any]], seeds: str) -> str:
+def page(rows: pd.DataFrame, seeds: str) -> str:
     """Table of the readings: mean gap and its 95 % interval over instances."""
 
-    def cell(gaps: list[float]) -> str:
+    def cell(gaps: pd.Series) -> str:
         low, high = bootstrap_interval(gaps)
         return f"{np.mean(gaps):.2f} ({low:.2f} to {high:.2f})"
 
@@ -106,9 +112,9 @@ def page(rows: list[dict[str, Any]], seeds: str) -> str:
         f"| reading | {' | '.join(PRESETS)} |",
         "|---|" + "--:|" * len(PRESETS),
     ]
-    for row in rows:
-        cells = " | ".join(cell(row["gap_percent"][p]) for p in PRESETS)
-        lines.append(f"| {row['reading']} | {cells} |")
+    for reading, mine in rows.groupby("reading", sort=False):
+        cells = " | ".join(cell(mine["gap_percent"][mine["preset"] == p]) for p in PRESETS)
+        lines.append(f"| {reading} | {cells} |")
     return "\n".join(lines) + "\n"
 
 

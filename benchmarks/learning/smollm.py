@@ -21,9 +21,10 @@ from time import thread_time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import formulations
-from benchmarks.common import provenance
+from benchmarks.common import write
 from benchmarks.learning import evaluate as learning_evaluate
 from benchmarks.learning.train import PARTS, RUNS
 from learning import recipes as trainers
@@ -82,8 +83,7 @@ def on_episodes(policy: PretrainedPolicy, count: int) -> list[dict[str, Any]]:
 
 def bounds(instances: list[OffloadingInstance]) -> dict[str, Any]:
     """Certified bounds by instance hash; what `learning_evaluate` does not know is solved."""
-    file = learning_evaluate.BOUNDS
-    known = json.loads(file.read_text())["instances"] if file.exists() else {}
+    known = learning_evaluate.known_bounds()
     for x in instances:
         if x.content_hash not in known:
             result = formulations.solve(x, time_limit=15.0, gap=1e-4, seed=x.meta["seed"])
@@ -149,16 +149,13 @@ def main() -> None:
             "cpu_seconds": manifest["cpu_seconds"],
             "states": manifest["states"],
             "settings": settings,
-            "progress": progress.to_dict("list"),
         },
         "perturbed": [],
     }
-    PARTS.mkdir(parents=True, exist_ok=True)
     for name, measure in stages.items():
         body[name] = kept(RUNS / f"smollm2-{SEED}-{name}.json", measure)
-    target = PARTS / "smollm2.json"
-    target.write_text(json.dumps({"provenance": provenance(), **body}, indent=1) + "\n")
-    print(target)
+    episodes = pd.DataFrame(body.pop("episodes"))
+    print(write(f"{PARTS}/smollm2", body, records=episodes, progress=progress))
 
 
 def kept(path: Path, measure: Callable[[], Any]) -> Any:

@@ -10,20 +10,19 @@
 
 A part is one policy and training seed. It trains with the settings that the trainer ships (into
 ``runs/learning/NAME-SEED``, resumed when interrupted), measures on test seeds, and writes
-``results/learning/NAME-SEED.json``; a part that is there is not done again. Parts may run at the
-same time. GRPO starts from the `sft` checkpoint of the same seed, which is trained first when it is
-missing. `python -m benchmarks.learning.page` makes the page from the files.
+``results/learning/NAME-SEED.json`` and its records; a part that is there is not done again. Parts
+may run at the same time. GRPO starts from the `sft` checkpoint of the same seed, which is trained
+first when it is missing. `python -m benchmarks.learning.page` makes the page from the files.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, provenance
+from benchmarks.common import exists, write
 from benchmarks.learning import evaluate as learning_evaluate
 from learning import recipes as trainers
 from learning.offloading import zoo
@@ -47,7 +46,7 @@ RULES = (
     "random",
     *zoo.TEACHERS,
 )
-RUNS, PARTS = Path("runs/learning"), RESULTS / "learning"
+RUNS, PARTS = Path("runs/learning"), "learning"
 
 
 def parts() -> list[str]:
@@ -75,19 +74,20 @@ def do(part: str) -> None:
     if part == "bounds":
         learning_evaluate.bounds()
         return
-    target = PARTS / f"{part.replace(':', '-')}.json"
-    if target.exists():
+    target = f"{PARTS}/{part.replace(':', '-')}"
+    if exists(target):
         return
     name, _, seed = part.partition(":")
     body: dict[str, Any] = {"policy": name, "seed": int(seed) if seed else None}
+    tables = {}
     if seed:
         folder: Path | None = train(name, int(seed))
         parameters, manifest, progress = training_run.read(folder)
         body["training"] = {
             "cpu_seconds": manifest["cpu_seconds"],
             "settings": parameters["settings"],
-            "progress": progress.to_dict("list"),
         }
+        tables["progress"] = progress
         policy = zoo.load(name, folder)
     else:
         # A shipped checkpoint, or a rule; the preset of each instance decides about its numbers.
@@ -95,9 +95,8 @@ def do(part: str) -> None:
         policy = policies.make(name)
     if folder is not None:
         body["checkpoint_sha256"] = training_run.digest(folder)
-    body |= learning_evaluate.evaluate(policy)
-    PARTS.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"provenance": provenance(), **body}, indent=1) + "\n")
+    summary, episodes = learning_evaluate.evaluate(policy)
+    write(target, body | summary, records=episodes, **tables)
     print(f"{part} done", flush=True)
 
 

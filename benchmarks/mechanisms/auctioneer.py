@@ -10,10 +10,9 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
+from benchmarks.common import write
 from learning.market import auctioneer
-from mecopt import files
 from mecopt.market import scenarios as markets
 
 
@@ -32,8 +31,7 @@ def main() -> None:
             for row in table.to_dict("records"):
                 rows.append({"kind": kind, "n": n, "cost": cost, "seconds": seconds, **row})
             print(kind, cost, f"{seconds:.0f} s", table.to_string(), sep="\n", flush=True)
-    out = Path(__file__).parents[1] / "results" / "mechanisms_auctioneer.json"
-    files.write_document(out, "mecopt.bench.run", {"episodes": episodes, "rows": rows})
+    write("mechanisms_auctioneer", {"episodes": episodes, "rows": rows})
 
 
 if __name__ == "__main__":

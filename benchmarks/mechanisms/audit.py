@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from benchmarks.common import write
 from formulations.market import assignment
 from mechanisms import rules, server_clocks
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import statistics as audit_statistics
 from mechanisms.audit import theorems
 from mechanisms.audit.report import audit
-from mecopt import files
 from mecopt.market import scenarios as markets
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
@@ -169,8 +168,7 @@ def main() -> None:
         "audit_times": audit_times(),
         "false_names": false_names(),
     }
-    out = Path(__file__).parents[1] / "results" / "mechanisms_audit.json"
-    files.write_document(out, "mecopt.bench.run", body)
+    write("mechanisms_audit", body)
 
 
 if __name__ == "__main__":

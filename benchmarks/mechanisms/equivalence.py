@@ -10,14 +10,13 @@ from __future__ import annotations
 import itertools
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import write
 from mechanisms.audit.checks import log_infidelities
 from mechanisms.double_dutch import bisection
 from mechanisms.double_dutch import rule as double_dutch
-from mecopt import files
 from mecopt.market.instance import Market
 from tests.support import reference_clock
 
@@ -89,8 +88,7 @@ def main() -> None:
         "mismatches": wrong,
         "seconds": time.perf_counter() - start,
     }
-    out = Path(__file__).parents[1] / "results" / "mechanisms_equivalence.json"
-    files.write_document(out, "mecopt.bench.run", body)
+    write("mechanisms_equivalence", body)
     print(f"{cases} cases, {styles} styles, {len(wrong)} mismatches", *wrong[:5], sep="\n")
 
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import exists, read, write
 from mechanisms import muda, rules
 from mechanisms.audit.checks import budget_verdict, utilities
 from mechanisms.audit.incentives import best_response
-from mecopt import files
 from mecopt.market import scenarios as markets
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
@@ -135,11 +135,9 @@ def main() -> None:
     parser.add_argument("--pymarket")
     parser.add_argument("--mechaudit")
     chosen = parser.parse_args()
-    out = HERE.parent / "results" / "mechanisms_neighbours.json"
-    body: dict = {}
-    if out.exists():
-        body = files.read_document(out, "mecopt.bench.run")
-        body = {k: v for k, v in body.items() if k not in ("schema", "version")}
+    name = "mechanisms_neighbours"
+    body: dict = read(name) if exists(name) else {}
+    body.pop("provenance", None)
     if chosen.pymarket:
         body["pymarket"] = []
         for n, seeds in ((100, 10), (1000, 3), (10_000, 1)):
@@ -153,15 +151,15 @@ def main() -> None:
             print(n, f"welfare gap {max(gaps):.2e}, {ratio:.0f} x, run {run:.0f} x", flush=True)
     if chosen.mechaudit:
         body["mechaudit"] = []
-        for name in FINITE:
+        for mechanism in FINITE:
             for types in ([2.0, 5.0, 8.0], [2.5, 5.0, 7.75]):  # on the clocks' grid, and off it
-                request, verdict = finite_request(name, types)
+                request, verdict = finite_request(mechanism, types)
                 theirs = ask(chosen.mechaudit, "mechaudit_side.py", request)
-                row = {"mechanism": name, "types": types, "ours": verdict, **theirs}
+                row = {"mechanism": mechanism, "types": types, "ours": verdict, **theirs}
                 row["agree"] = verdict == theirs["verdict"]
                 body["mechaudit"].append(row)
-                print(name, types, row["agree"], verdict, flush=True)
-    files.write_document(out, "mecopt.bench.run", body)
+                print(mechanism, types, row["agree"], verdict, flush=True)
+    write(name, body)
 
 
 if __name__ == "__main__":

@@ -8,26 +8,17 @@ benchmarks/results/mechanisms_speed.json.
 
 from __future__ import annotations
 
-import platform
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
+from benchmarks.common import write
 from mechanisms.double_dutch import clocks
 from mechanisms.double_dutch import rule as double_dutch
-from mecopt import files
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
-
-
-def cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor()
 
 
 def seconds(task) -> float:
@@ -72,9 +63,7 @@ def main() -> None:
         for ticks in (100, 1000)
         for pricing in ("clamped", "mcafee", "trade-reduction-critical")
     ]
-    body = {"cpu": cpu(), "numpy": np.__version__, "rows": rows}
-    out = Path(__file__).parents[1] / "results" / "mechanisms_speed.json"
-    files.write_document(out, "mecopt.bench.run", body)
+    write("mechanisms_speed", {"rows": rows})
     for row in rows:
         print({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()})
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.common import write
 from formulations.dual.ascent import ascend
@@ -43,7 +44,7 @@ def polyak(view: BranchOracle, target: float, iterations: int) -> float:
 
 
 def main() -> None:
-    """Measure and write results/ascent.json."""
+    """Measure and write results/ascent.json with its records."""
     rows = []
     for preset in comllm.PRESETS:
         for seed in range(5):
@@ -73,7 +74,7 @@ def main() -> None:
             row["columns_proven_optimal"] = best.master - best.value <= 1e-7 * abs(best.value)
             rows.append(row)
             print(row, flush=True)
-    write("ascent", {"rows": rows})
+    write("ascent", {}, records=pd.DataFrame(rows))
 
 
 if __name__ == "__main__":

@@ -3,17 +3,14 @@
     python -m benchmarks.offloading.compare_solvers [--time-limit 60] [--quick]
 
 Every schedule is replayed by the core; no solver's own objective enters the table. Writes
-``benchmarks/results/compare_solvers.json`` and ``.md``.
+``benchmarks/results/compare_solvers.json``, its records and ``.md``.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,13 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.common import RESULTS, origin, write
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import replay
 from mecopt.offloading.scenarios import comllm
 from mecopt.result import relative_gap
 
-RESULTS = Path(__file__).parents[1] / "results"
 SOLVERS = {
     "milp (HiGHS)": "highspy",
     "milp (SCIP)": "pyscipopt",
@@ -107,24 +105,6 @@ def _line(row: dict[str, Any]) -> str:
     )
 
 
-def machine() -> dict[str, Any]:
-    """Where and with what the figures were measured."""
-    packages = ("mecopt", "pyomo", "highspy", "pyscipopt", "ortools", "numpy", "numba")
-    installed = {}
-    for package in packages:
-        try:
-            installed[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            installed[package] = "not installed"
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": 1,
-        "versions": installed,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--time-limit", type=float, default=60.0, help="seconds per solve")
@@ -148,13 +128,11 @@ def main() -> None:
     rows = compare(tasks, seeds, limit)
     head = "| preset | tasks | seed | solver | objective, s | bound, s | gap, % | seconds |\n"
     head += "|---|---|---|---|---|---|---|---|\n"
-    facts = {"time_limit_s": limit, "gap": GAP, **machine()}
+    facts = {"time_limit_s": limit, "gap": GAP}
     name = "compare_solvers_quick" if args.quick else "compare_solvers"
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps({**facts, "rows": rows}, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+    write(name, facts, records=pd.DataFrame(rows))
     table = head + "\n".join(_line(row) for row in rows)
-    (RESULTS / f"{name}.md").write_text(f"{table}\n\n{json.dumps(facts)}\n")
+    (RESULTS / f"{name}.md").write_text(f"{table}\n\n{json.dumps(facts | origin())}\n")
 
 
 if __name__ == "__main__":

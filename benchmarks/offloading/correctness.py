@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.offloading.compare_solvers import machine
+from benchmarks.common import dumps, write
 from formulations.offloading.compact import solve_milp
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.replay import replay
@@ -26,7 +24,6 @@ from mecopt.offloading.status import LATE
 from mecopt.result import Result, Termination
 from tests.support.tiny import brute_force, tiny_instance
 
-RESULTS = Path(__file__).parents[1] / "results"
 TOLERANCE = 1e-6
 
 
@@ -130,12 +127,9 @@ def main() -> None:
         "worst_relative_deviation": worst,
         "seconds": {method: round(total, 1) for method, total in seconds.items()},
         "failures": failures,
-        **machine(),
     }
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(facts, indent=1)
-    (RESULTS / "correctness.json").write_text(text + "\n")
-    print(text)
+    write("correctness", facts)
+    print(dumps(facts))
 
 
 if __name__ == "__main__":

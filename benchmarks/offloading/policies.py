@@ -11,13 +11,11 @@ The anchor is the one-step oracle on the paper's preset, seeds 0:20. Writes
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.offloading.compare_solvers import machine
+from benchmarks.common import RESULTS, write
 from formulations.offloading.decomposition import solve_plans
 from mecopt.offloading.policies import by_name as policies
 from mecopt.offloading.policies import tuned
@@ -25,7 +23,6 @@ from mecopt.offloading.replay import rollout, timed_rollout
 from mecopt.offloading.scenarios import comllm
 from mecopt.statistics import bootstrap_interval, gap_to_bound
 
-RESULTS = Path(__file__).parents[1] / "results"
 ANCHOR_SEEDS = range(20)
 #: Largest mean gap to the bound, %, of look-ahead and of the priced rule.
 TARGETS = {"paper": 2.2, "busy": 3.7, "large": 6.0}
@@ -98,17 +95,15 @@ def main() -> None:
     seeds = range(*map(int, arguments.seeds.split(":")))
     rows = [row for p in arguments.presets.split(",") for row in measure(p, seeds)]
     found = anchor()
-    RESULTS.mkdir(exist_ok=True)
     body = {
         "seeds": [seeds.start, seeds.stop],
-        "machine": machine(),
         "lookahead": {
             p: tuned.lookahead_numbers(p)._asdict() for p in arguments.presets.split(",")
         },
         "anchor": found,
         "rows": rows,
     }
-    (RESULTS / f"{arguments.name}.json").write_text(json.dumps(body, indent=1) + "\n")
+    write(arguments.name, body)
     low, high = found["interval_slots"]
     lines = [
         "# Policies: gap to the certified bound",

@@ -6,14 +6,14 @@ import html
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from learning.runs import folder as training_run
 from mecopt import files
-from mecopt.bench import html as html_page, plot
+from mecopt.bench import html as html_page
+from mecopt.bench import plot
 
 #: What the logged numbers are. Trainers log a number under one of these names or explain it in
 #: their own documentation.

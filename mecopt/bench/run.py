@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,24 +19,12 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from mecopt.bench import provenance
 from mecopt.bench.run_folder import RunFolder, resume_command
 from mecopt.bench.suite import Suite, Unit
 from mecopt.bench.unit import run_unit
 
 ENGINES = ("loky", "ray")
-#: Packages whose versions can change a figure.
-PACKAGES = (
-    "mecopt",
-    "numpy",
-    "numba",
-    "highspy",
-    "pyomo",
-    "pandas",
-    "joblib",
-    "matplotlib",
-    "torch",
-    "transformers",
-)
 
 
 def default_folder(suite: Suite) -> Path:
@@ -195,32 +181,9 @@ def _manifest(
                 instances["preset"], instances["seed"], instances["instance_hash"], strict=True
             )
         },
-        "versions": {name: _version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
-        "machine": {
-            "system": platform.platform(),
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-        },
+        "versions": provenance.versions(),
+        "machine": provenance.machine(),
         "command": resume_command(suite, out),
         "wall_seconds": seconds,
         "unit_seconds": float(instances["unit_seconds"].sum()),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as info:
-            for line in info:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

@@ -74,10 +74,14 @@ def test_memory_has_a_price_where_it_is_short() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(4))
 def test_interval_holds_the_optimum(kind: str, seed: int) -> None:
-    """Brute force lies in it, the objective is the replay of the decision."""
+    """Brute force lies in it, the objective is the replay of the decision.
+
+    One server is solved to optimality however long that takes; coupled ones may keep a gap.
+    """
     x = tiny_instance(seed, **KINDS[kind])
     best = brute_force(x).objective
-    result = formulations.solve(x, time_limit=0.7, gap=1e-6, seed=seed)
+    limit = 600 if x.coupling is None else 0.7
+    result = formulations.solve(x, time_limit=limit, gap=1e-6, seed=seed)
     assert result.bound <= best + 1e-9
     assert result.objective >= best - 1e-9
     assert result.schedule is not None
@@ -161,7 +165,7 @@ def test_forwarding_reaches_the_neighbours_requests() -> None:
 def test_ten_is_closed() -> None:
     """A shortened `ten` to 1e-4, well below the myopic policy, with progress recorded."""
     x = caching.generate("ten", 3, servers=1, slots=30)
-    result = formulations.solve(x, time_limit=60)
+    result = formulations.solve(x, time_limit=600)
     assert result.gap <= 1e-4
     assert result.termination is Termination.OPTIMAL
     assert result.objective < rollout(x, Myopic()).objective

@@ -37,7 +37,7 @@ def mecopt(*arguments: str):
 def shell(*arguments: str, **options) -> subprocess.CompletedProcess:
     """Run a command as a user does."""
     command = [sys.executable, "-c", "from mecopt.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, **options)
 
 
 BENCH = ("bench", "comllm", "--seeds", "100:102", "--policies", "one-step-oracle,random")
@@ -278,11 +278,11 @@ def test_ctrl_c_in_the_real_process(work_folder):
     listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     command = [sys.executable, "-c", listen + "from mecopt.cli import main; main()", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    parts, deadline = work_folder / "run" / "parts", time.monotonic() + 90
-    while not (parts.is_dir() and any(parts.glob("paper-*"))) and time.monotonic() < deadline:
+    parts = work_folder / "run" / "parts"
+    while not (parts.is_dir() and any(parts.glob("paper-*"))) and process.poll() is None:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=1800)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors and "resume with: mecopt bench comllm" in errors
     assert not RunFolder("run").is_whole

@@ -46,7 +46,7 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Body]:
     }
     out = {}
     for name, (instance, gap) in instances.items():
-        result = solve_plans(instance, time_limit=60, gap=gap)
+        result = solve_plans(instance, time_limit=600, gap=gap)
         assert result.termination is Termination.OPTIMAL
         certificate.save(folder / name, result)
         out[name] = files.read_document(folder / name, files.CERTIFICATE_SCHEMA)

@@ -48,7 +48,7 @@ def test_user_values_label_every_option(episode):
 
 def test_clairvoyant_labels_are_regrets_through_replay(episode):
     """Choosing option o for task 2 alone, everything else as in the schedule."""
-    labelled = labels.by_schedule([episode], time_limit=5.0)
+    labelled = labels.by_schedule([episode], time_limit=60.0)
     cost = labelled.cost_slots
     assert cost.min(axis=1) == pytest.approx(np.zeros(len(cost)), abs=1e-3)
     schedule = np.array([to_choice(int(o), 2) for o in cost.argmin(axis=1)])
@@ -94,7 +94,7 @@ def test_labels_of_other_sizes_are_joined(episode):
 
 
 def test_labelled_states_are_kept_in_a_file(episode, tmp_path):
-    labelled = labels.by_schedule([episode], time_limit=5.0)
+    labelled = labels.by_schedule([episode], time_limit=60.0)
     labels.write(labelled, tmp_path / "labelled.npz")
     again = labels.read(tmp_path / "labelled.npz")
     assert (again.method, again.states.preset) == ("clairvoyant", labelled.states.preset)

@@ -1,0 +1,1 @@
+"""Folders that trainings leave behind, and their learning curves."""
