@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from formulations.dual.ascent import ascend, on_grid
 from formulations.offloading.branch import Allowed, Tightener, everything
 from formulations.offloading.improve import Improver
-from formulations.offloading.pricing.labels import Branch
+from formulations.offloading.pricing.options import Branch
 from formulations.offloading.pricing.oracle import Oracle, Priced
 from mecopt.certificates.offloading.proof import Node
 from mecopt.offloading.instance import OffloadingInstance
