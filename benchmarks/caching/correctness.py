@@ -26,8 +26,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=40, help="instances of each kind")
     seeds = parser.parse_args().seeds
-    formulations.warm_up_caching()
-    worst: dict[str, float] = dict.fromkeys(formulations.CACHING_METHODS, 0.0)
+    formulations.warm_up("caching")
+    worst: dict[str, float] = dict.fromkeys(formulations.methods.names("caching"), 0.0)
     certified_gap: dict[str, float] = dict.fromkeys(KINDS, 0.0)
     closed, seconds = Counter[str](), Counter[str]()
     failures: list[dict[str, Any]] = []
@@ -37,7 +37,7 @@ def main() -> None:
             begin = time.process_time()
             best = brute_force(x).objective
             seconds["enumeration"] += time.process_time() - begin
-            for method in formulations.CACHING_METHODS:
+            for method in formulations.methods.names("caching"):
                 begin = time.process_time()
                 result = formulations.solve(x, method=method, gap=TOLERANCE, time_limit=10.0)
                 seconds[method] += time.process_time() - begin

@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="of a tree; half for a solve")
     asked = parser.parse_args()
-    formulations.warm_up_caching()
+    formulations.warm_up("caching")
     rows = []
     for case in CASES:
         rows.append(measure(*case, asked.seconds))

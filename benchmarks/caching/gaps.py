@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--limit", type=float)
     asked = parser.parse_args()
-    formulations.warm_up_caching()
+    formulations.warm_up("caching")
     for preset in asked.presets:
         seeds, limit = PLAN[preset]
         seeds, limit = asked.seeds or seeds, asked.limit or limit

@@ -26,7 +26,7 @@ SIZES = [(10, 50), (25, 100), (50, 200), (100, 300), (200, 500)]
 
 def one(pairs: int, slots: int, limit: float) -> None:
     """Solve one size and print a JSON line."""
-    formulations.warm_up_caching()
+    formulations.warm_up("caching")
     begin = time.perf_counter()
     x = caching.generate("base", 0, agents=pairs, servers=1, slots=slots)
     factor = max(1, pairs // 25)

@@ -25,6 +25,7 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from formulations import highs
 from formulations.dual.ascent import DualOracle, E
 
 
@@ -116,9 +117,7 @@ class _Master(Generic[E]):
         lp.a_matrix_.start_ = np.concatenate([starts, tail]).astype(np.int32)
         lp.a_matrix_.index_ = np.concatenate(index).astype(np.int32)
         lp.a_matrix_.value_ = np.concatenate(value)
-        solver = highspy.Highs()
-        solver.setOptionValue("output_flag", False)
-        solver.setOptionValue("threads", 1)
+        solver = highs.make()
         solver.passModel(lp)
         solver.run()
         prices = np.zeros(self.n_rows)

@@ -57,10 +57,7 @@ def _warm(family: str) -> None:
     """Compile or load a family's kernels once per process, outside every clock."""
     import formulations
 
-    if family == "caching":
-        formulations.warm_up_caching()
-    else:
-        formulations.warm_up()
+    formulations.warm_up(family)
 
 
 def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:

@@ -107,10 +107,7 @@ def warm_up(family: str = "offloading") -> None:
     import formulations
 
     with status("compiling kernels (only the first time)"):
-        if family == "caching":
-            formulations.warm_up_caching()
-        else:
-            formulations.warm_up()
+        formulations.warm_up(family)
 
 
 def status(text: str) -> AbstractContextManager[object]:

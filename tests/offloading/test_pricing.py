@@ -8,8 +8,8 @@ import pytest
 from formulations.offloading.branch import Allowed, Tightener, everything
 from formulations.offloading.pricing.oracle import Oracle, root_branch
 from mecopt.certificates.offloading.pricing import ExactPricer, leaf_of
-from mecopt.certificates.offloading.replay import COST_SCALE
 from mecopt.certificates.offloading.structure import structure_of
+from mecopt.certificates.scales import COST_SCALE
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.units import UNLIMITED
 from tests.support.leaves import (

@@ -1,0 +1,65 @@
+"""When a solve stops: the one rule for time limits, gaps and seeds, and the reason that results."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from mecopt.result import Termination, relative_gap
+
+
+def check_stopping(time_limit: Any = None, gap: Any = 0.0, seed: Any = 0) -> None:
+    """Refuse time limits, gaps and seeds that say nothing.
+
+    Parameters
+    ----------
+    time_limit : float, optional
+        Seconds. Zero asks for a bound and whatever schedule is at hand, infinity and None for no
+        limit.
+    gap : float
+        Relative gap.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        Naming the argument and its value.
+    """
+    if time_limit is not None and not (_is_number(time_limit) and time_limit >= 0):
+        raise ValueError(f"time_limit = {time_limit!r} must be a number of seconds >= 0")
+    if not (_is_number(gap) and 0 <= gap < np.inf):
+        raise ValueError(f"gap = {gap!r} must be a finite number >= 0")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
+        raise ValueError(f"seed = {seed!r} must be a whole number >= 0")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def termination(
+    objective: float, bound: float, gap: float, *, late: bool, rounding: float = 0.0
+) -> Termination:
+    """Why a solve with this interval stopped.
+
+    Parameters
+    ----------
+    objective, bound : float
+        Infinite without a schedule; an infinite bound says that there can be none.
+    gap : float
+        Relative gap that was asked for.
+    late : bool
+        Whether time was over.
+    rounding : float
+        What the interval may be wider for the rounding of a solver, relative (absolute below 1).
+    """
+    if bound == np.inf:
+        return Termination.INFEASIBLE
+    slack = rounding * max(abs(bound), 1.0)
+    if np.isfinite(objective) and relative_gap(objective - slack, bound) <= gap:
+        return Termination.OPTIMAL
+    if not np.isfinite(objective):
+        return Termination.TIME_LIMIT_NO_INCUMBENT
+    return Termination.TIME_LIMIT if late else Termination.STALLED
