@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -65,6 +65,35 @@ def _half(gap: float) -> float:
 def _seed(seed: int) -> int:
     """HiGHS takes seeds below 2^31."""
     return int(seed) % 2**31
+
+
+def program(
+    entries: Sequence[tuple[NDArray, NDArray, NDArray]],
+    cost: NDArray,
+    upper: NDArray,
+    row_lower: NDArray,
+    row_upper: NDArray,
+) -> highspy.HighsLp:
+    """A linear program over columns in [0, upper], its matrix given as (rows, columns, values)."""
+    rows, columns, values = (np.concatenate(part) for part in zip(*entries, strict=True))
+    order = np.lexsort((rows, columns))
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = len(row_lower), len(cost)
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, np.zeros(len(cost)), upper
+    lp.row_lower_, lp.row_upper_ = row_lower, row_upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    starts = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=len(cost)))])
+    lp.a_matrix_.start_ = starts.astype(np.int32)
+    lp.a_matrix_.index_ = rows[order].astype(np.int32)
+    lp.a_matrix_.value_ = values[order].astype(np.float64)
+    return lp
+
+
+def make_integer(lp: highspy.HighsLp, first: int, end: int) -> None:
+    """Make the columns [first, end) of a program integer."""
+    kinds = [highspy.HighsVarType.kContinuous] * lp.num_col_
+    kinds[first:end] = [highspy.HighsVarType.kInteger] * (end - first)
+    lp.integrality_ = kinds
 
 
 @dataclass(frozen=True, eq=False)

@@ -147,26 +147,18 @@ def _highs(
     if len(buyer) == 0:
         return 0.0, {}
     n, m = market.n_buyers, market.n_sellers
-    rows = [buyer, n + server]
-    entries = [np.ones(len(buyer)), np.ones(len(buyer))]
+    edge, one = np.arange(len(buyer)), np.ones(len(buyer))
+    entries = [(buyer, edge, one), (n + server, edge, one)]
     upper = [np.ones(n), market.seats.astype(float)]
     if market.memory is not None and market.server_memory is not None:
-        rows.append(n + m + server)
-        entries.append(market.memory[buyer].astype(float))
+        entries.append((n + m + server, edge, market.memory[buyer].astype(float)))
         upper.append(market.server_memory.astype(float))
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(buyer), sum(len(u) for u in upper)
+    most = np.concatenate(upper)
     # Minor units: the solver's absolute tolerances are then far below the smallest difference.
-    lp.col_cost_ = surplus[buyer, server] / -2.0
-    lp.col_lower_, lp.col_upper_ = np.zeros(len(buyer)), np.ones(len(buyer))
-    lp.row_lower_ = np.full(lp.num_row_, -highspy.kHighsInf)
-    lp.row_upper_ = np.concatenate(upper)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_ = np.arange(len(buyer) + 1) * len(rows)
-    lp.a_matrix_.index_ = np.stack(rows, axis=1).ravel()
-    lp.a_matrix_.value_ = np.stack(entries, axis=1).ravel()
+    cost = surplus[buyer, server] / -2.0
+    lp = highs.program(entries, cost, one, np.full(len(most), -np.inf), most)
     if integer:
-        lp.integrality_ = [highspy.HighsVarType.kInteger] * len(buyer)
+        highs.make_integer(lp, 0, len(buyer))
     solver = highs.make(mip_rel_gap=0.0, mip_abs_gap=0.5, time_limit=float(time_limit))
     solver.passModel(lp)
     solver.run()
