@@ -60,7 +60,7 @@ $(VENV)/.bench: $(VENV)/.dev
 $(VENV)/.warm: $(KERNELS) | $(VENV)/.base
 	@echo 'compiling the kernels (two minutes)'
 	@find mecopt formulations learning -name '*.nb[ic]' -delete
-	@$(BIN)/python -c 'import formulations as f, learning.warm as w; f.warm_up("offloading"); f.warm_up("caching"); w.warm_up()'
+	@$(BIN)/python -c 'import formulations as f, learning.warm as w; [f.warm_up(name) for name in f.methods.METHODS]; w.warm_up()'
 	@touch $@
 
 # ---------------------------------------------------------------- the two commands

@@ -122,7 +122,6 @@ def family_of(instance: Any) -> str:
             "mecopt.offloading.instance.OffloadingInstance or mecopt.caching.CachingInstance"
         )
     if family not in METHODS:
-        raise ValueError(
-            f"instance.family = {family!r} has no methods, one of {', '.join(METHODS)}"
-        )
+        known = ", ".join(METHODS)
+        raise ValueError(f"instance.family = {family!r} has no methods, one of {known}")
     return family

@@ -59,15 +59,14 @@ forwarding, so y_nnpt = x_npt.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
-from pyomo.contrib.solver.common.factory import SolverFactory
 
 from formulations.caching.blocks import build
-from formulations.caching.compact import Outcome, check_arguments, to_result
+from formulations.caching.compact import Decision, solve_model
+from formulations.dual.progress import Progress
 from mecopt.caching import Backhaul, CachingInstance, CachingPlan, Forwarding
 from mecopt.result import Result
 
@@ -204,40 +203,22 @@ def solve_big_m(
     Raises
     ------
     ValueError
-        If `time_limit` or `gap` is out of range.
+        If `time_limit`, `gap` or `seed` is out of range.
     """
-    check_arguments(time_limit, gap)
-    begin = time.perf_counter()
-    model = build_model(instance)
-    solver = SolverFactory("highs")
-    solver.config.load_solutions = False
-    solver.config.raise_exception_on_nonoptimal_result = False
-    solver.config.threads = 1
-    solver.config.rel_gap = 0.5 * gap / (1 + gap)
-    solver.config.abs_gap = 0.0
-    if time_limit is not None:
-        solver.config.time_limit = max(0.0, time_limit - (time.perf_counter() - begin))
-    # Ages and levels are exact integers; looser tolerances would let a level cheat.
-    solver.config.solver_options = {"random_seed": seed, "mip_feasibility_tolerance": 1e-9}
-    found = solver.solve(model, tee=verbose)
-    decision = None
-    if found.incumbent_objective is not None:
-        found.solution_loader.load_vars()
-        decision = _read(model, instance)
-    claimed = 0.0 if found.objective_bound is None else found.objective_bound
-    details = {
-        "solver": "HiGHS " + ".".join(map(str, found.solver_version)),
-        "status": found.termination_condition.name,
-        "variables": model.nvariables(),
-        "constraints": model.nconstraints(),
-        "nodes": int(found.extra_info.mip_node_count),
-    }
-    outcome = Outcome(None, claimed, time.perf_counter() - begin, details)
-    parameters = {"time_limit": time_limit, "gap": gap, "seed": seed}
-    return to_result(instance, outcome, decision, method="big-m", parameters=parameters)
+    progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
+    return solve_model(
+        instance,
+        build_model(instance),
+        _read,
+        progress,
+        method="big-m",
+        verbose=verbose,
+        # Ages and levels are exact integers; looser tolerances would let a level cheat.
+        mip_feasibility_tolerance=1e-9,
+    )
 
 
-def _read(model: pyo.ConcreteModel, x: CachingInstance) -> tuple[Any, Any]:
+def _read(model: pyo.ConcreteModel, x: CachingInstance) -> Decision:
     """Choices (Q T,) and flows (Q T, 3)."""
     shape = x.requests.shape
     picked = np.zeros(shape, dtype=np.int64)

@@ -21,7 +21,7 @@ import numpy as np
 
 from formulations.caching.blocks import Blocks, FloatArray, IntArray
 from formulations.caching.oracle import CachingEvaluation, LinkOracle, RestrictedOracle
-from formulations.dual.ascent import ascend
+from formulations.dual.ascent import PRICE_GRID, ascend, on_grid
 from mecopt.certificates.caching.values import Branch
 
 #: Evaluations of a node, and its first step, in the usual ones.
@@ -35,9 +35,9 @@ _AROUND = 6
 def proven(links: LinkOracle, prices: FloatArray) -> tuple[float, FloatArray]:
     """What prices on the grid of proofs bound, less what sums may have been rounded, and these."""
     n = links.blocks.n_choices
-    rounded = np.rint(prices * 2.0**20) / 2.0**20
-    rounded[n:] = np.maximum(rounded[n:], 0.0)
-    rounded[n:] = np.minimum(rounded[n:], np.floor(links.coupling.upper * 2.0**20) / 2.0**20)
+    rounded = on_grid(prices)
+    most = np.floor(links.coupling.upper * PRICE_GRID) / PRICE_GRID
+    rounded[n:] = np.minimum(np.maximum(rounded[n:], 0.0), most)
     priced = links.price(rounded)
     value = links.dual_value(rounded, priced)
     scale = np.abs(priced.value).sum() + abs(value)

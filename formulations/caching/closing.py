@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from formulations import highs
 from formulations.caching.blocks import FloatArray, IntArray
-from formulations.caching.compact import run_highs
 from formulations.caching.network_arrays import Arcs, arcs_within, build_program, read_program
 from formulations.caching.oracle import LinkOracle
 
@@ -62,7 +62,7 @@ def close(
     taken = np.isin(program.choice, links.blocks.first[:-1] + picked)
     columns = (program.z + np.arange(len(taken))).astype(np.int32)
     start = (columns, taken.astype(np.float64))
-    found = run_highs(program.lp, time_limit=seconds, gap=gap, start=start)
+    found = highs.run(program.lp, time_limit=seconds, gap=gap, start=start)
     claimed = max(bound, min(found.bound, known))
     if found.values is None:
         return claimed, None, len(arcs.place)

@@ -19,11 +19,8 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from formulations.caching.blocks import build, to_choices, to_decision
@@ -40,11 +37,13 @@ from formulations.caching.oracle import (
 from formulations.caching.search import Search
 from formulations.caching.windows import Guide
 from formulations.dual.ascent import ascend
+from formulations.dual.progress import Progress
+from formulations.methods import routes
 from mecopt.caching import CachingInstance, CachingPlan, CachingPrices, replay
 from mecopt.caching.policies.simple import Myopic
 from mecopt.caching.rollout import rollout
 from mecopt.certificates.caching.proof import CachingProof
-from mecopt.result import BoundKind, Result, Termination, relative_gap
+from mecopt.result import BoundKind, Result, relative_gap
 
 #: Servers worked on side by side.
 THREADS = 2
@@ -58,25 +57,6 @@ _HEATS = ((0.3, 60), (0.1, 60), (1.0, 30), (0.3, 30))
 _SMALL = 200
 #: Iterations of the two ascents.
 _ROWS, _LINKS = 250, 600
-
-
-@dataclass
-class _Log:
-    """Progress of one solve."""
-
-    begin: float
-    verbose: bool
-    rows: list[tuple[float, float, float]] = field(default_factory=list)
-
-    def note(self, bound: float, objective: float) -> None:
-        """Record bound and objective when either moved."""
-        row = (time.perf_counter() - self.begin, bound, objective)
-        if self.rows and self.rows[-1][1:] == row[1:]:
-            return
-        self.rows.append(row)
-        if self.verbose:
-            gap = 100 * relative_gap(objective, bound)
-            print(f"{row[0]:8.2f} s  bound {bound:.9g}  objective {objective:.9g}  {gap:.4f} %")
 
 
 class Part:
@@ -228,16 +208,13 @@ class Part:
 class _Solve:
     """All parts of one instance, and their sums."""
 
-    def __init__(
-        self, instance: CachingInstance, gap: float, deadline: float, seed: int, verbose: bool
-    ) -> None:
+    def __init__(self, instance: CachingInstance, progress: Progress) -> None:
         self.x = instance
-        self.gap = gap
-        self.deadline = deadline
-        self.log = _Log(time.perf_counter(), verbose)
+        self.progress = progress
         start = rollout(instance, Myopic())
         everyone = list(range(instance.n_servers))
         groups = [[n] for n in everyone] if instance.coupling is None else [everyone]
+        gap, seed = progress.gap, progress.seed
         self.parts = [Part(start, group, gap, seed + i) for i, group in enumerate(groups)]
 
     @property
@@ -253,16 +230,17 @@ class _Solve:
     @property
     def is_open(self) -> bool:
         """Whether gap and time ask for more work."""
-        if time.perf_counter() >= self.deadline:
+        if self.progress.is_late:
             return False
-        closed = relative_gap(self.objective, self.bound) <= self.gap
+        closed = relative_gap(self.objective, self.bound) <= self.progress.gap
         return not closed and any(part.is_open for part in self.parts)
 
     def run(self) -> None:
         """First bounds for all, then rounds of growing length for the parts that are open."""
+        deadline = self.progress.deadline
         with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(lambda part: part.begin(self.deadline), self.parts))
-            self.log.note(self.bound, self.objective)
+            list(pool.map(lambda part: part.begin(deadline), self.parts))
+            self.progress.note(self.bound, self.objective)
             places = sum(len(part.blocks.requests) for part in self.parts) / len(self.parts)
             seconds = max(0.5, places / 300)
             while self.is_open:
@@ -271,8 +249,8 @@ class _Solve:
                 )
 
                 def work(part: Part, seconds: float = seconds) -> None:
-                    part.work(seconds, self.deadline)
-                    self.log.note(self.bound, self.objective)
+                    part.work(seconds, deadline)
+                    self.progress.note(self.bound, self.objective)
 
                 list(pool.map(work, open_parts))
                 seconds *= 1.3
@@ -349,37 +327,21 @@ def solve_decomposition(
     Raises
     ------
     ValueError
-        If `time_limit` or `gap` is negative or not a number.
+        If `time_limit`, `gap` or `seed` is out of range.
     """
-    limit = 90.0 if time_limit is None else time_limit
-    for name, value in (("time_limit", limit), ("gap", gap)):
-        if not value >= 0:
-            raise ValueError(f"{name} = {value} must be >= 0")
-    begin = time.perf_counter()
-    work = _Solve(instance, gap, begin + limit, seed, verbose)
+    limit = routes("caching").time_limit if time_limit is None else time_limit
+    progress = Progress(limit, gap, seed, verbose)
+    work = _Solve(instance, progress)
     work.run()
-    plan = work.plan()
-    bound = work.bound
-    parameters: dict[str, Any] = {"time_limit": limit, "gap": gap, "seed": seed}
-    work.log.note(bound, plan.objective)
-    if relative_gap(plan.objective, bound) <= gap:
-        termination = Termination.OPTIMAL
-    elif time.perf_counter() >= begin + limit:
-        termination = Termination.TIME_LIMIT
-    else:  # settled by HiGHS, which is not proof enough
-        termination = Termination.STALLED
-    return Result(
-        instance=instance,
-        schedule=plan,
-        bound=bound,
-        bound_kind=BoundKind.CERTIFIED,
-        termination=termination,
+    return progress.result(
+        instance,
+        work.plan(),
+        work.bound,
         method="plans",
-        parameters=parameters,
-        seconds=time.perf_counter() - begin,
+        bound_kind=BoundKind.CERTIFIED,
+        late=progress.is_late,  # else settled by HiGHS, which is not proof enough
         prices=work.prices(),
         proof=work.proof(),
-        progress=pd.DataFrame(work.log.rows, columns=["seconds", "bound", "objective"]),
         details={
             "iterations": sum(part.iterations for part in work.parts),
             "moves": sum(part.search.moves for part in work.parts),

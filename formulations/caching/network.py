@@ -1,7 +1,8 @@
 r"""Caching, exact: every pair's plan is a path through a network expanded over time.
 
-For reading, in Pyomo; `formulations.caching.network_arrays` builds the same rows as arrays, for
-size.
+Up to `MOST_LABELLED` arcs the labelled Pyomo model below is what is solved. Beyond, building it
+takes longer than solving it, and `formulations.caching.network_arrays` hands the same rows to HiGHS
+as arrays; so does `formulations.caching.closing` always. Both have the same optimum.
 
 Sets
 ----
@@ -50,14 +51,18 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
+from formulations import highs
 from formulations.caching.blocks import build
-from formulations.caching.compact import run_highs, to_result
+from formulations.caching.compact import Decision, solve_model, to_result
 from formulations.caching.network_arrays import all_arcs, build_program, read_program
+from formulations.dual.progress import Progress
 from mecopt.caching import Backhaul, CachingInstance, CachingPlan, Forwarding
 from mecopt.result import Result
 
 Key = tuple[int, ...]
 
+#: Most arcs of a model that is solved as it is written.
+MOST_LABELLED = 2_000
 #: The state "off" in arcs.
 OFF = -1
 
@@ -186,13 +191,13 @@ def solve_network(
     seed: int = 0,
     verbose: bool = False,
 ) -> Result[CachingInstance, CachingPlan]:
-    """Solve the network model with HiGHS, on one thread, from arrays.
+    """Solve the network model with HiGHS, on one thread.
 
     Parameters
     ----------
     instance : CachingInstance
     time_limit : float, optional
-        Seconds.
+        Seconds, model building included.
     gap : float
         Relative gap, (objective - bound) / |bound|, at which to stop.
     seed : int
@@ -208,16 +213,31 @@ def solve_network(
     Raises
     ------
     ValueError
-        If `time_limit` or `gap` is out of range.
+        If `time_limit`, `gap` or `seed` is out of range.
     """
+    progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
     blocks = build(instance)
-    program = build_program(blocks, all_arcs(blocks))
-    found = run_highs(program.lp, time_limit=time_limit, gap=gap, seed=seed, verbose=verbose)
+    arcs = all_arcs(blocks)
+    if len(arcs.place) <= MOST_LABELLED:
+        model = build_model(instance)
+        return solve_model(instance, model, _read, progress, method="network", verbose=verbose)
+    program = build_program(blocks, arcs)
+    limit = progress.seconds_left
+    found = highs.run(program.lp, time_limit=limit, gap=gap, seed=seed, verbose=verbose)
     decision = None if found.values is None else read_program(blocks, program, found.values)
-    return to_result(
-        instance,
-        found,
-        decision,
-        method="network",
-        parameters={"time_limit": time_limit, "gap": gap, "seed": seed},
-    )
+    return to_result(instance, decision, found.bound, found.details, progress, method="network")
+
+
+def _read(m: pyo.ConcreteModel, x: CachingInstance) -> Decision:
+    """Choices (Q T,) and flows (Q T, 3) of a solved model."""
+    picked = np.zeros(x.requests.shape, dtype=np.int64)
+    for n, p, t, c in m.z:
+        if m.z[n, p, t, c].value > 0.5:
+            picked[n, p, t] = c + 1
+    flow = np.zeros((*picked.shape, 3), dtype=np.int64)
+    if x.is_forwarding:
+        for n, j, p, t in m.y:
+            flow[n, p, t, j] = round(m.y[n, j, p, t].value)
+    else:
+        flow[..., 1] = np.maximum(picked - 1, 0)
+    return picked.ravel(), flow.reshape(-1, 3)

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from formulations import highs
 from formulations.caching.blocks import Blocks, choice_places
 from formulations.caching.pairs import price_pair
 
@@ -193,30 +194,10 @@ def build_program(blocks: Blocks, arcs: Arcs) -> Program:
         row = close(np.zeros(places), np.zeros(places))
         row = close(np.full(places, -np.inf), blocks.requests)
         n_cols += 3 * places
-    lp = _assemble(entries, row, n_cols)
-    lp.col_cost_, lp.col_upper_ = np.concatenate(cost), np.concatenate(upper)
-    lp.col_lower_ = np.zeros(n_cols)
-    lp.row_lower_, lp.row_upper_ = np.concatenate(low), np.concatenate(high)
-    kinds = [highspy.HighsVarType.kContinuous] * n_cols
-    kinds[z : z + n_z] = [highspy.HighsVarType.kInteger] * n_z
-    lp.integrality_ = kinds
+    bounds = (np.concatenate(part) for part in (cost, upper, low, high))
+    lp = highs.program(entries, *bounds)
+    highs.make_integer(lp, z, z + n_z)
     return Program(lp, chosen, z, y)
-
-
-def _assemble(
-    entries: list[tuple[NDArray, NDArray, NDArray]], n_rows: int, n_cols: int
-) -> highspy.HighsLp:
-    """A program with its matrix, by columns."""
-    rows, columns, values = (np.concatenate(part) for part in zip(*entries, strict=True))
-    order = np.lexsort((rows, columns))
-    lp = highspy.HighsLp()
-    lp.num_row_, lp.num_col_ = n_rows, n_cols
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    starts = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=n_cols))])
-    lp.a_matrix_.start_ = starts.astype(np.int32)
-    lp.a_matrix_.index_ = rows[order].astype(np.int32)
-    lp.a_matrix_.value_ = values[order].astype(np.float64)
-    return lp
 
 
 def read_program(blocks: Blocks, program: Program, values: FloatArray) -> tuple[IntArray, IntArray]:

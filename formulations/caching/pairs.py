@@ -92,14 +92,6 @@ def read_plan(blocks, p, weight, table, off, picked):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def price_pairs(blocks, weight, value, picked, table, off):
-    """Cheapest plan of every pair: value (Q,), picked (Q T,). Scratch (T + 1, K + 1), (T + 1,)."""
-    for p in range(len(value)):
-        value[p] = price_pair(blocks, p, weight, table, off)
-        read_plan(blocks, p, weight, table, off, picked)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def marginals(blocks, p, weight, table, off, reach, least):
     """Least cost of a plan of pair p through each of its choices, written to least[choice].
 

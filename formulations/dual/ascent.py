@@ -26,8 +26,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-#: Prices in a proof are multiples of 2^-20, so that exact arithmetic stays in integers.
-PRICE_GRID = 2.0**20
+from mecopt.certificates.scales import PRICE_SCALE
+
+#: Prices in a proof are multiples of its inverse, so that exact arithmetic stays in integers.
+PRICE_GRID = float(PRICE_SCALE)
 
 
 class Evaluation(Protocol):
@@ -138,5 +140,5 @@ def ascend(
 
 
 def on_grid(prices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Prices rounded to the grid of proofs (never below zero)."""
-    return np.rint(np.maximum(prices, 0.0) * PRICE_GRID) / PRICE_GRID
+    """Prices rounded to the grid of proofs."""
+    return np.asarray(np.rint(prices * PRICE_GRID) / PRICE_GRID)

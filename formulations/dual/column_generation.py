@@ -21,10 +21,10 @@ import time
 from dataclasses import dataclass
 from typing import Generic, Protocol
 
-import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from formulations import highs
 from formulations.dual.ascent import DualOracle, E
 
 
@@ -91,34 +91,24 @@ class _Master(Generic[E]):
         at[used] = np.arange(len(used))
         n, m, blocks = len(self.columns), len(used), self.n_blocks
         # Rows: capacity then convexity. Columns: plans, then u (over capacity), then v.
-        starts, index, value = [0], [], []
-        for c in self.columns:
+        entries = []
+        for i, c in enumerate(self.columns):
             keep = at[c.rows] >= 0
-            index.append(np.append(at[c.rows][keep], m + c.block))
-            value.append(np.append(c.share[keep], 1.0))
-            starts.append(starts[-1] + len(index[-1]))
+            index = np.append(at[c.rows][keep], m + c.block)
+            entries.append((index, np.full(len(index), i), np.append(c.share[keep], 1.0)))
         side = np.arange(m)
-        index += [side, side]
-        value += [-np.ones(m), np.ones(m)]
+        entries += [(side, n + side, -np.ones(m)), (side, n + m + side, np.ones(m))]
         unit = self.oracle.row_unit / self.oracle.cost_unit
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = n + 2 * m, m + blocks
-        lp.col_cost_ = np.concatenate(
-            [[c.cost for c in self.columns], high[used] * unit, -low[used] * unit]
-        )
-        lp.col_lower_ = np.zeros(n + 2 * m)
-        lp.col_upper_ = np.full(n + 2 * m, highspy.kHighsInf)
+        plans = np.array([c.cost for c in self.columns])
         share = self.oracle.capacity[used] / self.oracle.row_unit
-        lp.row_lower_ = np.concatenate([np.full(m, -highspy.kHighsInf), np.ones(blocks)])
-        lp.row_upper_ = np.concatenate([share, np.ones(blocks)])
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        tail = starts[-1] + np.arange(1, 2 * m + 1)
-        lp.a_matrix_.start_ = np.concatenate([starts, tail]).astype(np.int32)
-        lp.a_matrix_.index_ = np.concatenate(index).astype(np.int32)
-        lp.a_matrix_.value_ = np.concatenate(value)
-        solver = highspy.Highs()
-        solver.setOptionValue("output_flag", False)
-        solver.setOptionValue("threads", 1)
+        lp = highs.program(
+            entries,
+            np.concatenate([plans, high[used] * unit, -low[used] * unit]),
+            np.full(n + 2 * m, np.inf),
+            np.concatenate([np.full(m, -np.inf), np.ones(blocks)]),
+            np.concatenate([share, np.ones(blocks)]),
+        )
+        solver = highs.make()
         solver.passModel(lp)
         solver.run()
         prices = np.zeros(self.n_rows)

@@ -20,14 +20,14 @@ LP bound is reported apart, and there are no prices. One good without edges is s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from formulations import highs
+from formulations.dual.stopping import check_stopping
 from mecopt.market.instance import Market
-from mecopt.market.units import HALF_UNITS
 
 IntArray = NDArray[np.int64]
 _ABSENT = np.iinfo(np.int64).min
@@ -64,11 +64,6 @@ class Assignment:
     lowest_price: IntArray | None = None
     highest_price: IntArray | None = None
 
-    @property
-    def welfare_money(self) -> float:
-        """Welfare in money."""
-        return self.welfare / HALF_UNITS
-
 
 def solve(market: Market, *, method: str = "auto", time_limit: float | None = None) -> Assignment:
     """Most welfare any allocation of this market can have.
@@ -78,15 +73,17 @@ def solve(market: Market, *, method: str = "auto", time_limit: float | None = No
     method : str
         ``sort`` (one good), ``lp`` (unit demand), ``milp`` (with memory), or ``auto``.
     time_limit : float, optional
-        Seconds for the MILP.
+        Seconds for the MILP. When they are over, the best assignment found so far is returned,
+        which may be that nobody trades; the LP bound holds all the same.
 
     Raises
     ------
     ValueError
-        If the method is unknown or does not fit the market.
+        If the method is unknown or does not fit the market, or `time_limit` is out of range.
     RuntimeError
-        If HiGHS stops without an optimum.
+        If HiGHS stops for another reason.
     """
+    check_stopping(time_limit)
     needed = "milp" if market.memory is not None else "lp" if market.is_graph else "sort"
     if method == "auto":
         method = needed
@@ -97,9 +94,10 @@ def solve(market: Market, *, method: str = "auto", time_limit: float | None = No
     if method == "sort":
         return _sort(market)
     surplus = market.surplus
-    bound, x = _highs(market, surplus, integer=False, time_limit=time_limit)
+    bound, x = _highs(market, surplus)
     if method == "milp":
-        _, x = _highs(market, surplus, integer=True, time_limit=time_limit)
+        limit = np.inf if time_limit is None else time_limit
+        _, x = _highs(market, surplus, integer=True, time_limit=limit)
     server = np.full(market.n_buyers, -1, dtype=np.int64)
     for (i, j), amount in x.items():
         if amount > 0.5:
@@ -142,49 +140,37 @@ def _sort(market: Market) -> Assignment:
 
 
 def _highs(
-    market: Market, surplus: IntArray, *, integer: bool, time_limit: float | None
+    market: Market, surplus: IntArray, *, integer: bool = False, time_limit: float = np.inf
 ) -> tuple[float, dict[tuple[int, int], float]]:
-    """Optimum and solution over the edges with positive surplus."""
+    """Optimum and solution over the edges with positive surplus, or what a MILP has in time."""
     buyer, server = np.nonzero(surplus > 0)
     if len(buyer) == 0:
         return 0.0, {}
     n, m = market.n_buyers, market.n_sellers
-    rows = [buyer, n + server]
-    entries = [np.ones(len(buyer)), np.ones(len(buyer))]
+    edge, one = np.arange(len(buyer)), np.ones(len(buyer))
+    entries = [(buyer, edge, one), (n + server, edge, one)]
     upper = [np.ones(n), market.seats.astype(float)]
     if market.memory is not None and market.server_memory is not None:
-        rows.append(n + m + server)
-        entries.append(market.memory[buyer].astype(float))
+        entries.append((n + m + server, edge, market.memory[buyer].astype(float)))
         upper.append(market.server_memory.astype(float))
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(buyer), sum(len(u) for u in upper)
+    most = np.concatenate(upper)
     # Minor units: the solver's absolute tolerances are then far below the smallest difference.
-    lp.col_cost_ = surplus[buyer, server] / -2.0
-    lp.col_lower_, lp.col_upper_ = np.zeros(len(buyer)), np.ones(len(buyer))
-    lp.row_lower_ = np.full(lp.num_row_, -highspy.kHighsInf)
-    lp.row_upper_ = np.concatenate(upper)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_ = np.arange(len(buyer) + 1) * len(rows)
-    lp.a_matrix_.index_ = np.stack(rows, axis=1).ravel()
-    lp.a_matrix_.value_ = np.stack(entries, axis=1).ravel()
+    cost = surplus[buyer, server] / -2.0
+    lp = highs.program(entries, cost, one, np.full(len(most), -np.inf), most)
     if integer:
-        lp.integrality_ = [highspy.HighsVarType.kInteger] * len(buyer)
-    solver: Any = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("threads", 1)
-    solver.setOptionValue("mip_rel_gap", 0.0)
-    solver.setOptionValue("mip_abs_gap", 0.5)
-    if time_limit is not None:
-        solver.setOptionValue("time_limit", float(time_limit))
+        highs.make_integer(lp, 0, len(buyer))
+    solver = highs.make(mip_rel_gap=0.0, mip_abs_gap=0.5, time_limit=float(time_limit))
     solver.passModel(lp)
     solver.run()
-    status = solver.getModelStatus()
-    if status != highspy.HighsModelStatus.kOptimal:
+    status, info = solver.getModelStatus(), solver.getInfo()
+    if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
         raise RuntimeError(f"HiGHS stopped with {solver.modelStatusToString(status)}")
+    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+        return 0.0, {}
     x = np.asarray(solver.getSolution().col_value)
     used = np.flatnonzero(x > 1e-6)
     solution = {(int(buyer[e]), int(server[e])): float(x[e]) for e in used}
-    return -2.0 * solver.getInfo().objective_function_value, solution
+    return -2.0 * info.objective_function_value, solution
 
 
 def _edges(surplus: IntArray) -> tuple[IntArray, IntArray]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.offloading.pricing.blocks import Blocks
-from formulations.offloading.pricing.labels import Branch
+from formulations.offloading.pricing.options import Branch
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
 

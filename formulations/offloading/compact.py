@@ -1,13 +1,14 @@
 r"""Offloading, compact: every choice and every FIFO queue in one mixed-integer linear program.
 
 For instances of some tens of tasks; `formulations.offloading.decomposition` is the route beyond.
-Each constraint below carries a label, and the Pyomo constraint has the label as its name.
+Each constraint below carries a label, and the Pyomo constraint has the label as its name. `milp` is
+`formulations.offloading.compact_layout`.
 
 Sets
 ----
 k        tasks
 o        options of a task; O_i are those that have step i
-i, j     steps: (task, position), with the stages of all options at that position (`milp.Step`)
+i, j     steps: (task, position), the stages of all options at that position (`milp.Step`)
 q        stations: a resource between two down intervals (`milp.Station`); S_i may be visited by i
 (i, j)   rivals at q: i may arrive before j and still be there when j arrives
 
@@ -20,7 +21,7 @@ m_q           parallel servers of a station
 [U_q, E_q)    window of a station
 lmin_o        length of the longest path through option o without waiting
 delta         least difference of two times (0 where that is below a solver's tolerance)
-M             big constants, each from earliest and latest times (`milp_windows.find_windows`)
+M             big constants, each from earliest and latest times (`compact_windows.find_windows`)
 
 Variables
 ---------
@@ -109,20 +110,20 @@ does not have; use ``method="plans"``.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyomo.environ as pyo
 from numpy.typing import NDArray
-from pyomo.contrib.solver.common.factory import SolverFactory
 
+from formulations import highs
+from formulations.dual.progress import Progress
 from formulations.offloading import compact_layout as milp
 from formulations.offloading import compact_start as milp_start
 from formulations.offloading.compact_model import build_model
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.replay import replay
+from mecopt.offloading.policies.simple import OneStepOracleDrop
+from mecopt.offloading.replay import replay, rollout
 from mecopt.offloading.schedule import Schedule
 from mecopt.offloading.units import DROPPED, INFINITE_NS
 from mecopt.result import BoundKind, Result, Termination
@@ -130,6 +131,9 @@ from mecopt.result import BoundKind, Result, Termination
 #: HiGHS' settings. Presolve is off: with it, versions up to 1.15 have claimed wrong optima on
 #: models of this kind (ERGO-Code/HiGHS issues 1725, 3073, 3094), and it saves no time here.
 _SETTINGS = {"presolve": "off", "primal_feasibility_tolerance": 1e-9}
+#: Pyomo's names of reasons to stop.
+_LATE, _INFEASIBLE = "maxTimeLimit", ("provenInfeasible", "infeasibleOrUnbounded")
+_REASONS = ("convergenceCriteriaSatisfied", _LATE, *_INFEASIBLE)
 
 
 def solve_milp(
@@ -159,9 +163,10 @@ def solve_milp(
     Returns
     -------
     Result
-        Method ``"milp"``. The schedule is the core's replay of the solver's choices. The bound is
-        the solver's own word (`BoundKind.SOLVER_CLAIMED`). `details` holds the solver's version,
-        its objective and bound in s, the size of the model, nodes, and decisions excluded.
+        Method ``"milp"``. The schedule is the core's replay of the solver's choices; where time
+        runs out before there are any, that of the one-step oracle, if it keeps the deadlines. The
+        bound is the solver's own word (`BoundKind.SOLVER_CLAIMED`). `details` holds the solver's
+        version, its objective and bound in s, the size of the model, nodes, and decisions excluded.
 
     Raises
     ------
@@ -169,18 +174,11 @@ def solve_milp(
         If the instance has both DAG options and down intervals, if a number is out of range, or
         if `warm_start` belongs to another instance.
     """
-    begin = time.perf_counter()
-    _check_arguments(instance, time_limit, gap, seed, warm_start)
+    progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
+    _check_arguments(instance, warm_start)
     layout = milp.lay_out(instance)
     model = build_model(layout)
-    solver = SolverFactory("highs")
-    solver.config.load_solutions = False
-    solver.config.raise_exception_on_nonoptimal_result = False
-    solver.config.threads = 1
-    # HiGHS measures its gap against the incumbent; half of it is left for the replay's rounding.
-    solver.config.rel_gap = 0.5 * gap / (1 + gap)
-    solver.config.abs_gap = 0.0
-    solver.config.solver_options = {"random_seed": seed, **_SETTINGS}
+    solver = highs.interface(gap=gap, seed=seed, **_SETTINGS)
     known = [] if warm_start is None else [replay(instance, warm_start.choice)]
     known = [schedule for schedule in known if np.isfinite(schedule.objective)]
     if known:
@@ -188,39 +186,28 @@ def solve_milp(
     solver.set_instance(model)
     if known:
         _start_from(solver, model)
-    parameters = {"time_limit": time_limit, "gap": gap, "seed": seed}
     while True:
-        if time_limit is not None:
-            solver.config.time_limit = max(0.0, time_limit - (time.perf_counter() - begin))
-        found = solver.solve(model, tee=verbose)
+        found = highs.solve_model(solver, model, progress.seconds_left, verbose)
+        reason = found.termination_condition.name
+        if reason not in _REASONS:
+            raise RuntimeError(f"HiGHS stopped with {reason}")
         if found.incumbent_objective is not None:
-            found.solution_loader.load_vars()
             known.append(replay(instance, _choice(model, layout)))
-        result = _result(layout, model, found, known, begin, parameters)
+        elif reason == _LATE and not known:
+            known.append(rollout(instance, OneStepOracleDrop()))
+        result = _result(layout, model, found, known, progress)
         if result.termination is not Termination.STALLED:
             return result
         chosen = [v for v in (*model.x.values(), *model.d.values()) if v.value > 0.5]
         model.exclude.add(sum(1 - v for v in chosen) >= 1)
 
 
-def _check_arguments(
-    x: OffloadingInstance,
-    time_limit: float | None,
-    gap: float,
-    seed: int,
-    warm_start: Schedule | None,
-) -> None:
+def _check_arguments(x: OffloadingInstance, warm_start: Schedule | None) -> None:
     if x.needs_events:
         raise ValueError(
             "instance: has DAG options and down intervals, which the compact model does not "
             'cover; use method "plans"'
         )
-    if time_limit is not None and not time_limit > 0:
-        raise ValueError(f"time_limit = {time_limit} must be > 0")
-    if not 0 <= gap < np.inf:
-        raise ValueError(f"gap = {gap} must be >= 0 and finite")
-    if not 0 <= seed < 2**31:
-        raise ValueError(f"seed = {seed} must be >= 0 and below 2^31")
     if warm_start is not None and warm_start.instance.content_hash != x.content_hash:
         raise ValueError("warm_start: is a schedule of another instance")
 
@@ -265,8 +252,7 @@ def _result(
     model: pyo.ConcreteModel,
     found: Any,
     known: list[Schedule],
-    begin: float,
-    parameters: dict[str, Any],
+    progress: Progress,
 ) -> Result:
     """Replayed incumbent, claimed bound and reason for stopping."""
     second = layout.unit_ns * 1e-9
@@ -274,48 +260,24 @@ def _result(
     schedule = min(finite, key=lambda s: s.objective, default=None)
     objective = np.inf if schedule is None else schedule.objective
     reason = found.termination_condition.name
-    if reason not in (
-        "convergenceCriteriaSatisfied",
-        "maxTimeLimit",
-        "provenInfeasible",
-        "infeasibleOrUnbounded",
-    ):
-        raise RuntimeError(f"HiGHS stopped with {reason}")
-    infeasible = reason in ("provenInfeasible", "infeasibleOrUnbounded")
+    infeasible = reason in _INFEASIBLE
     if infeasible and schedule is not None and len(model.exclude) == 0:
         raise RuntimeError("HiGHS claims infeasibility of an instance with a schedule")
     claimed = -np.inf if found.objective_bound is None else found.objective_bound * second
     claimed = np.inf if infeasible else claimed
-    bound = min(max(claimed, _lonely_bound(layout)), objective)
-    seconds = time.perf_counter() - begin
-    if infeasible and schedule is None:
-        termination, bound = Termination.INFEASIBLE, np.inf
-    elif objective - bound <= parameters["gap"] * max(abs(bound), 1e-9) + 1e-12:
-        termination = Termination.OPTIMAL
-    elif reason == "maxTimeLimit" and schedule is None:
-        termination = Termination.TIME_LIMIT_NO_INCUMBENT
-    elif reason == "maxTimeLimit":
-        termination = Termination.TIME_LIMIT
-    else:
-        termination = Termination.STALLED
     incumbent = found.incumbent_objective
-    return Result(
-        instance=layout.instance,
-        schedule=schedule,
-        bound=bound,
-        bound_kind=BoundKind.SOLVER_CLAIMED,
-        termination=termination,
+    return progress.result(
+        layout.instance,
+        schedule,
+        min(max(claimed, _lonely_bound(layout)), objective),
         method="milp",
-        parameters=parameters,
-        seconds=seconds,
-        progress=pd.DataFrame({"seconds": [seconds], "bound": [bound], "objective": [objective]}),
+        bound_kind=BoundKind.SOLVER_CLAIMED,
+        late=reason == _LATE,
+        rounding=1e-12,
         details={
-            "solver": "HiGHS " + ".".join(map(str, found.solver_version)),
+            **highs.counters(found, model),
             "solver_objective": None if incumbent is None else incumbent * second,
             "solver_bound": claimed,
-            "variables": model.nvariables(),
-            "constraints": model.nconstraints(),
-            "nodes": int(found.extra_info.mip_node_count),
             "excluded": len(model.exclude),
         },
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +74,7 @@ class Relations:
             np.flatnonzero(x.stage_resource == r) for r in range(x.n_resources)
         ]
         self.pred = [x.pred[x.pred_ptr[s] : x.pred_ptr[s + 1]].tolist() for s in range(n)]
-        self.topological = _topological(self.pred)
+        self.topological = list(TopologicalSorter(dict(enumerate(self.pred))).static_order())
         self.ancestors: list[set[int]] = [set() for _ in range(n)]
         for s in self.topological:
             for p in self.pred[s]:
@@ -99,24 +100,6 @@ class Relations:
             and not self.surely_before(w, t, s)
             and self.compatible(s, t)
         )
-
-
-def _topological(pred: list[list[int]]) -> list[int]:
-    order: list[int] = []
-    seen: set[int] = set()
-    for first in range(len(pred)):
-        stack = [first]
-        while stack:
-            s = stack[-1]
-            waiting = [p for p in pred[s] if p not in seen]
-            if waiting:
-                stack.extend(waiting)
-            else:
-                stack.pop()
-                if s not in seen:
-                    seen.add(s)
-                    order.append(s)
-    return order
 
 
 def find_windows(x: OffloadingInstance) -> Windows:

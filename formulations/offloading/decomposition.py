@@ -14,8 +14,8 @@ and :math:`a_{p,rb}` the time it uses resource r in bucket b, the master problem
 with :math:`C_r` servers that are up for :math:`U_{rb}` of the bucket. It relaxes the true system:
 any order at shared servers, waiting allowed everywhere, preemption across plans. Its Lagrangian
 dual is raised by `formulations.dual.ascent` (prices of *capacity*), each evaluation a label setting
-per owner (`formulations.pricing`). Schedules come from replaying plans and annealing windows of
-them (`formulations.offloading.improve`); what gap remains is closed by branching
+per owner (`formulations.offloading.pricing`). Schedules come from replaying plans and annealing
+windows of them (`formulations.offloading.improve`); what gap remains is closed by branching
 (`formulations.offloading.tree`), where FIFO enters the bound through windows of fixed tasks. Every
 bound returned can be checked by `mecopt.certificates.verify.verify` without this code.
 """
@@ -23,15 +23,14 @@ bound returned can be checked by `mecopt.certificates.verify.verify` without thi
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from formulations.dual.ascent import ascend, on_grid
 from formulations.dual.column_generation import polish
+from formulations.dual.progress import Progress
+from formulations.methods import routes
 from formulations.offloading.improve import Improver
 from formulations.offloading.pricing.blocks import choose_shift
 from formulations.offloading.pricing.oracle import Oracle, Priced, root_branch
@@ -41,7 +40,7 @@ from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.policies.simple import OneStepOracleDrop
 from mecopt.offloading.replay import replay, rollout
 from mecopt.offloading.schedule import Schedule
-from mecopt.result import BoundKind, Result, Termination, relative_gap
+from mecopt.result import BoundKind, Result, relative_gap
 
 #: Up to this many tasks the prices are polished by column generation.
 _POLISH_TASKS = 1000
@@ -49,29 +48,6 @@ _POLISH_TASKS = 1000
 _TINY = np.log(1e4)
 #: Up to this many tasks the tree is worked; beyond, time goes to schedules and finer buckets.
 _TREE_TASKS = 100
-
-
-@dataclass
-class _Log:
-    """Progress of one solve."""
-
-    begin: float
-    verbose: bool
-    rows: list[tuple[float, float, float]] = field(default_factory=list)
-
-    def note(self, bound_ns: float, objective: float) -> None:
-        """Record bound (ns) and objective (s) when either moved."""
-        row = (time.perf_counter() - self.begin, bound_ns * 1e-9, objective)
-        if self.rows and self.rows[-1][1:] == row[1:]:
-            return
-        self.rows.append(row)
-        if self.verbose:
-            gap = 100 * relative_gap(objective, row[1])
-            print(f"{row[0]:8.2f} s  bound {row[1]:.9g}  objective {objective:.9g}  {gap:.4f} %")
-
-    def frame(self) -> pd.DataFrame:
-        """Columns seconds, bound, objective."""
-        return pd.DataFrame(self.rows, columns=["seconds", "bound", "objective"])
 
 
 def refine(prices: NDArray[np.float64], coarse: Oracle, fine: Oracle) -> NDArray[np.float64]:
@@ -87,14 +63,12 @@ def refine(prices: NDArray[np.float64], coarse: Oracle, fine: Oracle) -> NDArray
 class _Solve:
     """One solve by plan decomposition: ascent on finer and finer buckets, schedules, tree."""
 
-    def __init__(
-        self, instance: OffloadingInstance, gap: float, deadline: float, seed: int, verbose: bool
-    ) -> None:
+    def __init__(self, instance: OffloadingInstance, progress: Progress) -> None:
         self.x = instance
-        self.gap = gap
-        self.deadline = deadline
-        self.log = _Log(time.perf_counter(), verbose)
-        self.improver = Improver(instance, seed)
+        self.gap = progress.gap
+        self.deadline = progress.deadline
+        self.progress = progress
+        self.improver = Improver(instance, progress.seed)
         self.improver.offer(rollout(instance, OneStepOracleDrop()).choice)
         self.oracle: Oracle | None = None
         self.prices = np.zeros(0)
@@ -107,8 +81,12 @@ class _Solve:
         """Whether gap and time ask for more work."""
         if self.bound_ns == np.inf:  # proven infeasible
             return False
-        late = time.perf_counter() >= self.deadline
-        return not late and relative_gap(self.improver.objective, self.bound_ns * 1e-9) > self.gap
+        wide = relative_gap(self.improver.objective, self.bound_ns * 1e-9) > self.gap
+        return wide and not self.progress.is_late
+
+    def note(self, bound_ns: float) -> None:
+        """Record a bound and the incumbent."""
+        self.progress.note(bound_ns * 1e-9, self.improver.objective)
 
     def ascend(self, shift: int, iterations: int, step: float) -> None:
         """Raise the bound on buckets of ``2**shift`` ns, from the prices so far."""
@@ -124,7 +102,7 @@ class _Solve:
                 self.improver.offer(np.where(priced.choice >= 0, priced.choice - ptr, -1))
                 # Not yet on the grid of proofs: show a little less than the value.
                 shown = best - 1e-5 * abs(best) if np.isfinite(best) else best
-                self.log.note(max(shown, self.bound_ns), self.improver.objective)
+                self.note(max(shown, self.bound_ns))
             return False
 
         rise = ascend(
@@ -135,19 +113,19 @@ class _Solve:
         if self.open and self.x.n_tasks <= _POLISH_TASKS and np.isfinite(rise.value):
             until = min(self.deadline, time.perf_counter() + max(0.2, self.x.n_tasks / 200))
             best = polish(view, best, deadline=until).prices
-        prices = on_grid(best)
+        prices = on_grid(np.maximum(best, 0.0))
         priced = view.price(prices)
         value = oracle.safe(prices, view.dual_value(prices, priced), priced)
         if value > self.bound_ns or self.oracle is None:
             self.oracle, self.prices, self.bound_ns = oracle, prices, value
-        self.log.note(self.bound_ns, self.improver.objective)
+        self.note(self.bound_ns)
 
     def improve(self, seconds: float) -> None:
         """Anneal windows for some seconds, or until the gap is met."""
         target = self.bound_ns * 1e-9 * (1 + self.gap)
         until = min(time.perf_counter() + seconds, self.deadline)
         self.improver.windows(until, target)
-        self.log.note(self.bound_ns, self.improver.objective)
+        self.note(self.bound_ns)
 
     def branch(self, seconds: float) -> None:
         """Work the tree for some seconds."""
@@ -159,7 +137,7 @@ class _Solve:
         # A tree whose every leaf costs at least the incumbent proves the incumbent.
         proven = min(self.tree.bound_ns, self.improver.objective * 1e9)
         self.bound_ns = max(self.bound_ns, proven)
-        self.log.note(self.bound_ns, self.improver.objective)
+        self.note(self.bound_ns)
 
     def run(self) -> None:
         """The order of work: prices, schedules, finer prices, then the tree.
@@ -242,48 +220,29 @@ def solve_plans(
     Raises
     ------
     ValueError
-        If `time_limit` or `gap` is negative or not a number.
+        If `time_limit`, `gap` or `seed` is out of range.
     """
-    limit = 60.0 if time_limit is None else time_limit
-    for name, value in (("time_limit", limit), ("gap", gap)):
-        if not value >= 0:
-            raise ValueError(f"{name} = {value} must be >= 0")
-    begin = time.perf_counter()
-    work = _Solve(instance, gap, begin + limit, seed, verbose)
+    limit = routes("offloading").time_limit if time_limit is None else time_limit
+    progress = Progress(limit, gap, seed, verbose)
+    work = _Solve(instance, progress)
     if start is not None:
         work.improver.offer(start.choice)
     work.run()
     schedule = replay(instance, work.improver.choice)
-    bound = work.bound_ns * 1e-9
-    objective = schedule.objective
-    parameters: dict[str, Any] = {"time_limit": limit, "gap": gap, "seed": seed}
     oracle = work.oracle
     assert oracle is not None
-    return Result(
-        instance=instance,
-        schedule=schedule if np.isfinite(objective) else None,
-        bound=bound,
-        bound_kind=BoundKind.CERTIFIED,
-        termination=_termination(objective, bound, gap, time.perf_counter() >= begin + limit),
+    return progress.result(
+        instance,
+        schedule if np.isfinite(schedule.objective) else None,
+        work.bound_ns * 1e-9,
         method="plans",
-        parameters=parameters,
-        seconds=time.perf_counter() - begin,
+        bound_kind=BoundKind.CERTIFIED,
+        late=progress.is_late,
         prices=oracle.named_prices(work.prices),
         proof=work.proof(),
-        progress=work.log.frame(),
         details={
             "iterations": work.iterations,
             "nodes": 0 if work.tree is None else work.tree.nodes,
             "rows": oracle.n_rows,
         },
     )
-
-
-def _termination(objective: float, bound: float, gap: float, late: bool) -> Termination:
-    if bound == np.inf:
-        return Termination.INFEASIBLE
-    if relative_gap(objective, bound) <= gap:
-        return Termination.OPTIMAL
-    if not np.isfinite(objective):
-        return Termination.TIME_LIMIT_NO_INCUMBENT
-    return Termination.TIME_LIMIT if late else Termination.STALLED

@@ -56,10 +56,6 @@ class Improver:
         cost = replay(self.instance, choice).cost_s
         return float(cost.sum()), float(np.minimum(cost, 1e6).sum())
 
-    def restrict(self, keep: NDArray[np.bool_]) -> None:
-        """Search only among the kept options, (O + K,) flags as in `search.candidates`."""
-        self._candidates = candidates(self.instance, keep)
-
     def settle(self, moves_per_task: int, until: float) -> None:
         """A cool pass over all tasks from the incumbent, or as much as `until` leaves time for."""
         if self._search is None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from formulations.dual.ascent import ascend, on_grid
 from formulations.offloading.branch import Allowed, Tightener, everything
 from formulations.offloading.improve import Improver
-from formulations.offloading.pricing.labels import Branch
+from formulations.offloading.pricing.options import Branch
 from formulations.offloading.pricing.oracle import Oracle, Priced
 from mecopt.certificates.offloading.proof import Node
 from mecopt.offloading.instance import OffloadingInstance
@@ -142,7 +142,7 @@ class Tree:
             branch = self.tightener.branch(allowed)
             view = BranchOracle(oracle, branch)
             rise = ascend(view, start, iterations=40, step=0.05, patience=20.0, deadline=deadline)
-            prices = on_grid(rise.prices)
+            prices = on_grid(np.maximum(rise.prices, 0.0))
             priced = view.price(prices)
             value = oracle.safe(prices, view.dual_value(prices, priced), priced)
             if value > bound:

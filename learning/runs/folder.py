@@ -94,8 +94,8 @@ class TrainingRun:
         Raises
         ------
         ValueError
-            If the seed is negative, or the folder holds something else, a training with other parameters or from other
-            weights, or (without `resume`) any training.
+            If the seed is negative, or the folder holds something else, a training with other
+            parameters or from other weights, or (without `resume`) any training.
         OSError
             If it cannot be written.
         """

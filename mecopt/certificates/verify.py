@@ -1,8 +1,9 @@
 """Certificates: an instance, a schedule, a claimed interval, and a proof anyone can recompute.
 
 `save` writes what a solve found; `verify` recomputes both ends in plain Python integers, without
-compiled code and without a solver. Each family has its own proof (its ``document`` module); prices
-made by any other tool can be checked the same way: write them in the format of docs/files.md.
+compiled code and without a solver. Each family has its own proof, in its ``document`` module; the
+table below holds those modules, and `register` adds that of a family from elsewhere. Prices made by
+any other tool can be checked the same way: write them in the format of docs/files.md.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mecopt.result import BoundKind, Result
 #: What a file without the field ``family`` is: the first version had one family only.
 _FIRST = offloading.FAMILY
 
+#: Family -> module that writes and checks its certificates.
 _FAMILIES: dict[str, ModuleType] = {module.FAMILY: module for module in (offloading, caching)}
 
 
@@ -54,7 +56,7 @@ class Verdict:
 
 
 def register(module: ModuleType) -> None:
-    """Make the certificates of a further family known.
+    """Make the certificates of a further family known, as `formulations.methods` does its methods.
 
     Parameters
     ----------

@@ -13,7 +13,8 @@ import pytest
 import formulations
 from mecopt.caching.scenarios import t2drl as caching
 from mecopt.certificates import verify as certificate
-from mecopt.certificates.caching.values import COST_SCALE, exact_cost
+from mecopt.certificates.caching.values import exact_cost
+from mecopt.certificates.scales import COST_SCALE
 from tests.support.tiny_caching import KINDS, tiny_instance
 
 

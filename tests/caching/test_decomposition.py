@@ -180,14 +180,3 @@ def test_time_is_up_at_once() -> None:
     result = formulations.solve(x, time_limit=0)
     assert result.termination is Termination.TIME_LIMIT
     assert result.bound <= result.objective == rollout(x, Myopic()).objective
-
-
-@pytest.mark.parametrize("argument", ["time_limit", "gap"])
-def test_negative_numbers_are_refused(argument: str) -> None:
-    with pytest.raises(ValueError, match=f"{argument} = -1.0 must be >= 0"):
-        formulations.solve(two_models(100), **{argument: -1.0})
-
-
-def test_unknown_method() -> None:
-    with pytest.raises(ValueError, match="method: unknown 'milp', one of plans, network, big-m"):
-        formulations.solve(two_models(100), method="milp")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from formulations.caching.blocks import Blocks, build, choice_places
-from formulations.caching.pairs import marginals, price_pairs
+from formulations.caching.pairs import marginals, price_pair, read_plan
 from formulations.caching.windows import plan_cost
 from mecopt.caching import CachingInstance, Pair
 from tests.support.tiny_caching import tiny_instance
@@ -19,7 +19,10 @@ def cheapest(blocks: Blocks, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray
     value = np.zeros(len(blocks.switching))
     picked = np.zeros(len(blocks.first) - 1, dtype=np.int64)
     table = np.zeros((blocks.n_slots + 1, blocks.accuracy.shape[1]))
-    price_pairs(blocks, weight, value, picked, table, np.zeros(blocks.n_slots + 1))
+    off = np.zeros(blocks.n_slots + 1)
+    for q in range(len(value)):
+        value[q] = price_pair(blocks, q, weight, table, off)
+        read_plan(blocks, q, weight, table, off, picked)
     return value, picked
 
 

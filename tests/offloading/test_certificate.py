@@ -14,7 +14,7 @@ from formulations.offloading.compact import solve_milp
 from formulations.offloading.decomposition import solve_plans
 from mecopt import files
 from mecopt.certificates import verify as certificate
-from mecopt.certificates.offloading.pricing import PRICE_SCALE
+from mecopt.certificates.scales import PRICE_SCALE
 from mecopt.certificates.verify import verify
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.scenarios import comllm

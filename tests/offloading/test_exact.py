@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mecopt.certificates.offloading.replay import COST_SCALE, exact_replay
+from mecopt.certificates.offloading.replay import exact_replay
+from mecopt.certificates.scales import COST_SCALE
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.replay import replay
 from mecopt.offloading.scenarios import comllm

@@ -164,21 +164,6 @@ def test_summary_and_verbose(solved: Result, capsys: pytest.CaptureFixture[str])
     assert "bound 2" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"method": "magic"}, "method: unknown 'magic'"),
-        ({"time_limit": -1.0}, r"time_limit = -1.0 must be >= 0"),
-        ({"time_limit": float("nan")}, "time_limit = nan must be >= 0"),
-        ({"gap": -0.1}, r"gap = -0.1 must be >= 0"),
-    ],
-)
-def test_arguments_are_checked(arguments: dict, message: str) -> None:
-    """Errors name argument and value."""
-    with pytest.raises(ValueError, match=message):
-        solve(late(2.0), **arguments)
-
-
 def root_view(instance: OffloadingInstance, shift: int) -> BranchOracle:
     return BranchOracle(Oracle(instance, shift), root_branch(instance))
 

@@ -8,8 +8,8 @@ import pytest
 from formulations.offloading.branch import Allowed, Tightener, everything
 from formulations.offloading.pricing.oracle import Oracle, root_branch
 from mecopt.certificates.offloading.pricing import ExactPricer, leaf_of
-from mecopt.certificates.offloading.replay import COST_SCALE
 from mecopt.certificates.offloading.structure import structure_of
+from mecopt.certificates.scales import COST_SCALE
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.units import UNLIMITED
 from tests.support.leaves import (
@@ -245,3 +245,22 @@ def test_a_cancelled_stage_occupies_no_private_resource() -> None:
     least = least_replay(instance, [(0,), (1,), (2,), (3,), (4,)])
     assert least == pytest.approx(33.0)
     assert leaf_value(instance, forced) <= least + 1e-9
+
+
+def test_too_little_room_is_made_and_changes_nothing() -> None:
+    """Tables and labels that do not fit are given more room until they do; values stay."""
+    instance = tiny_instance(4, dag=False, down=False, max_tasks=4)
+    roomy, tight = Oracle(instance, 26), Oracle(instance, 26)
+    tight._scratch = tight._scratch._replace(
+        table=np.empty(1),
+        free=tight._scratch.free[:1].copy(),
+        cost=np.zeros(1),
+        parent=np.zeros(1, dtype=np.int64),
+        taken=np.zeros(1, dtype=np.int64),
+    )
+    prices = random_prices(np.random.default_rng(0), roomy)
+    branch = root_branch(instance)
+    expected, got = roomy.price(prices, branch), tight.price(prices, branch)
+    assert got.value.tolist() == expected.value.tolist()
+    assert got.usage.tolist() == expected.usage.tolist()
+    assert len(tight._scratch.table) > 1 and len(tight._scratch.cost) > 1

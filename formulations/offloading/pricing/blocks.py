@@ -16,6 +16,7 @@ For options that are chains this loses nothing.
 
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 import numpy as np
@@ -253,7 +254,7 @@ def _graph(
         [int(p) - lo for p in instance.pred[instance.pred_ptr[s] : instance.pred_ptr[s + 1]]]
         for s in range(lo, hi)
     ]
-    order = topological(preds)
+    order = list(TopologicalSorter(dict(enumerate(preds))).static_order())
     head = [0] * n  # longest path to the start of a stage
     for s in order:
         head[s] = max((head[p] + service[p] for p in preds[s]), default=0)
@@ -291,18 +292,6 @@ def _graph(
         columns["chain_service"].append(service[i])
         after = head[chain[j + 1]] if j + 1 < len(chain) else total
         columns["chain_gap"].append(after - head[i] - service[i])
-
-
-def topological(preds: list[list[int]]) -> list[int]:
-    """Stages in an order that respects predecessors (the graph is known to be acyclic)."""
-    order: list[int] = []
-    done = [False] * len(preds)
-    while len(order) < len(preds):
-        for s, before in enumerate(preds):
-            if not done[s] and all(done[p] for p in before):
-                done[s] = True
-                order.append(s)
-    return order
 
 
 def _lag_to(

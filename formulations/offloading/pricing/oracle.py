@@ -15,7 +15,7 @@ from formulations.offloading.pricing.blocks import (
     horizon_ns,
     private_resources,
 )
-from formulations.offloading.pricing.labels import Branch, scratch_for
+from formulations.offloading.pricing.options import Branch, more_room, scratch_for
 from formulations.offloading.pricing.sweep import plan_rows, price_all
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.prices import Prices
@@ -83,8 +83,7 @@ class Oracle:
         while not price_all(
             self.blocks, prices, self.horizon, branch, flags, self._hint, out, usage, self._scratch
         ):
-            bigger = np.empty(4 * len(self._scratch.table))
-            self._scratch = self._scratch._replace(table=bigger)
+            self._scratch = more_room(self._scratch)
         return Priced(out, usage, self._hint.copy())
 
     def plan_usage(self, priced: Priced) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:

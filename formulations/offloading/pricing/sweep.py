@@ -1,4 +1,4 @@
-"""All blocks at once: values, and the shared time their plans use."""
+"""Pricing of all blocks at once: their values, and the shared time that their plans use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from formulations.offloading.pricing.tables import cumulate
 def price_all(blocks, price, horizon, branch, only, choice, value, usage, scratch):
     """Price the flagged blocks; `usage` is overwritten with the shared time of all plans.
 
-    Returns False when the table was too short (the caller grows it and calls again).
+    Returns False when `scratch` was too small (the caller makes room and calls again).
     """
     stride, shift = blocks.stride, blocks.shift
     cumulate(price, stride, shift, scratch.cum)

@@ -21,8 +21,6 @@ from mecopt.caching.coupling import Backhaul
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan
 from mecopt.certificates.caching.values import (
-    COST_SCALE,
-    PRICE_SCALE,
     Branch,
     Links,
     Prices,
@@ -31,6 +29,7 @@ from mecopt.certificates.caching.values import (
     exact_cost,
 )
 from mecopt.certificates.checked import Checked
+from mecopt.certificates.scales import COST_SCALE, PRICE_SCALE
 from mecopt.result import Result
 
 #: Prices in a certificate are smaller than this, in units of 1 / PRICE_SCALE.

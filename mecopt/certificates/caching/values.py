@@ -24,11 +24,7 @@ from typing import Any
 
 from mecopt.caching import Backhaul, CachingInstance, Forwarding
 from mecopt.certificates.caching.knapsack import cheapest
-
-#: Costs are integers in units of 1 / COST_SCALE, prices in units of 1 / PRICE_SCALE.
-COST_SCALE = 2**30
-PRICE_SCALE = 2**20
-_RATIO = COST_SCALE // PRICE_SCALE
+from mecopt.certificates.scales import COST_SCALE, RATIO
 
 
 def whole(cost: float) -> int:
@@ -183,7 +179,7 @@ def _server_value(x: CachingInstance, reach: Reach, n: int, prices: Prices, fixe
     for t in range(x.n_slots):
         items = []
         for p in range(x.n_pairs):
-            cost = [-_RATIO * price for price in prices.links[n][p][t]]
+            cost = [-RATIO * price for price in prices.links[n][p][t]]
             items.append((int(x.memory_mb[p]), int(x.energy_10j[p]), cost))
         total += cheapest(items, int(x.capacity_mb[n]), int(x.energy_budget_10j[n]))
     return total
@@ -225,14 +221,14 @@ def _capacity_value(x: CachingInstance, prices: Sequence[int]) -> int:
     if isinstance(x.coupling, Backhaul):
         if len(prices) != x.n_slots:
             raise ValueError(f"{len(prices)} link prices for {x.n_slots} slots")
-        if any(price * _RATIO > whole(x.coupling.overflow_cost) for price in prices):
+        if any(price * RATIO > whole(x.coupling.overflow_cost) for price in prices):
             raise ValueError("a link price is above the cost of overflow")
         capacity = x.coupling.capacity.tolist()
     else:
         capacity = x.requests.ravel().tolist()
         if len(prices) != len(capacity):
             raise ValueError(f"{len(prices)} prices for {len(capacity)} cells")
-    return _RATIO * sum(c * price for c, price in zip(capacity, prices, strict=True))
+    return RATIO * sum(c * price for c, price in zip(capacity, prices, strict=True))
 
 
 def choice_costs(x: CachingInstance, reach: Reach, n: int, p: int, t: int, prices: Prices) -> list:
@@ -242,13 +238,13 @@ def choice_costs(x: CachingInstance, reach: Reach, n: int, p: int, t: int, price
     born, most = reach.requests[n][p][t], reach.most(n, p, t)
     token = 0
     if isinstance(x.coupling, Backhaul):
-        token = _RATIO * prices.coupling[t] * int(x.coupling.tokens[p])
+        token = RATIO * prices.coupling[t] * int(x.coupling.tokens[p])
     # Requests within reach, the cheapest first.
     sources = []
     for m in reach.cells(n):
         extra = 0
         if reach.hop is not None:
-            extra = _RATIO * prices.coupling[(m * x.n_pairs + p) * x.n_slots + t]
+            extra = RATIO * prices.coupling[(m * x.n_pairs + p) * x.n_slots + t]
             extra += 0 if m == n else reach.hop[p]
         sources += [extra] * reach.requests[m][p][t]
     sources.sort()
@@ -263,7 +259,7 @@ def choice_costs(x: CachingInstance, reach: Reach, n: int, p: int, t: int, price
         raise ValueError(
             f"server {n}, pair {p}, slot {t}: {len(links)} prices, {len(costs)} choices"
         )
-    return [cost + _RATIO * price for cost, price in zip(costs, links, strict=True)]
+    return [cost + RATIO * price for cost, price in zip(costs, links, strict=True)]
 
 
 def _cheapest_plan(

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from mecopt.certificates.checked import Checked
-from mecopt.certificates.offloading.pricing import PRICE_SCALE, Alternatives, ExactPricer, leaf_of
-from mecopt.certificates.offloading.replay import COST_SCALE, exact_replay
+from mecopt.certificates.offloading.pricing import Alternatives, ExactPricer, leaf_of
+from mecopt.certificates.offloading.replay import exact_replay
 from mecopt.certificates.offloading.structure import structure_of
+from mecopt.certificates.scales import COST_SCALE, PRICE_SCALE
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import INFINITE_NS
 from mecopt.result import Result

@@ -22,13 +22,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mecopt.certificates.offloading.replay import COST_SCALE
 from mecopt.certificates.offloading.structure import Loose, Priced, Shape, Structure
+from mecopt.certificates.scales import COST_SCALE, RATIO
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
-
-#: A price is stored as an integer multiple of 2^-20.
-PRICE_SCALE = 2**20
-_RATIO = COST_SCALE // PRICE_SCALE
 
 #: What each task may do: global option indices, -1 for the drop.
 Alternatives = list[tuple[int, ...]]
@@ -114,7 +110,7 @@ class ChainCost:
         end = s + self._stage.service
         rest = self._rest(end + self._stage.gap)
         assert rest is not None
-        return self._tariff.between(s, end) * _RATIO + rest
+        return self._tariff.between(s, end) * RATIO + rest
 
     def __call__(self, t: int) -> int | None:
         """Least cost when the chain is reached at t; None when that is too late."""
@@ -217,7 +213,7 @@ class ExactPricer:
                 start, end = int(x.down_ns[e, 0]), int(x.down_ns[e, 1])
                 up -= max(0, min(end, (b + 1) * width) - max(start, b * width))
             total += price * int(x.capacity[r]) * up
-        return total * _RATIO
+        return total * RATIO
 
     def value(self, leaf: Leaf) -> int | None:
         """Scaled lower bound on every schedule of the leaf; None when it has none."""
@@ -336,7 +332,7 @@ class ExactPricer:
         moments = {first, last}
         for t in tariff.changes:
             moments.update(m for m in (t, t - stage.service) if first <= m <= last)
-        return min(tariff.between(s, s + stage.service) for s in moments) * _RATIO
+        return min(tariff.between(s, s + stage.service) for s in moments) * RATIO
 
 
 def undominated(labels: list[tuple[int, tuple[int, ...]]]) -> list[tuple[int, tuple[int, ...]]]:

@@ -1,7 +1,8 @@
 """Replay of a decision in plain Python integers.
 
 One event list, explicit queues. Events at equal times: completions, down starts, repairs, arrivals
-at resources, releases; ties at a resource by (arrival, task, stage).
+at resources, releases; ties at a resource by (arrival, task, stage). Costs are integers in units of
+2^-30 ns, the grid of latency weights.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mecopt.certificates.scales import COST_SCALE
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import DROPPED, INFINITE_NS, UNLIMITED
-
-#: Costs are integers in units of 2^-30 ns, the grid of latency weights.
-COST_SCALE = 2**30
 
 _COMPLETION, _DOWN, _REPAIR, _ARRIVAL, _RELEASE = range(5)
 

@@ -1,0 +1,179 @@
+"""HiGHS for every exact route: one thread, silent, with one rule for gaps, seeds and time.
+
+Programs given as arrays go through `run`, labelled Pyomo models through `interface` and
+`solve_model`. `make` gives a bare solver to code that reads duals.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import highspy
+import numpy as np
+import pyomo.environ as pyo
+from numpy.typing import NDArray
+from pyomo.contrib.solver.common.factory import SolverFactory
+
+_hush_lock = Lock()
+_is_hushed = False
+
+
+def _hush() -> None:
+    """Make the first solver of the process unheard: HiGHS 1.16 prints a banner when it is made.
+
+    No option silences it, and it would spoil output that is written to the standard output.
+    """
+    global _is_hushed
+    with _hush_lock:
+        if _is_hushed:
+            return
+        _is_hushed = True
+        try:
+            kept = os.dup(1)
+        except OSError:  # no standard output to keep clean
+            return
+        sys.stdout.flush()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 1)
+            highspy.Highs()
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+            os.close(nowhere)
+
+
+def make(**options: Any) -> Any:
+    """A silent `highspy.Highs` on one thread with some options set."""
+    _hush()
+    solver = highspy.Highs()
+    for name, value in {"output_flag": False, "threads": 1, **options}.items():
+        solver.setOptionValue(name, value)
+    return solver
+
+
+def _half(gap: float) -> float:
+    """HiGHS' gap, which it measures against the incumbent; half is left for rounding."""
+    return 0.5 * gap / (1 + gap)
+
+
+def _seed(seed: int) -> int:
+    """HiGHS takes seeds below 2^31."""
+    return int(seed) % 2**31
+
+
+def program(
+    entries: Sequence[tuple[NDArray, NDArray, NDArray]],
+    cost: NDArray,
+    upper: NDArray,
+    row_lower: NDArray,
+    row_upper: NDArray,
+) -> highspy.HighsLp:
+    """A linear program over columns in [0, upper], its matrix given as (rows, columns, values)."""
+    rows, columns, values = (np.concatenate(part) for part in zip(*entries, strict=True))
+    order = np.lexsort((rows, columns))
+    lp = highspy.HighsLp()
+    lp.num_row_, lp.num_col_ = len(row_lower), len(cost)
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, np.zeros(len(cost)), upper
+    lp.row_lower_, lp.row_upper_ = row_lower, row_upper
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    starts = np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=len(cost)))])
+    lp.a_matrix_.start_ = starts.astype(np.int32)
+    lp.a_matrix_.index_ = rows[order].astype(np.int32)
+    lp.a_matrix_.value_ = values[order].astype(np.float64)
+    return lp
+
+
+def make_integer(lp: highspy.HighsLp, first: int, end: int) -> None:
+    """Make the columns [first, end) of a program integer."""
+    kinds = [highspy.HighsVarType.kContinuous] * lp.num_col_
+    kinds[first:end] = [highspy.HighsVarType.kInteger] * (end - first)
+    lp.integrality_ = kinds
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What HiGHS says: values of its incumbent (None without one), bound, and counters."""
+
+    values: NDArray[np.float64] | None
+    bound: float
+    details: Mapping[str, Any]
+
+
+def run(
+    lp: highspy.HighsLp,
+    *,
+    time_limit: float = np.inf,
+    gap: float,
+    seed: int = 0,
+    verbose: bool = False,
+    start: tuple[NDArray[np.int32], NDArray[np.float64]] | None = None,
+) -> Outcome:
+    """Solve a program, from the values of some columns if they are given.
+
+    Raises
+    ------
+    RuntimeError
+        If HiGHS stops for a reason other than optimality or time.
+    """
+    solver = make(
+        output_flag=verbose,
+        random_seed=_seed(seed),
+        mip_rel_gap=_half(gap),
+        mip_abs_gap=0.0,
+        time_limit=float(time_limit),
+    )
+    solver.passModel(lp)
+    if start is not None:
+        solver.setSolution(len(start[0]), *start)
+    solver.run()
+    status, info = solver.getModelStatus(), solver.getInfo()
+    if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
+        raise RuntimeError(f"HiGHS stopped with {solver.modelStatusToString(status)}")
+    has_solution = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    details = {
+        "solver": f"HiGHS {solver.version()}",
+        "status": solver.modelStatusToString(status),
+        "variables": lp.num_col_,
+        "constraints": lp.num_row_,
+        "nodes": int(info.mip_node_count),
+    }
+    values = np.asarray(solver.getSolution().col_value) if has_solution else None
+    return Outcome(values, float(info.mip_dual_bound), details)
+
+
+def interface(*, gap: float, seed: int, **settings: Any) -> Any:
+    """Pyomo's persistent interface to HiGHS; `settings` are options of HiGHS."""
+    _hush()
+    solver = SolverFactory("highs")
+    solver.config.load_solutions = False
+    solver.config.raise_exception_on_nonoptimal_result = False
+    solver.config.threads = 1
+    solver.config.rel_gap = _half(gap)
+    solver.config.abs_gap = 0.0
+    solver.config.solver_options = {"random_seed": _seed(seed), **settings}
+    return solver
+
+
+def solve_model(solver: Any, model: pyo.ConcreteModel, time_limit: float, verbose: bool) -> Any:
+    """Pyomo's results of an interface; the incumbent, if there is one, is in the variables."""
+    solver.config.time_limit = time_limit
+    found = solver.solve(model, tee=verbose)
+    if found.incumbent_objective is not None:
+        found.solution_loader.load_vars()
+    return found
+
+
+def counters(found: Any, model: pyo.ConcreteModel) -> dict[str, Any]:
+    """Version, size of the model and nodes, as in `Outcome.details`."""
+    return {
+        "solver": "HiGHS " + ".".join(map(str, found.solver_version)),
+        "variables": model.nvariables(),
+        "constraints": model.nconstraints(),
+        "nodes": int(found.extra_info.mip_node_count),
+    }
