@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mecopt.result import relative_gap
-
-if TYPE_CHECKING:
-    pass
 
 
 def gap_to_bound(cost: float, bound: float) -> float:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from mecopt.offloading.kernel import pop, push
+from mecopt.offloading.fifo import occupy
+from mecopt.offloading.heap import pop, push
 
 #: Stage of a slot whose task does not run, or has fewer stages.
 ABSENT = -1
@@ -73,29 +74,18 @@ def _mark(dirty, heap_t, heap_s, size, arrival, slot, until):
 def _unit_free(jobs, lo, at, c, a, start, finish, longest, top):
     """When a unit is free for the job at a position that arrives at time a.
 
-    The free times of c units are the c largest finishes of the jobs before; FIFO starts never
-    decrease, so the walk back ends where even the longest service is over.
+    The free times of c units are the c largest finishes of the jobs before (`top` keeps those
+    after a, as the heap of `mecopt.offloading.fifo`); FIFO starts never decrease, so the walk back
+    ends where even the longest service is over.
     """
-    held = 0
+    for i in range(c):
+        top[i] = a
     q = at - 1
     while q >= lo and start[jobs[q]] + longest > a:
-        f = finish[jobs[q]]
+        if finish[jobs[q]] > top[0]:
+            occupy(top, 0, c, finish[jobs[q]])
         q -= 1
-        if f <= a or (held == c and f <= top[0]):
-            continue
-        if held < c:
-            i = held
-            held += 1
-            while i > 0 and top[i - 1] > f:
-                top[i] = top[i - 1]
-                i -= 1
-        else:
-            i = 0
-            while i + 1 < c and top[i + 1] < f:
-                top[i] = top[i + 1]
-                i += 1
-        top[i] = f
-    return top[0] if held == c else a
+    return top[0]
 
 
 _REMOVED, _INSERTED, _TIMES, _ARRIVAL, _COST, _STAGE, _OPTION = 0, 1, 2, 3, 4, 5, 6

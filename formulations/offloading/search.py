@@ -76,6 +76,11 @@ class Search:
         """Current choice as local option indices."""
         return self.local(self._state[6])
 
+    @property
+    def times(self) -> tuple[NDArray[np.int64], ...]:
+        """(slots,) arrival, start and finish in ns; slots of absent stages hold old numbers."""
+        return self._state[2:5]
+
     def local(self, option: NDArray[np.int64]) -> NDArray[np.int64]:
         """Local option indices of a vector of global ones."""
         return np.where(option >= 0, option - self.instance.option_ptr[:-1], -1).astype(np.int64)

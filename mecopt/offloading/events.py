@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numba import njit
 
 from mecopt.offloading.heap import pop, push
 from mecopt.offloading.status import DROPPED, FAILED, NEVER, ON_TIME
-
-if TYPE_CHECKING:
-    pass
-
 
 _COMPLETION, _DOWN, _REPAIR, _ARRIVAL, _RELEASE = 0, 1, 2, 3, 4
 _IDLE, _QUEUED, _SERVICE, _DONE, _GONE = 0, 1, 2, 3, 4

@@ -1,74 +1,19 @@
-"""Compiled FIFO kernels: replay of a complete decision, and the events form for cancellations.
+"""Compiled replay of a complete decision.
 
 Arrays in, arrays out; times are integer nanoseconds. Stages are processed in the order
-(arrival, task, stage). Without cancellations a stage's start is known when it arrives (Lindley's
-recursion over ``capacity`` free times), so only the arrivals of later stages need a heap. DAG
-options with down intervals can cancel queued siblings; those instances use `replay_events`.
+(arrival, task, stage). Without cancellations a stage's start is known when it arrives
+(`mecopt.offloading.fifo`), so only the arrivals of later stages need a heap. DAG options with down
+intervals can cancel queued siblings; those instances use `mecopt.offloading.events`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numba import njit
 
+from mecopt.offloading.fifo import serve, step
 from mecopt.offloading.heap import pop, push
 from mecopt.offloading.status import DROPPED, FAILED, NEVER, ON_TIME
-
-if TYPE_CHECKING:
-    pass
-
-
-# ------------------------------------------------------------------------------ heap of arrivals
-@njit(cache=True, inline="always")
-def occupy(free, lo, hi, finish):
-    """Give the unit that is free first (the root of a min-heap) a new free time."""
-    n = hi - lo
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= n:
-            break
-        if child + 1 < n and free[lo + child + 1] < free[lo + child]:
-            child += 1
-        if finish <= free[lo + child]:
-            break
-        free[lo + i] = free[lo + child]
-        i = child
-    free[lo + i] = finish
-
-
-@njit(cache=True)
-def serve(free_ptr, down_ptr, down_ns, free, epoch, t, r, service):
-    """A stage with `service` ns arrives at resource r at time t: (start, finish, lost_at).
-
-    `lost_at` is NEVER if it succeeds; a stage lost before it starts has start = NEVER.
-    """
-    lo, hi = free_ptr[r], free_ptr[r + 1]
-    down = NEVER
-    if down_ptr[r] < down_ptr[r + 1]:
-        e = epoch[r]
-        while e < down_ptr[r + 1] and t >= down_ns[e, 1]:
-            e += 1
-            for i in range(lo, hi):  # whatever was queued or in service is gone
-                free[i] = 0
-        epoch[r] = e
-        if e < down_ptr[r + 1]:
-            down = down_ns[e, 0]
-            if t >= down:
-                return NEVER, NEVER, t
-    start = t
-    if hi > lo and free[lo] > t:
-        start = free[lo]
-    finish = start + service
-    if hi > lo:
-        occupy(free, lo, hi, finish)
-    if finish > down:
-        if start >= down:
-            start = NEVER
-        return start, NEVER, down
-    return start, finish, NEVER
 
 
 @njit(cache=True)
@@ -139,10 +84,9 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
         base = slot_ptr[task] - stage_ptr[o]
         r = resource[s]
         lost_at = NEVER
-        if free_ptr[r + 1] - free_ptr[r] == 1 and down_ptr[r] == down_ptr[r + 1]:
-            begin = max(t, free[free_ptr[r]])  # the common case: one server that never fails
-            end = begin + service[s]
-            free[free_ptr[r]] = end
+        if down_ptr[r] == down_ptr[r + 1]:  # the common case, without a call: it never fails
+            end = step(free, free_ptr[r], free_ptr[r + 1], t, service[s])
+            begin = end - service[s]
         else:
             begin, end, lost_at = serve(free_ptr, down_ptr, down_ns, free, epoch, t, r, service[s])
         arrival[base + s] = t
@@ -164,6 +108,3 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
                 for j in range(pred_ptr[nxt], pred_ptr[nxt + 1]):
                     ready = max(ready, finish[base + pred[j]])
             size = push(heap_t, heap_s, size, ready, nxt)
-
-
-# ------------------------------------------------------------------------------ event form

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from numba import njit
 
-from mecopt.offloading.kernel import occupy, pop, push, serve
+from mecopt.offloading.fifo import enqueue, free_for, occupy, serve, step
+from mecopt.offloading.heap import pop, push
 from mecopt.offloading.status import DROPPED, FAILED, NEVER
 
 
@@ -110,11 +111,10 @@ def believe(arrays, believed, choice, active, now, slots, free, heap_t, heap_s, 
 def project(arrays, believed, choice, free, heap_t, heap_s, size, waiting, ready, entries):
     """Run the committed stages to the end; returns the number of entries written.
 
-    `entries` = (head (R,), link, arrival, finish): per resource a list in order of arrival. The
-    arguments `free`, heap, `waiting` and `ready` are consumed.
+    `entries` are the lists of `mecopt.offloading.fifo.enqueue`. The arguments `free`, heap,
+    `waiting` and `ready` are consumed.
     """
-    head, tail, link, at, done = entries
-    head[:] = -1
+    entries[0][:] = -1
     n = 0
     while size > 0:
         t, s = heap_t[0], heap_s[0]
@@ -124,18 +124,9 @@ def project(arrays, believed, choice, free, heap_t, heap_s, size, waiting, ready
         base = arrays.slot_ptr[task] - arrays.stage_ptr[o]
         r = arrays.resource[s]
         lo, hi = arrays.free_ptr[r], arrays.free_ptr[r + 1]
-        end = t + believed[s]
+        end = step(free, lo, hi, t, believed[s])
         if hi > lo:
-            end = max(t, free[lo]) + believed[s]
-            occupy(free, lo, hi, end)
-            link[n] = -1
-            at[n] = t
-            done[n] = end
-            if head[r] < 0:
-                head[r] = n
-            else:
-                link[tail[r]] = n
-            tail[r] = n
+            enqueue(entries, n, r, t, end)
             n += 1
         for i in range(arrays.succ_ptr[s], arrays.succ_ptr[s + 1]):
             nxt = base + arrays.succ[i]
@@ -149,23 +140,7 @@ def project(arrays, believed, choice, free, heap_t, heap_s, size, waiting, ready
 @njit(cache=True)
 def wait_free(free_ptr, r, t, free, entries, scratch):
     """When the resource is free for a stage that arrives at time t (FIFO)."""
-    head, _, link, at, done = entries
-    lo, hi = free_ptr[r], free_ptr[r + 1]
-    if hi == lo:
-        return t
-    e = head[r]
-    if hi - lo == 1:
-        when = free[lo]
-        while e >= 0 and at[e] <= t:
-            when = done[e]
-            e = link[e]
-        return when
-    n = hi - lo
-    scratch[:n] = free[lo:hi]
-    while e >= 0 and at[e] <= t:
-        occupy(scratch, 0, n, done[e])
-        e = link[e]
-    return scratch[0]
+    return free_for(free, free_ptr[r], free_ptr[r + 1], r, t, entries, scratch)
 
 
 @njit(cache=True)

@@ -20,8 +20,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from mecopt.offloading.arrays import Arrays
+from mecopt.offloading.fifo import enqueue, free_for, step
+from mecopt.offloading.heap import pop, push
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.kernel import occupy, pop, push
 from mecopt.offloading.projection import believe, estimate
 from mecopt.offloading.status import NEVER
 from mecopt.offloading.units import UNLIMITED
@@ -201,165 +202,174 @@ def committed(world, memory, choice, active, now, times):
     return size
 
 
-@njit(cache=True)
+# The phases of `play` are compiled into it, and without reference counts (`_nrt=False`): they only
+# borrow arrays and make none, and counting who holds an array would cost more than the work itself
+# (measured: three times as long). A phase never calls for anything that allocates.
+@njit(cache=True, inline="always")
+def _copy(memory, source, target, size):
+    """Copy units, heap and joins of one row of the working memory to another."""
+    free, heap_t, heap_s, left, ready = memory[:5]
+    for i in range(free.shape[1]):
+        free[target, i] = free[source, i]
+    for i in range(size):
+        heap_t[target, i] = heap_t[source, i]
+        heap_s[target, i] = heap_s[source, i]
+    for j in range(left.shape[1]):
+        left[target, j] = left[source, j]
+        ready[target, j] = ready[source, j]
+
+
+@njit(cache=True, inline="always")
+def _commit(world, memory, size, k, option, now):
+    """Let the first stages of an option of task k arrive now; returns the new heap size."""
+    stage_ptr, n_pred, join = world.arrays.stage_ptr, world.arrays.n_pred, world.join
+    memory.sinks_left[1, k] = world.sinks[option]
+    memory.latest[1, k] = 0
+    for s in range(stage_ptr[option], stage_ptr[option + 1]):
+        if n_pred[s] == 0:
+            size = push(memory.heap_t[1], memory.heap_s[1], size, now, s)
+        elif join[s] >= 0:
+            memory.join_left[1, join[s]] = n_pred[s]
+            memory.join_ready[1, join[s]] = 0
+    return size
+
+
+@njit(cache=True, inline="always")
+def _follow(world, memory, row, size, s, end):
+    """Let the stages after s arrive, s having finished at `end`; returns the new heap size."""
+    succ_ptr, succ, join = world.arrays.succ_ptr, world.arrays.succ, world.join
+    left, ready = memory.join_left[row], memory.join_ready[row]
+    for i in range(succ_ptr[s], succ_ptr[s + 1]):
+        begin = end
+        j = join[succ[i]]
+        if j >= 0:
+            left[j] -= 1
+            ready[j] = max(ready[j], end)
+            if left[j] > 0:
+                continue
+            begin = ready[j]
+        size = push(memory.heap_t[row], memory.heap_s[row], size, begin, succ[i])
+    return size
+
+
+@njit(cache=True, inline="always")
+def _settle(world, memory, s, end, total):
+    """`total` with the cost (ns) of the task of stage s, if s was the last stage it waited for."""
+    k = world.arrays.task_of_stage[s]
+    sinks_left, latest = memory.sinks_left[1], memory.latest[1]
+    sinks_left[k] -= 1
+    latest[k] = max(latest[k], end)
+    if sinks_left[k] == 0:
+        latency = latest[k] - world.arrays.release[k]
+        if latency <= world.deadline[k]:
+            total += world.weight[k] * latency + world.fixed[world.option_of_stage[s]]
+        else:
+            total += world.drop[k]
+    return total
+
+
+@njit(cache=True, inline="always")
+def _serve(world, memory, size, until, total):
+    """Serve every arrival up to a moment, that moment included.
+
+    Returns the new heap size, and `total` with the costs (ns) of the tasks that finished.
+    """
+    free_ptr, resource = world.arrays.free_ptr, world.arrays.resource
+    succ_ptr = world.arrays.succ_ptr
+    free, heap_t, heap_s = memory.free[1], memory.heap_t[1], memory.heap_s[1]
+    while size > 0 and heap_t[0] <= until:
+        t, s = heap_t[0], heap_s[0]
+        size = pop(heap_t, heap_s, size)
+        r = resource[s]
+        end = step(free, free_ptr[r], free_ptr[r + 1], t, world.believed[s])
+        if succ_ptr[s] == succ_ptr[s + 1]:
+            total = _settle(world, memory, s, end, total)
+        size = _follow(world, memory, 1, size, s, end)
+    return size, total
+
+
+@njit(cache=True, inline="always")
+def _project(world, memory, size):
+    """Run a copy of the committed work to its end, and list arrivals and finishes by resource."""
+    free_ptr, resource = world.arrays.free_ptr, world.arrays.resource
+    free, heap_t, heap_s = memory.free[2], memory.heap_t[2], memory.heap_s[2]
+    head = memory.entries[0]
+    _copy(memory, 1, 2, size)
+    for r in range(len(head)):
+        head[r] = -1
+    n = 0
+    while size > 0:
+        t, s = heap_t[0], heap_s[0]
+        size = pop(heap_t, heap_s, size)
+        r = resource[s]
+        lo, hi = free_ptr[r], free_ptr[r + 1]
+        end = step(free, lo, hi, t, world.believed[s])
+        if hi > lo:
+            enqueue(memory.entries, n, r, t, end)
+            n += 1
+        size = _follow(world, memory, 2, size, s, end)
+
+
+@njit(cache=True, inline="always")
+def _chain_end(world, memory, up, option, now):
+    """What `estimate` says of a chain in listed order."""
+    free_ptr, stage_ptr = world.arrays.free_ptr, world.arrays.stage_ptr
+    end = now
+    for s in range(stage_ptr[option], stage_ptr[option + 1]):
+        r = world.arrays.resource[s]
+        if not up[r]:
+            end = NEVER
+            break
+        lo, hi = free_ptr[r], free_ptr[r + 1]
+        free_at = free_for(memory.free[1], lo, hi, r, end, memory.entries, memory.units)
+        end = max(end, free_at) + world.believed[s]
+    return end
+
+
+@njit(cache=True, inline="always")
+def _cheapest(world, memory, up, k, now):
+    """The one-step oracle that may drop: the cheapest option on time, ties to the first; or -1."""
+    arrays, believed, entries = world.arrays, world.believed, memory.entries
+    free, units, ends = memory.free[1], memory.units, memory.ends
+    best, chosen = world.drop[k], -1
+    for option in range(arrays.option_ptr[k], arrays.option_ptr[k + 1]):
+        if world.simple[option]:
+            end = _chain_end(world, memory, up, option, now)
+        else:
+            end = estimate(arrays, believed, option, now, free, entries, up, units, ends)
+        if end - now <= world.deadline[k]:
+            cost = world.weight[k] * (end - now) + world.fixed[option]
+            if cost < best or (cost == best and chosen < 0):
+                best, chosen = cost, option
+    return chosen
+
+
+@njit(cache=True, _nrt=False)
 def play(world, memory, size, active, up, task, option, now, first, last):
     """Cost in ns of one option of `task` (-1 drops it) and of future tasks first..last-1.
 
     Counts the task, the future tasks and the committed tasks whose completion is still open.
     """
-    # Unpacked once: attribute access on tuples inside loops costs reference counting.
-    arrays, believed, option_of_stage, join, _, sinks, simple, deadline, drop, weight, fixed = world
-    free_ptr, _, _, release, option_ptr, stage_ptr, resource = arrays[:7]
-    n_pred, _, _, succ_ptr, succ, task_of_stage, _ = arrays[7:]
-    free, heap_t, heap_s = memory.free[1], memory.heap_t[1], memory.heap_s[1]
-    free_p, heap_pt, heap_ps = memory.free[2], memory.heap_t[2], memory.heap_s[2]
-    left, ready = memory.join_left[1], memory.join_ready[1]
-    left_p, ready_p = memory.join_left[2], memory.join_ready[2]
-    sinks_left, latest = memory.sinks_left[1], memory.latest[1]
-    entries, units, ends = memory.entries, memory.units, memory.ends
-    head, tail, link, at, done = entries
-    n_units, n_joins, n_resources = len(free), len(left), len(head)
-
-    free[:] = memory.free[0]
-    heap_t[:size] = memory.heap_t[0, :size]
-    heap_s[:size] = memory.heap_s[0, :size]
-    left[:] = memory.join_left[0]
-    ready[:] = memory.join_ready[0]
+    _copy(memory, 0, 1, size)
     for k in active:
-        sinks_left[k] = memory.sinks_left[0, k]
-        latest[k] = memory.latest[0, k]
-
+        memory.sinks_left[1, k] = memory.sinks_left[0, k]
+        memory.latest[1, k] = memory.latest[0, k]
     total = 0.0
-    k, o, t = task, option, now  # the task decided now, its option, when
+    k, t = task, now  # the task decided, and when
     ahead = first
     while True:
-        # Commit option o of task k at time t.
-        if o < 0:
-            total += drop[k]
+        if option < 0:
+            total += world.drop[k]
         else:
-            sinks_left[k] = sinks[o]
-            latest[k] = 0
-            for s in range(stage_ptr[o], stage_ptr[o + 1]):
-                if n_pred[s] == 0:
-                    size = push(heap_t, heap_s, size, t, s)
-                elif join[s] >= 0:
-                    left[join[s]] = n_pred[s]
-                    ready[join[s]] = 0
-        t_next = release[ahead] if ahead < last else NEVER
-        # Serve every arrival up to the next release, that moment included.
-        while size > 0 and heap_t[0] <= t_next:
-            t, s = heap_t[0], heap_s[0]
-            size = pop(heap_t, heap_s, size)
-            r = resource[s]
-            lo, hi = free_ptr[r], free_ptr[r + 1]
-            end = t + believed[s]
-            if hi > lo:
-                if free[lo] > t:
-                    end = free[lo] + believed[s]
-                occupy(free, lo, hi, end)
-            if succ_ptr[s] == succ_ptr[s + 1]:
-                k = task_of_stage[s]
-                sinks_left[k] -= 1
-                latest[k] = max(latest[k], end)
-                if sinks_left[k] == 0:
-                    latency = latest[k] - release[k]
-                    if latency <= deadline[k]:
-                        total += weight[k] * latency + fixed[option_of_stage[s]]
-                    else:
-                        total += drop[k]
-            for i in range(succ_ptr[s], succ_ptr[s + 1]):
-                nxt = succ[i]
-                begin = end
-                if join[nxt] >= 0:
-                    j = join[nxt]
-                    left[j] -= 1
-                    ready[j] = max(ready[j], end)
-                    if left[j] > 0:
-                        continue
-                    begin = ready[j]
-                size = push(heap_t, heap_s, size, begin, nxt)
+            size = _commit(world, memory, size, k, option, t)
+        until = world.arrays.release[ahead] if ahead < last else NEVER
+        size, total = _serve(world, memory, size, until, total)
         if ahead >= last:
             return total
-
-        # Project the committed work to its end: arrivals and finishes per resource.
-        k, t = ahead, t_next
+        k, t = ahead, until
         ahead += 1
-        for i in range(n_units):
-            free_p[i] = free[i]
-        for i in range(size):
-            heap_pt[i] = heap_t[i]
-            heap_ps[i] = heap_s[i]
-        for j in range(n_joins):
-            left_p[j] = left[j]
-            ready_p[j] = ready[j]
-        for r in range(n_resources):
-            head[r] = -1
-        n, size_p = 0, size
-        while size_p > 0:
-            tp, s = heap_pt[0], heap_ps[0]
-            size_p = pop(heap_pt, heap_ps, size_p)
-            r = resource[s]
-            lo, hi = free_ptr[r], free_ptr[r + 1]
-            end = tp + believed[s]
-            if hi > lo:
-                if free_p[lo] > tp:
-                    end = free_p[lo] + believed[s]
-                occupy(free_p, lo, hi, end)
-                link[n] = -1
-                at[n] = tp
-                done[n] = end
-                if head[r] < 0:
-                    head[r] = n
-                else:
-                    link[tail[r]] = n
-                tail[r] = n
-                n += 1
-            for i in range(succ_ptr[s], succ_ptr[s + 1]):
-                nxt = succ[i]
-                begin = end
-                if join[nxt] >= 0:
-                    j = join[nxt]
-                    left_p[j] -= 1
-                    ready_p[j] = max(ready_p[j], end)
-                    if left_p[j] > 0:
-                        continue
-                    begin = ready_p[j]
-                size_p = push(heap_pt, heap_ps, size_p, begin, nxt)
-
-        # The one-step oracle that may drop: cheapest option on time, ties to the first.
-        best, o = drop[k], -1
-        for candidate in range(option_ptr[k], option_ptr[k + 1]):
-            if simple[candidate]:
-                end = t
-                for s in range(stage_ptr[candidate], stage_ptr[candidate + 1]):
-                    r = resource[s]
-                    if not up[r]:
-                        end = NEVER
-                        break
-                    lo, hi = free_ptr[r], free_ptr[r + 1]
-                    begin = end
-                    if hi - lo == 1:
-                        when = free[lo]
-                        e = head[r]
-                        while e >= 0 and at[e] <= end:
-                            when = done[e]
-                            e = link[e]
-                        begin = max(end, when)
-                    elif hi > lo:
-                        for i in range(hi - lo):
-                            units[i] = free[lo + i]
-                        e = head[r]
-                        while e >= 0 and at[e] <= end:
-                            occupy(units, 0, hi - lo, done[e])
-                            e = link[e]
-                        begin = max(end, units[0])
-                    end = begin + believed[s]
-            else:
-                end = estimate(arrays, believed, candidate, t, free, entries, up, units, ends)
-            if end - t <= deadline[k]:
-                cost = weight[k] * (end - t) + fixed[candidate]
-                if cost < best or (cost == best and o < 0):
-                    best, o = cost, candidate
+        _project(world, memory, size)
+        option = _cheapest(world, memory, up, k, t)
 
 
 @njit(cache=True)
