@@ -139,12 +139,11 @@ def _check(time_limit: float | None, gap: float) -> None:
 
 
 def _load(path: Path) -> OffloadingInstance | CachingInstance:
-    from mecopt import files
-    from mecopt.caching import CachingInstance
+    from mecopt.caching import instance as caching
     from mecopt.offloading.instance import OffloadingInstance
 
-    if files.schema_of(path) == files.CACHING_SCHEMA:
-        return CachingInstance.load(path)
+    if caching.FORMAT.claimed_by(path):
+        return caching.CachingInstance.load(path)
     return OffloadingInstance.load(path)
 
 
