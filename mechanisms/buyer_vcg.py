@@ -8,15 +8,12 @@ Positions", JPE 91 (1983)). Efficient, truthful for buyers, never below cost.
 
 from __future__ import annotations
 
-import time
-
-import numpy as np
-
 from formulations.market import assignment
-from mechanisms.outcome import Outcome
+from mechanisms.outcome import Outcome, rule, seated
 from mecopt.market.instance import Market
 
 
+@rule
 def run(market: Market) -> Outcome:
     """Optimal assignment at the lowest competitive prices.
 
@@ -25,24 +22,11 @@ def run(market: Market) -> Outcome:
     ValueError
         With memory limits (no competitive prices exist in general).
     """
-    start = time.perf_counter()
     if market.memory is not None:
         raise ValueError("vcg: needs competitive prices, the market has memory limits")
     best = assignment.solve(market, method="lp")
     if best.server is None or best.lowest_price is None:
         raise RuntimeError("vcg: the assignment has no supporting prices")
-    chosen = best.server >= 0
-    pays = np.zeros(market.n_buyers, dtype=np.int64)
-    pays[chosen] = best.lowest_price[best.server[chosen]]
-    sold = np.bincount(best.server[chosen], minlength=market.n_sellers)
-    return Outcome(
-        mechanism="vcg",
-        parameters={"sellers": "not strategic"},
-        buyer_units=chosen.astype(np.int8),
-        seller_units=sold,
-        pays=pays,
-        gets=sold * best.lowest_price,
-        server=best.server,
-        server_price=best.lowest_price,
-        seconds=time.perf_counter() - start,
-    )
+    price = best.lowest_price
+    told = {"sellers": "not strategic"}
+    return seated("vcg", market, best.server, price, price, parameters=told)

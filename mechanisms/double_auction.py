@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-import time
 from fractions import Fraction
 
-from mechanisms.double_dutch.order import clearing_prices, first, sort_market
-from mechanisms.outcome import Outcome
+from mechanisms.double_dutch.order import best_pairs, clearing_prices, sort_market
+from mechanisms.outcome import Outcome, rule
 from mecopt.market.instance import Market
 
 
+@rule
 def k_double(market: Market, *, k: float | str | Fraction = Fraction(1, 2)) -> Outcome:
     """All efficient trades at ``(1 - k) lowest + k highest`` market-clearing price, exactly.
 
@@ -30,7 +30,6 @@ def k_double(market: Market, *, k: float | str | Fraction = Fraction(1, 2)) -> O
     ValueError
         If k is outside [0, 1] or has a denominator above 1000.
     """
-    start = time.perf_counter()
     try:
         weight = Fraction(str(k))
     except ValueError:
@@ -39,38 +38,20 @@ def k_double(market: Market, *, k: float | str | Fraction = Fraction(1, 2)) -> O
         raise ValueError(f"k = {k} must lie between 0 and 1")
     if weight.denominator > 1000:
         raise ValueError(f"k = {k} must have a denominator of at most 1000")
-    name = f"k-double-{float(weight):g}"
-    s = sort_market(market, name)
+    s = sort_market(market, f"k-double-{float(weight):g}")
     low, high = clearing_prices(s, market.price_range)
     scale = weight.denominator
     price = (scale - weight.numerator) * low + weight.numerator * high
-    return Outcome(
-        mechanism=name,
-        parameters={"k": str(weight)},
-        buyer_units=first(s.buyers, s.k),
-        seller_units=first(s.sellers, s.k),
-        pays=price,
-        gets=price,
-        scale=scale,
-        seconds=time.perf_counter() - start,
-    )
+    return best_pairs(s, s.k, price, price, parameters={"k": str(weight)}, scale=scale)
 
 
+@rule
 def vcg(market: Market) -> Outcome:
     """All efficient trades; everybody pays or gets its critical report.
 
     Buyers pay ``max(c_k, v_{k+1})``, sellers get ``min(v_k, c_{k+1})``: the two ends of the
     market-clearing interval, so the auctioneer pays the difference.
     """
-    start = time.perf_counter()
     s = sort_market(market, "vcg")
     low, high = clearing_prices(s, market.price_range)
-    return Outcome(
-        mechanism="vcg",
-        parameters={},
-        buyer_units=first(s.buyers, s.k),
-        seller_units=first(s.sellers, s.k),
-        pays=low,
-        gets=high,
-        seconds=time.perf_counter() - start,
-    )
+    return best_pairs(s, s.k, low, high)

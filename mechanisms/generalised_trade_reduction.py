@@ -45,17 +45,17 @@ outside, and where link costs differ generically every class is of that kind.
 # mypy: disallow-untyped-defs=False, check-untyped-defs=False
 from __future__ import annotations
 
-import time
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mechanisms.outcome import Outcome
+from mechanisms.outcome import Outcome, rule, seated
 from mecopt.market.instance import Market
 
 IntArray = NDArray[np.int64]
+_NAME = "generalised-trade-reduction"
 _FAR = 2**61  # no way between two servers
 
 
@@ -72,6 +72,7 @@ class _Scene(NamedTuple):
     distance: IntArray  # of shipping from one server to another by rerouting
 
 
+@rule
 def run(market: Market) -> Outcome:
     """Clear a market class by class.
 
@@ -87,11 +88,10 @@ def run(market: Market) -> Outcome:
     ValueError
         Buyers with several units, sellers with uneven seats, memory limits.
     """
-    start = time.perf_counter()
     if market.memory is not None:
-        raise ValueError("generalised-trade-reduction: the market has memory limits")
+        raise ValueError(f"{_NAME}: the market has memory limits")
     if market.buyer_ptr is not None:
-        raise ValueError("generalised-trade-reduction: is a rule for buyers with unit demand")
+        raise ValueError(f"{_NAME}: is a rule for buyers with unit demand")
     scene, bits = _efficient(market)
     server = np.full(market.n_buyers, -1, dtype=np.int64)
     buyer_price = np.zeros(market.n_sellers, dtype=np.int64)
@@ -102,21 +102,8 @@ def run(market: Market) -> Outcome:
         inside = np.flatnonzero(np.isin(scene.server, members))
         welfare = int(market.surplus[inside, scene.server[inside]].sum())
         classes.append((len(inside), welfare, reduced))
-    chosen = server >= 0
-    pays = np.zeros(market.n_buyers, dtype=np.int64)
-    pays[chosen] = buyer_price[server[chosen]]
-    sold = np.bincount(server[chosen], minlength=market.n_sellers)
-    return Outcome(
-        mechanism="generalised-trade-reduction",
-        parameters={"classes": tuple(classes)},
-        buyer_units=chosen.astype(np.int8),
-        seller_units=sold,
-        pays=pays,
-        gets=sold * seller_price,
-        server=server,
-        server_price=seller_price,
-        seconds=time.perf_counter() - start,
-    )
+    told = {"classes": tuple(classes)}
+    return seated(_NAME, market, server, buyer_price, seller_price, parameters=told)
 
 
 def _efficient(market: Market) -> tuple[_Scene, int]:

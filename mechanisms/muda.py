@@ -13,19 +13,19 @@ that price trades all of them; the longer side is rationed
 # mypy: disallow-untyped-defs=False, check-untyped-defs=False
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from mechanisms.double_dutch.order import lot
-from mechanisms.outcome import Outcome
+from mechanisms.outcome import Outcome, rule
+from mecopt import checks
 from mecopt.market.instance import Market
 
 IntArray = NDArray[np.int64]
 
 
+@rule
 def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
     """Clear a market with falling values and rising costs per unit.
 
@@ -41,9 +41,8 @@ def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
     ValueError
         If `ration` is unknown or the market has compatibility, link cost or memory.
     """
-    start = time.perf_counter()
-    if ration not in ("lottery", "vickrey"):
-        raise ValueError(f"ration = {ration!r} must be lottery or vickrey")
+    checks.one_of("ration", ration, ("lottery", "vickrey"))
+    checks.whole("seed", seed)
     if market.is_graph:
         raise ValueError("muda: is a rule for one good, the market has compatibility or link cost")
     if ration == "lottery":
@@ -65,12 +64,11 @@ def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
     two = trade_at_price(market, prices[0], ration=ration, among=in_half[1], orders=orders)
     return Outcome(
         mechanism="muda",
-        parameters={"ration": ration, "seed": seed, "half_prices": prices},
         buyer_units=one[0] + two[0],
         seller_units=one[1] + two[1],
         pays=one[2] + two[2],
         gets=one[3] + two[3],
-        seconds=time.perf_counter() - start,
+        parameters={"ration": ration, "seed": seed, "half_prices": prices},
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from functools import cached_property, wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from mecopt.market.units import HALF_UNITS
 
 IntArray = NDArray[np.int64]
 Amounts = IntArray | int | Callable[[], IntArray]
+Options = ParamSpec("Options")
 
 
 class ClockLog(NamedTuple):
@@ -55,14 +57,14 @@ class Outcome:
     Parameters
     ----------
     mechanism : str
-    parameters : mapping
-        Every option the rule was run with.
     buyer_units, seller_units : (B,), (J,) integer
         Units each trader gets or delivers.
     pays, gets : (B,), (J,) int64, or int, or function
         What each buyer pays and each seller is paid in all, in half minor units / scale; a single
         number is the price of every unit, a function is called for the amounts when they are asked
         for (read `payment` and `receipt`).
+    parameters : mapping
+        Every option the rule was run with.
     scale : int
     server : (B,) int64, optional
         In a graph market, the seller that serves each buyer, -1 for none.
@@ -76,11 +78,11 @@ class Outcome:
     """
 
     mechanism: str
-    parameters: Mapping[str, Any]
     buyer_units: NDArray[np.integer]
     seller_units: NDArray[np.integer]
     pays: Amounts
     gets: Amounts
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     scale: int = 1
     server: IntArray | None = None
     server_price: IntArray | None = None
@@ -124,6 +126,67 @@ class Outcome:
                 "amount": np.concatenate([self.payment, self.receipt]) / unit,
             }
         )
+
+
+def require_market(market: object) -> None:
+    """Raise a ValueError that shows what was given in place of a market."""
+    if not isinstance(market, Market):
+        raise ValueError(f"market = {market!r} must be a mecopt.market.Market")
+
+
+def rule(
+    clear: Callable[Concatenate[Market, Options], Outcome],
+) -> Callable[Concatenate[Market, Options], Outcome]:
+    """Make a function a rule: it refuses what is no market and measures its wall time."""
+
+    @wraps(clear)
+    def run(market: Market, *args: Options.args, **options: Options.kwargs) -> Outcome:
+        require_market(market)
+        start = time.perf_counter()
+        outcome = clear(market, *args, **options)
+        return replace(outcome, seconds=time.perf_counter() - start)
+
+    return run
+
+
+def seated(
+    mechanism: str,
+    market: Market,
+    server: IntArray,
+    buyer_price: IntArray,
+    seller_price: IntArray,
+    *,
+    parameters: Mapping[str, Any],
+    rounds: int | None = None,
+) -> Outcome:
+    """Outcome of a graph market: who sits where, at a price per seat of each server.
+
+    Parameters
+    ----------
+    mechanism : str
+    market : Market
+    server : (B,) int64
+        Seller that serves each buyer, -1 for none.
+    buyer_price, seller_price : (J,) int64
+        What a seat of each server costs its buyer and brings its seller, half minor units.
+    parameters, rounds
+        As in `Outcome`.
+    """
+    chosen = server >= 0
+    pays = np.zeros(market.n_buyers, dtype=np.int64)
+    pays[chosen] = buyer_price[server[chosen]]
+    sold = np.bincount(server[chosen], minlength=market.n_sellers)
+    return Outcome(
+        mechanism=mechanism,
+        buyer_units=as_units(chosen),
+        seller_units=sold,
+        pays=pays,
+        gets=sold * seller_price,
+        parameters=parameters,
+        server=server,
+        server_price=seller_price,
+        rounds=rounds,
+    )
 
 
 def require_unit_demand(market: Market, mechanism: str) -> None:

@@ -9,12 +9,11 @@ The threshold is an option, by default the middle of the price range, never a fu
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
-from mechanisms.double_dutch.order import first, lot, sort_market
-from mechanisms.outcome import Outcome, require_unit_demand
+from mechanisms.double_dutch.order import best_pairs, first, lot, sort_market
+from mechanisms.outcome import Outcome, require_unit_demand, rule
+from mecopt import checks
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS, MINOR
 
@@ -36,29 +35,30 @@ def threshold_of(market: Market, threshold: float | None) -> int:
     return price
 
 
+@rule
 def posted_price(market: Market, *, threshold: float | None = None, seed: int = 0) -> Outcome:
     """Everybody who accepts the price may trade; the longer side is rationed by lot.
 
     The lot is a ranking of the traders drawn from `seed` alone.
     """
-    start = time.perf_counter()
+    checks.whole("seed", seed)
     require_unit_demand(market, "posted")
     price = threshold_of(market, threshold)
     orders = lot(market.n_buyers, seed, 0), lot(market.n_sellers, seed, 1)
-    willing = [orders[0][market.values[orders[0]] >= price]]
-    willing.append(orders[1][market.costs[orders[1]] <= price])
-    count = min(len(willing[0]), len(willing[1]))
+    buyers = orders[0][market.values[orders[0]] >= price]
+    sellers = orders[1][market.costs[orders[1]] <= price]
+    count = min(len(buyers), len(sellers))
     return Outcome(
         mechanism="posted",
-        parameters={"threshold": price, "seed": seed},
-        buyer_units=first(willing[0], count, market.n_buyers),
-        seller_units=first(willing[1], count, market.n_sellers),
+        buyer_units=first(buyers, count, market.n_buyers),
+        seller_units=first(sellers, count, market.n_sellers),
         pays=price,
         gets=price,
-        seconds=time.perf_counter() - start,
+        parameters={"threshold": price, "seed": seed},
     )
 
 
+@rule
 def tpd(market: Market, *, threshold: float | None = None) -> Outcome:
     """Threshold price double auction: the shorter side trades at the threshold r.
 
@@ -66,17 +66,9 @@ def tpd(market: Market, *, threshold: float | None = None) -> Outcome:
     the value of buyer j + 1 and sellers get r; if i < j, buyers pay r and the i best sellers get
     the cost of seller i + 1; if i = j, everybody trades at r.
     """
-    start = time.perf_counter()
     s = sort_market(market, "tpd")
     r = threshold_of(market, threshold)
     i, j = int(np.count_nonzero(s.value >= r)), int(np.count_nonzero(s.cost <= r))
-    count = min(i, j)
-    return Outcome(
-        mechanism="tpd",
-        parameters={"threshold": r},
-        buyer_units=first(s.buyers, count),
-        seller_units=first(s.sellers, count),
-        pays=int(s.value[j]) if i > j else r,
-        gets=int(s.cost[i]) if i < j else r,
-        seconds=time.perf_counter() - start,
-    )
+    pays = int(s.value[j]) if i > j else r
+    gets = int(s.cost[i]) if i < j else r
+    return best_pairs(s, min(i, j), pays, gets, parameters={"threshold": r})

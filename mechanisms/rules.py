@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mechanisms import (
@@ -16,10 +17,11 @@ from mechanisms import (
 )
 from mechanisms.double_dutch import adaptive, bisection
 from mechanisms.double_dutch import rule as double_dutch
-from mechanisms.outcome import Outcome
+from mechanisms.outcome import Outcome, rule
 from mecopt.market.instance import Market
 
 
+@rule
 def _vcg(market: Market) -> Outcome:
     return buyer_vcg.run(market) if market.is_graph else double_auction.vcg(market)
 
@@ -73,16 +75,14 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
         If the name is unknown.
     """
     if name in _PLAIN:
-        rule = _PLAIN[name]
-        return lambda market: rule(market, **options)
+        return partial(_PLAIN[name], **options)
     if name.startswith("k-double-"):
-        weight = name.removeprefix("k-double-")
-        return lambda market: double_auction.k_double(market, k=weight, **options)
+        return partial(double_auction.k_double, k=name.removeprefix("k-double-"), **options)
     for alternation in double_dutch.ALTERNATIONS:
         for pricing in double_dutch.PRICINGS:
             if name == f"dda-{alternation}-{pricing}":
-                fixed = {"alternation": alternation, "pricing": pricing, **options}
-                return lambda market: double_dutch.run(market, **fixed)
+                fixed: dict[str, Any] = {"alternation": alternation, "pricing": pricing}
+                return partial(double_dutch.run, **fixed, **options)
     raise ValueError(f"mechanism: unknown {name!r}, one of {', '.join(NAMES)}")
 
 

@@ -19,16 +19,15 @@ buyers who now envy them move again, at the fine step.
 # mypy: disallow-untyped-defs=False, check-untyped-defs=False
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from numba import njit
 
 from mechanisms.double_dutch.clocks import make_grid
-from mechanisms.outcome import Outcome
+from mechanisms.outcome import Outcome, rule, seated
 from mecopt.market.instance import Market
 
 
+@rule
 def run(
     market: Market,
     *,
@@ -55,7 +54,6 @@ def run(
     ValueError
         Buyers with several units, sellers with uneven seats, memory limits.
     """
-    start = time.perf_counter()
     if market.memory is not None:
         raise ValueError("server-clocks: counts seats, the market has memory limits")
     size = make_grid(market, ticks=ticks, step=step).step
@@ -80,22 +78,9 @@ def run(
         price[:] = np.maximum(price - size, 0)
         server[:] = -1
         bids += ascend(surplus, seats, order, size, price, server)
-    chosen = server >= 0
-    pays = np.zeros(market.n_buyers, dtype=np.int64)
-    pays[chosen] = (market.reserve + price)[server[chosen]]
-    sold = np.bincount(server[chosen], minlength=market.n_sellers)
-    return Outcome(
-        mechanism="server-clocks",
-        parameters={"step": size, "scaling": scaling},
-        buyer_units=chosen.astype(np.int8),
-        seller_units=sold,
-        pays=pays,
-        gets=sold * (market.reserve + price),
-        server=server,
-        server_price=market.reserve + price,
-        rounds=bids,
-        seconds=time.perf_counter() - start,
-    )
+    price = market.reserve + price
+    told = {"step": size, "scaling": scaling}
+    return seated("server-clocks", market, server, price, price, parameters=told, rounds=bids)
 
 
 @njit(cache=True)

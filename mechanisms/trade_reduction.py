@@ -12,38 +12,28 @@ Traders are ranked by report, ties by index; k is the number of efficient trades
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
-from mechanisms.double_dutch.order import first, lot, sort_market
-from mechanisms.outcome import Outcome
+from mechanisms.double_dutch.order import best_pairs, first, lot, sort_market
+from mechanisms.outcome import Outcome, rule
+from mecopt import checks
 from mecopt.market.instance import Market
 
 
+@rule
 def trade_reduction(market: Market) -> Outcome:
     """The k-th pair is excluded; winning buyers pay its value, winning sellers get its cost."""
-    start = time.perf_counter()
     s = sort_market(market, "trade-reduction")
     pays, gets = (int(s.value[s.k - 1]), int(s.cost[s.k - 1])) if s.k else (0, 0)
-    count = max(s.k - 1, 0)
-    return Outcome(
-        mechanism="trade-reduction",
-        parameters={},
-        buyer_units=first(s.buyers, count),
-        seller_units=first(s.sellers, count),
-        pays=pays,
-        gets=gets,
-        seconds=time.perf_counter() - start,
-    )
+    return best_pairs(s, max(s.k - 1, 0), pays, gets)
 
 
+@rule
 def mcafee(market: Market) -> Outcome:
     """All k trade at the mean of the (k + 1)-th pair if that suits the k-th pair; else k - 1 trade.
 
     A missing buyer k + 1 counts as value 0; without a seller k + 1 the mean is infinite.
     """
-    start = time.perf_counter()
     s = sort_market(market, "mcafee")
     k, count = s.k, max(s.k - 1, 0)
     pays, gets = (int(s.value[k - 1]), int(s.cost[k - 1])) if k else (0, 0)
@@ -52,47 +42,39 @@ def mcafee(market: Market) -> Outcome:
         if 2 * gets <= twice <= 2 * pays:
             pays = gets = twice // 2  # reports are even numbers of half units: exact
             count = k
-    return Outcome(
-        mechanism="mcafee",
-        parameters={},
-        buyer_units=first(s.buyers, count),
-        seller_units=first(s.sellers, count),
-        pays=pays,
-        gets=gets,
-        seconds=time.perf_counter() - start,
-    )
+    return best_pairs(s, count, pays, gets)
 
 
+@rule
 def sbba(market: Market, *, seed: int = 0) -> Outcome:
     """One price for both sides: ``min(c_{k+1}, v_k)``.
 
     If it is c_{k+1}, all k pairs trade. If it is v_k, buyer k is left out, and so is one of the k
     sellers by lot: the first of them in an order of the sellers drawn from `seed` alone.
     """
-    start = time.perf_counter()
+    checks.whole("seed", seed)
     s = sort_market(market, "sbba")
-    k = s.k
-    price, count = 0, k
-    sellers = s.sellers[:k]
-    if k:
-        price = int(s.value[k - 1])
-        if k < len(s.cost) and s.cost[k] <= price:
-            price = int(s.cost[k])
-        else:
-            count = k - 1
-            out = lot(len(s.cost), seed, 1)  # the first of the k in this order is left out
-            sellers = sellers[sellers != out[np.isin(out, sellers)][0]]
+    k, parameters = s.k, {"seed": seed}
+    if k == 0:
+        return best_pairs(s, 0, 0, 0, parameters=parameters)
+    price = int(s.value[k - 1])
+    if k < len(s.cost) and s.cost[k] <= price:
+        price = int(s.cost[k])
+        return best_pairs(s, k, price, price, parameters=parameters)
+    trading = s.sellers[:k]
+    order = lot(len(s.cost), seed, 1)
+    left_out = order[np.isin(order, trading)][0]
     return Outcome(
         mechanism="sbba",
-        parameters={"seed": seed},
-        buyer_units=first(s.buyers, count),
-        seller_units=first(sellers, count, len(s.cost)),
+        buyer_units=first(s.buyers, k - 1),
+        seller_units=first(trading[trading != left_out], k - 1, len(s.cost)),
         pays=price,
         gets=price,
-        seconds=time.perf_counter() - start,
+        parameters=parameters,
     )
 
 
+@rule
 def double_english(market: Market) -> Outcome:
     """Two clocks on which traders drop out: the buyers' price rises, the sellers' price falls.
 
@@ -100,7 +82,6 @@ def double_english(market: Market) -> Outcome:
     seller at a time, until the buyers' price has reached the sellers'. Those still active trade at
     the two final prices, those of the last to drop out. `rounds` counts the drop-outs.
     """
-    start = time.perf_counter()
     s = sort_market(market, "double-english")
     n_buyers, n_sellers = len(s.value), len(s.cost)
     pays, gets = market.price_range
@@ -117,13 +98,4 @@ def double_english(market: Market) -> Outcome:
         pays, gets = int(s.value[active]), int(s.cost[active])
         if pays >= gets:
             break
-    return Outcome(
-        mechanism="double-english",
-        parameters={},
-        buyer_units=first(s.buyers, active),
-        seller_units=first(s.sellers, active),
-        pays=pays,
-        gets=gets,
-        rounds=drops,
-        seconds=time.perf_counter() - start,
-    )
+    return best_pairs(s, active, pays, gets, rounds=drops)

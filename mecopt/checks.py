@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,3 +35,15 @@ def integers(name: str, values: Sequence[Any]) -> NDArray[Any]:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise ValueError(f"{name}[{i}] = {value!r} must be a whole number")
     return np.asarray(values, dtype=np.int64)
+
+
+def whole(name: str, value: Any, least: int = 0) -> None:
+    """Refuse what is not a whole number of at least `least`, such as a seed below zero."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} = {value!r} must be a whole number >= {least}")
+
+
+def one_of(name: str, value: Any, allowed: Iterable[str]) -> None:
+    """Refuse a word that is not among those allowed."""
+    if value not in tuple(allowed):
+        raise ValueError(f"{name} = {value!r} must be one of {', '.join(allowed)}")

@@ -10,10 +10,10 @@ from typing import Any
 from mechanisms import rules
 from mechanisms.audit.report import AuditReport
 from mechanisms.audit.report import audit as run_audit
-from mecopt import files
 from mecopt.bench.families import FAMILIES, family_of
 from mecopt.bench.run_folder import RunFolder
-from mecopt.market.instance import MARKET_SCHEMA, Market
+from mecopt.market import instance as market_file
+from mecopt.market.instance import Market
 from mecopt.market.sources import read_market
 
 Paths = str | os.PathLike[str]
@@ -83,13 +83,11 @@ def load_instance(path: Paths) -> Any:
     FileNotFoundError, ValueError
         If there is no such file, or it holds no instance.
     """
-    schema = files.schema_of(path)
-    for family in FAMILIES.values():
-        if family.schema == schema:
-            return family.instance.load(path)  # type: ignore[attr-defined]
-    # Whatever else it is: reading says what is wrong with the file.
-    files.read_document(path, next(iter(FAMILIES.values())).schema)
-    raise AssertionError(f"{path}: unreachable")
+    families = list(FAMILIES.values())
+    claimed = [family for family in families if family.format.claimed_by(path)]
+    # Whatever else it is: reading it as the first family's says what is wrong with the file.
+    of = (claimed or families)[0].instance
+    return of.load(path)  # type: ignore[attr-defined]
 
 
 def load(path: Paths) -> Any:
@@ -113,7 +111,7 @@ def load(path: Paths) -> Any:
         return folder
     if Path(path).suffix.lower() == ".csv":
         return read_market(path)
-    if files.schema_of(path) == MARKET_SCHEMA:
+    if market_file.FORMAT.claimed_by(path):
         return Market.load(path)
     return load_instance(path)
 

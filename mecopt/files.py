@@ -10,17 +10,12 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-INSTANCE_SCHEMA = "mecopt.offloading-instance"
-CACHING_SCHEMA = "mecopt.caching-instance"
-SCHEDULE_SCHEMA = "mecopt.schedule"
-PLAN_SCHEMA = "mecopt.caching-plan"
-CERTIFICATE_SCHEMA = "mecopt.certificate"
-VERSION = 1
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -49,64 +44,81 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
         raise
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
+def _from_numpy(value: Any) -> Any:
+    """Arrays as lists and NumPy's numbers as Python's, for `json.dumps`."""
+    if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
     raise TypeError(f"cannot write {type(value).__name__} to JSON")
 
 
-def write_document(path: str | os.PathLike[str], schema: str, body: dict[str, Any]) -> None:
-    """Write a document; a name that ends in ``.gz`` is compressed (equal bodies, equal bytes)."""
-    text = json.dumps(
-        {"schema": schema, "version": VERSION, **body}, default=_plain, separators=(",", ":")
-    )
-    data = (text + "\n").encode()
-    if str(path).endswith(".gz"):
-        data = gzip.compress(data, mtime=0)
-    write_bytes(path, data)
+def _content(path: str | os.PathLike[str]) -> Any:
+    """What a JSON file holds, compressed or not."""
+    data = Path(path).read_bytes()
+    return json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
 
 
-def schema_of(path: str | os.PathLike[str]) -> object:
-    """The schema that a file claims; None when it claims none or is not readable."""
-    try:
-        data = Path(path).read_bytes()
-        body = json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-    except (OSError, EOFError, ValueError):
-        return None
-    return body.get("schema") if isinstance(body, dict) else None
+@dataclass(frozen=True)
+class Format:
+    """A kind of document: what its files call themselves, and the version written and read.
 
+    Each format is declared where it lives and counts its own versions. A version goes up when
+    files of the old one can no longer be read as they are.
 
-def read_document(path: str | os.PathLike[str], schema: str) -> dict[str, Any]:
-    """Read a document and check what it says it is.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is not JSON, another schema or another version; names file and value.
+    Examples
+    --------
+    >>> Format("mecopt.market", version=1).head
+    {'schema': 'mecopt.market', 'version': 1}
     """
-    try:
-        data = Path(path).read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        body = json.loads(data)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise ValueError(f"{path}: is a folder, not a file") from None
-    except (EOFError, gzip.BadGzipFile, UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable JSON document ({error})") from None
-    if not isinstance(body, dict) or body.get("schema") != schema:
+
+    schema: str
+    version: int
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """The first two fields of every document of this format."""
+        return {"schema": self.schema, "version": self.version}
+
+    def write(self, path: str | os.PathLike[str], body: Mapping[str, Any]) -> None:
+        """Write a document; equal bodies give equal bytes, ``.gz`` at the end compresses them."""
+        text = json.dumps({**self.head, **body}, default=_from_numpy, separators=(",", ":"))
+        data = (text + "\n").encode()
+        write_bytes(path, gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
+
+    def read(self, path: str | os.PathLike[str]) -> dict[str, Any]:
+        """Read a document and check what it says it is.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is not JSON, another schema or another version; names file and value.
+        """
+        try:
+            body = _content(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path}: no such file") from None
+        except IsADirectoryError:
+            raise ValueError(f"{path}: is a folder, not a file") from None
+        except (EOFError, gzip.BadGzipFile, ValueError) as error:
+            raise ValueError(f"{path}: not a readable JSON document ({error})") from None
         found = body.get("schema") if isinstance(body, dict) else type(body).__name__
-        raise ValueError(f"{path}: schema is {found!r}, expected {schema!r}")
-    if body.get("version") != VERSION:
-        raise ValueError(
-            f"{path}: version is {body.get('version')!r}, this mecopt reads version {VERSION}"
-        )
-    return body
+        if not isinstance(body, dict) or found != self.schema:
+            raise ValueError(f"{path}: schema is {found!r}, expected {self.schema!r}")
+        version = body.get("version")
+        if version != self.version:
+            raise ValueError(
+                f"{path}: version is {version!r}, this mecopt reads version {self.version}"
+            )
+        return body
+
+    def claimed_by(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a file says that it is of this format, in whatever version."""
+        try:
+            body = _content(path)
+        except (OSError, EOFError, ValueError):
+            return False
+        return isinstance(body, dict) and body.get("schema") == self.schema
 
 
 def plain(value: Any) -> Any:
@@ -122,7 +134,5 @@ def plain(value: Any) -> Any:
 
 def write_json(path: Path, value: Any) -> None:
     """Write strict JSON, whole or not at all."""
-    from mecopt.files import write_bytes
-
     text = json.dumps(plain(value), indent=1, allow_nan=False)
     write_bytes(path, (text + "\n").encode())

@@ -69,6 +69,8 @@ def test_bench_is_a_package_and_a_function(tmp_path, monkeypatch):
     [
         (lambda x: mecopt.solve("x"), "instance.*'x'"),
         (lambda x: mecopt.solve(mecopt.OffloadingInstance), "instance.*OffloadingInstance"),
+        (lambda x: mecopt.solve(x, gap=float("inf")), "gap = inf"),
+        (lambda x: mecopt.solve(x, seed=-1), "seed = -1"),
         (lambda x: mecopt.solve(x, time_limit=float("nan")), "time_limit = nan"),
         (lambda x: mecopt.solve(x, method="magic"), "method: unknown 'magic'"),
         (lambda x: mecopt.rollout("x", "random"), "instance: 'x'"),

@@ -32,9 +32,9 @@ import pandas as pd
 from learning.runs.settings import check_seed
 from mecopt import checkpoints, files
 
-PARAMETERS_SCHEMA = "mecopt.training-parameters"
-RUN_SCHEMA = "mecopt.training-run"
-CHECKPOINT_SCHEMA = "mecopt.checkpoint"
+PARAMETERS = files.Format("mecopt.training-parameters", version=1)
+RUN = files.Format("mecopt.training-run", version=1)
+CHECKPOINT = files.Format("mecopt.checkpoint", version=1)
 
 #: Packages whose versions can change a trained model.
 PACKAGES = ("mecopt", "numpy", "torch", "transformers", "trl", "stable-baselines3", "sb3-contrib")
@@ -108,7 +108,7 @@ class TrainingRun:
         if folder.exists() and not folder.is_dir():
             raise ValueError(f"out: {path} is a file, not a folder")
         if document.exists():
-            found = files.read_document(document, PARAMETERS_SCHEMA)
+            found = PARAMETERS.read(document)
             _refuse_other(folder, start, found, wanted)
             if not resume:
                 raise ValueError(
@@ -117,7 +117,7 @@ class TrainingRun:
         elif folder.exists() and any(folder.iterdir()):
             raise ValueError(f"out: {path} is not empty and holds no training")
         else:
-            files.write_document(document, PARAMETERS_SCHEMA, wanted)
+            PARAMETERS.write(document, wanted)
         return cls(folder, kind)
 
     # ----------------------------------------------------------------------- while it trains
@@ -231,7 +231,7 @@ class TrainingRun:
             "versions": _versions(),
             **figures,
         }
-        files.write_document(self.path / "run.json", RUN_SCHEMA, body)
+        RUN.write(self.path / "run.json", body)
         return self.path
 
     @property
@@ -251,16 +251,16 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any], 
     folder = Path(path)
     if not (folder / "parameters.json").exists():
         raise ValueError(f"{path}: no training here (parameters.json is missing)")
-    parameters = files.read_document(folder / "parameters.json", PARAMETERS_SCHEMA)
+    parameters = PARAMETERS.read(folder / "parameters.json")
     if not (folder / "run.json").exists():
         raise ValueError(f"{path}: this training has not ended; resume it")
-    manifest = files.read_document(folder / "run.json", RUN_SCHEMA)
+    manifest = RUN.read(folder / "run.json")
     return parameters, manifest, pd.read_parquet(folder / "progress.parquet")
 
 
 def describe_checkpoint(folder: Path, kind: str, **fields: Any) -> None:
     """Write ``mecopt.json`` of a checkpoint folder: its kind, and what its loader needs."""
-    files.write_document(folder / checkpoints.MARKER, CHECKPOINT_SCHEMA, {"kind": kind, **fields})
+    CHECKPOINT.write(folder / checkpoints.MARKER, {"kind": kind, **fields})
 
 
 def checkpoint_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
@@ -272,7 +272,7 @@ def checkpoint_description(folder: str | os.PathLike[str]) -> dict[str, Any]:
         If there is no checkpoint.
     """
     document = checkpoints.find(folder) / checkpoints.MARKER
-    return files.read_document(document, CHECKPOINT_SCHEMA)
+    return CHECKPOINT.read(document)
 
 
 def _float_tensors(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -148,7 +148,7 @@ def is_training(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder was made by a training (finished or not)."""
     document = Path(folder) / "parameters.json"
     try:
-        files.read_document(document, training_run.PARAMETERS_SCHEMA)
+        training_run.PARAMETERS.read(document)
     except (OSError, ValueError):
         return False
     return True

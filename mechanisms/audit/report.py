@@ -1,9 +1,8 @@
 """The audit: everything an independent auditor can compute about a mechanism on a market.
 
 `audit` asks each mechanism for its outcome at the true reports and for its outcomes after other
-reports, and judges them with `audit_checks` and `audit_incentives`, which share no code with the
-mechanisms. The report is frozen; `table()` has one row per mechanism, `to_document()` is the JSON
-that `SCHEMA` describes.
+reports, and judges them with `mechanisms.audit.checks` and `mechanisms.audit.incentives`, which
+share no code with the mechanisms. The report is frozen; `table()` has one row per mechanism.
 """
 
 from __future__ import annotations
@@ -11,21 +10,23 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mechanisms import rules
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import incentives as audit_incentives
 from mechanisms.audit.incentives import Mechanism
-from mecopt import files
+from mechanisms.outcome import Outcome, require_market
+from mecopt import checks, files
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
 
-AUDIT_SCHEMA = "mecopt.audit"
+FORMAT = files.Format("mecopt.audit", version=1)
 
 
 @dataclass(frozen=True)
@@ -125,52 +126,18 @@ class AuditReport:
         return pd.DataFrame([asdict(row) for row in self.rows], columns=columns)
 
     def to_document(self) -> dict[str, Any]:
-        """JSON-able body (`SCHEMA`)."""
-        rows = [
-            {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(row).items()}
-            for row in self.rows
-        ]
+        """The report as JSON keeps it: the fields of `MechanismAudit` for every mechanism."""
+        rows = [asdict(row) | {"problems": list(row.problems)} for row in self.rows]
         return {"market": self.market, "market_hash": self.market_hash, "mechanisms": rows}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON."""
-        files.write_document(path, AUDIT_SCHEMA, self.to_document())
-
-
-def _json_type(annotation: str) -> dict[str, Any]:
-    names = {"str": "string", "float": "number", "int": "integer", "bool": "boolean"}
-    kinds = [part.strip() for part in annotation.split("|")]
-    if kinds[0].startswith("tuple"):
-        return {"type": "array", "items": {"type": "string"}}
-    return {"type": ["null" if kind == "None" else names[kind] for kind in kinds]}
-
-
-#: JSON Schema of the file written by `AuditReport.save`.
-SCHEMA: dict[str, Any] = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "type": "object",
-    "required": ["schema", "version", "market", "market_hash", "mechanisms"],
-    "properties": {
-        "schema": {"const": AUDIT_SCHEMA},
-        "version": {"const": files.VERSION},
-        "market": {"type": "string"},
-        "market_hash": {"type": "string"},
-        "mechanisms": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": [f.name for f in fields(MechanismAudit)],
-                "properties": {f.name: _json_type(str(f.type)) for f in fields(MechanismAudit)},
-                "additionalProperties": False,
-            },
-        },
-    },
-}
+        FORMAT.write(path, self.to_document())
 
 
 def audit(
     market: Market,
-    mechanisms: Mapping[str, Mechanism],
+    mechanisms: str | Iterable[str] | Mapping[str, Mechanism] | None = None,
     *,
     incentives: bool = True,
     sample: int | None = None,
@@ -181,8 +148,10 @@ def audit(
 
     Parameters
     ----------
-    mechanisms : mapping of name to callable
-        ``market -> Outcome``; see `mechanisms.rules.mechanism`.
+    market : Market
+    mechanisms : str, iterable of str, or mapping of names to functions, optional
+        Names of `mechanisms.rules`, or functions ``market -> Outcome`` under any names; by default
+        every rule that fits the market.
     incentives : bool
         Search best responses (many runs of each mechanism).
     sample : int, optional
@@ -191,13 +160,30 @@ def audit(
     false_names : int, optional
         How many of them also try an extra report; all by default.
     seed : int
-        Of the sample.
+        Decides which traders are examined when not all are.
+
+    Raises
+    ------
+    ValueError
+        If the market is none, a mechanism is unknown, or a number is below zero.
+
+    Examples
+    --------
+    >>> report = audit(Market.of([9, 7, 4], [2, 5, 8]), "mcafee")
+    >>> report.table()[["mechanism", "welfare_ratio", "budget"]]
+      mechanism  welfare_ratio  budget
+    0    mcafee            1.0  strong
     """
+    require_market(market)
+    chosen = _chosen(market, mechanisms)
+    for name, number in (("sample", sample), ("false_names", false_names), ("seed", seed)):
+        if number is not None:
+            checks.whole(name, number)
     best = audit_checks.optimum(market)
     traders = audit_incentives.choose_traders(market, best.margin, sample, seed)
     sort_seconds = _sort_seconds(market)
     rows = []
-    for name, mechanism in mechanisms.items():
+    for name, mechanism in chosen.items():
         start = time.perf_counter()
         outcome = mechanism(market)
         seconds = time.perf_counter() - start
@@ -209,10 +195,32 @@ def audit(
     return AuditReport(repr(market), market.content_hash, tuple(rows))
 
 
+def _chosen(
+    market: Market, asked: str | Iterable[str] | Mapping[str, Mechanism] | None
+) -> Mapping[str, Mechanism]:
+    """The mechanisms to audit, by name."""
+    if isinstance(asked, str):
+        asked = (asked,)
+    elif asked is None:
+        asked = [name for name in rules.NAMES if rules.fits(name, market)]
+        if not asked:
+            raise ValueError(f"mechanisms: no rule fits {market!r}, give functions of your own")
+    elif not isinstance(asked, Iterable):
+        raise ValueError(f"mechanisms = {asked!r} must be names, or functions by name")
+    if not isinstance(asked, Mapping):
+        asked = {name: rules.mechanism(name) for name in asked}
+    if not asked:
+        raise ValueError("mechanisms: is empty")
+    for name, mechanism in asked.items():
+        if not callable(mechanism):
+            raise ValueError(f"mechanisms[{name!r}] = {mechanism!r} must be a function of a market")
+    return asked
+
+
 def _row(
     name: str,
     market: Market,
-    outcome: audit_incentives.Outcome,
+    outcome: Outcome,
     best: audit_checks.Optimum,
     found: audit_incentives.Incentives | None,
     seconds: float,
@@ -229,19 +237,9 @@ def _row(
     problems = tuple(audit_checks.infeasibilities(market, outcome))
     ticks = outcome.parameters.get("ticks")
     people = market.n_buyers + market.n_sellers if outcome.rounds is not None else None
-    by_side: dict[str, list[audit_incentives.Deviation]] = {"buyer": [], "seller": []}
-    for deviation in found.deviations if found else ():
-        by_side[deviation.side].append(deviation)
-    top = max(found.deviations, key=lambda d: d.gain, default=None) if found else None
-
-    def largest(side: str) -> float | None:
-        return max(d.gain for d in by_side[side]) / HALF_UNITS if by_side[side] else None
-
-    def share(side: str) -> float | None:
-        gains = [d.gain > 0 for d in by_side[side]]
-        return sum(gains) / len(gains) if gains else None
-
-    names = [gain > 0 for gain in found.false_names] if found else []
+    deviations = found.deviations if found else ()
+    gains = {side: [d.gain for d in deviations if d.side == side] for side in ("buyer", "seller")}
+    top = max(deviations, key=lambda d: d.gain, default=None)
     return MechanismAudit(
         mechanism=name,
         welfare=welfare / HALF_UNITS,
@@ -256,14 +254,14 @@ def _row(
         ir_violations=negative,
         max_ir_violation=worst / unit,
         max_ir_violation_steps=worst / (outcome.scale * step) if step else None,
-        buyer_regret_max=largest("buyer"),
-        seller_regret_max=largest("seller"),
-        buyer_gain_share=share("buyer"),
-        seller_gain_share=share("seller"),
+        buyer_regret_max=_largest(gains["buyer"]),
+        seller_regret_max=_largest(gains["seller"]),
+        buyer_gain_share=_share(gains["buyer"]),
+        seller_gain_share=_share(gains["seller"]),
         regret_exact=found.exact if found else None,
-        false_name_gain_share=sum(names) / len(names) if names else None,
+        false_name_gain_share=_share(found.false_names) if found else None,
         schedule_depends_on_reports=found.schedule_changed if found else None,
-        examined=len(found.deviations) if found else 0,
+        examined=len(deviations),
         best_deviation=top.describe() if top and top.gain > 0 else "",
         rounds=outcome.rounds,
         bisection_rounds=int(math.log2(ticks + 1)) + 1 if ticks else None,
@@ -276,7 +274,18 @@ def _row(
     )
 
 
+def _largest(gains: Sequence[float]) -> float | None:
+    """Largest gain in money; None when nobody was examined."""
+    return max(gains) / HALF_UNITS if gains else None
+
+
+def _share(gains: Sequence[float]) -> float | None:
+    """Share of gains above zero; None when nobody was examined."""
+    return sum(gain > 0 for gain in gains) / len(gains) if gains else None
+
+
 def _sort_seconds(market: Market) -> float:
+    """Time of sorting both sides, best of three."""
     best = math.inf
     for _ in range(3):
         start = time.perf_counter()

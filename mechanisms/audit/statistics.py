@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from mechanisms import rules
 from mechanisms.audit import checks as audit_checks
 from mecopt.market.instance import Market
+from mecopt.statistics import bootstrap_interval
 
 STEP_TICKS = (10, 16, 25, 40, 63, 100, 160)
+#: Resamples behind every interval of this module.
+RESAMPLES = 2000
 
 
 def ratios(name: str, markets: Sequence[Market], **options: Any) -> NDArray[np.float64]:
@@ -34,14 +37,6 @@ def ratios(name: str, markets: Sequence[Market], **options: Any) -> NDArray[np.f
     return np.array(out)
 
 
-def interval(sample: NDArray[np.float64], seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean."""
-    rng = np.random.default_rng(seed)
-    means = sample[rng.integers(0, len(sample), (2000, len(sample)))].mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
-
-
 def event_upper_bound(events: int, trials: int) -> float:
     """95 % upper bound on a probability: 3 / trials without an event, Wilson's bound otherwise."""
     if events == 0:
@@ -53,13 +48,20 @@ def event_upper_bound(events: int, trials: int) -> float:
 
 
 def compare(names: Sequence[str], markets: Sequence[Market]) -> pd.DataFrame:
-    """Welfare ratio per mechanism: mean, interval, minimum, paired difference from the first."""
+    """Welfare ratio per mechanism: mean, interval, minimum, paired difference from the first.
+
+    Intervals are NaN with fewer than two markets. Raises ValueError when there is no name or no
+    market.
+    """
+    for name, given in (("names", names), ("markets", markets)):
+        if len(given) == 0:
+            raise ValueError(f"{name}: is empty")
     sample = {name: ratios(name, markets) for name in names}
     first = sample[names[0]]
     rows = []
     for name, ratio in sample.items():
-        low, high = interval(ratio)
-        gap_low, gap_high = interval(ratio - first)
+        low, high = bootstrap_interval(ratio, resamples=RESAMPLES)
+        gap_low, gap_high = bootstrap_interval(ratio - first, resamples=RESAMPLES)
         rows.append(
             {
                 "mechanism": name,
@@ -107,7 +109,7 @@ def step_ablation(
             low, high = market.price_range
             step = -((low - high) // n)
             violations += bool(r * top.welfare < top.welfare - 2 * step * top.trades - 1)
-        low_mean, high_mean = interval(ratio)
+        low_mean, high_mean = bootstrap_interval(ratio, resamples=RESAMPLES)
         rows.append((n, float(ratio.mean()), low_mean, high_mean, float(ratio.min())))
     table = pd.DataFrame(rows, columns=["ticks", "mean", "low", "high", "minimum"])
     loss = np.maximum(1 - table["mean"].to_numpy(), 1e-15)

@@ -12,14 +12,13 @@ so that an auditor can see it move.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from mechanisms.double_dutch.clocks import make_grid
-from mechanisms.outcome import Outcome, as_units, require_unit_demand
+from mechanisms.outcome import Outcome, as_units, require_unit_demand, rule
 from mecopt.market.instance import Market
 
 
@@ -46,6 +45,7 @@ def doubling(state: State) -> int:
     return 1 if state.last_stopped else max(1, 2 * state.last_jump)
 
 
+@rule
 def run(
     market: Market,
     *,
@@ -61,7 +61,6 @@ def run(
     ValueError
         As `mechanisms.double_dutch.rule.run`, or if the policy asks for a jump below one tick.
     """
-    start = time.perf_counter()
     require_unit_demand(market, name)
     grid = make_grid(market, ticks=ticks, step=step)
     clock = [grid.ticks + 1, -1]  # nothing announced yet
@@ -130,5 +129,4 @@ def run(
         pays=int(amount),
         gets=int(amount),
         rounds=len(schedule),
-        seconds=time.perf_counter() - start,
     )

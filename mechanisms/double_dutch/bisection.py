@@ -10,15 +10,15 @@ floor(log2(N + 1)) + 1 broadcasts for N ticks: what any learned auctioneer has t
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from mechanisms.double_dutch import clocks
-from mechanisms.outcome import Outcome, as_units, require_unit_demand
+from mechanisms.outcome import Outcome, as_units, require_unit_demand, rule
+from mecopt import checks
 from mecopt.market.instance import Market
 
 
+@rule
 def run(
     market: Market,
     *,
@@ -34,9 +34,7 @@ def run(
     ValueError
         As `mechanisms.double_dutch.rule.run`.
     """
-    start = time.perf_counter()
-    if first_mover not in ("buyer", "seller"):
-        raise ValueError(f"first_mover = {first_mover!r} must be one of buyer, seller")
+    checks.one_of("first_mover", first_mover, ("buyer", "seller"))
     require_unit_demand(market, "bisection")
     grid = clocks.make_grid(market, ticks=ticks, step=step, price_range=price_range)
     # Seller first is buyer first in the mirror: swap the sides and turn the price axis round.
@@ -74,14 +72,12 @@ def run(
     price = floor + size // 2 if at > trades == above else floor
     if first_mover == "seller":
         buyers, sellers, price = sellers, buyers, top - price
-    parameters = {"first_mover": first_mover, "step": size, "ticks": last, "low": grid.low}
     return Outcome(
         mechanism="dda-bisection",
-        parameters=parameters,
         buyer_units=as_units(buyers),
         seller_units=as_units(sellers),
         pays=price,
         gets=price,
+        parameters={"first_mover": first_mover, "step": size, "ticks": last, "low": grid.low},
         rounds=broadcasts,
-        seconds=time.perf_counter() - start,
     )

@@ -124,17 +124,6 @@ def histograms(values, costs, low, step, ticks):
 
 
 @njit(cache=True)
-def nth_buyer(buyers, rank):
-    """Level of the rank-th buyer to stop (from 1), -1 without one; and how many stop above it."""
-    above = 0
-    for m in range(len(buyers) - 1, -1, -1):
-        if above + buyers[m] >= rank:
-            return m, above
-        above += buyers[m]
-    return -1, above
-
-
-@njit(cache=True)
 def nth_seller(sellers, rank):
     """Level of the rank-th seller to stop, len(sellers) without one; how many stop below it."""
     below = 0
@@ -143,6 +132,13 @@ def nth_seller(sellers, rank):
             return m, below
         below += sellers[m]
     return len(sellers), below
+
+
+@njit(cache=True)
+def nth_buyer(buyers, rank):
+    """Level of the rank-th buyer to stop (from 1), -1 without one; and how many stop above it."""
+    announced, above = nth_seller(buyers[::-1], rank)
+    return len(buyers) - 1 - announced, above
 
 
 @njit(cache=True)
@@ -162,66 +158,40 @@ def efficient_trades(buyers, sellers):
 def run_clocks(buyers, sellers, alternation, first):
     """Trades and final clock levels of one auction: (trades, buyer clock, seller clock, rounds).
 
-    A clock that nobody can stop any more runs on until the clocks cross or the grid ends.
+    A clock that nobody can stop any more runs on until the clocks cross or the grid ends. Inside,
+    a clock's place counts its ticks from its own end of the grid, which makes the two sides alike:
+    the clocks have crossed when their places add up to more than the ticks of the grid.
     """
     ticks = len(buyers) - 1
+    stops = np.stack((buyers[::-1], sellers))
     if alternation == SYNCHRONOUS:
         last = ticks // 2  # last round with the buyer clock not below the seller clock
-        demand = buyers[ticks - last :].sum()
-        supply = sellers[: last + 1].sum()
-        return min(demand, supply), ticks - last - 1, last + 1, last + 2
-    b, s = ticks, 0
-    demand, supply = 0, 0
+        trades = min(stops[BUYER, : last + 1].sum(), stops[SELLER, : last + 1].sum())
+        return trades, ticks - last - 1, last + 1, last + 2
+    place = np.zeros(2, dtype=np.int64)
+    other = 1 - first
     if alternation == UNIT:
         trades = efficient_trades(buyers, sellers)
-        if first == BUYER:
-            after, _ = nth_buyer(buyers, trades + 1)
-            last, _ = nth_seller(sellers, trades)
-            last = last if trades > 0 else 0
-            if after >= last:  # one more buyer stops, then the seller clock passes it
-                b, s = after, min(after + 1, ticks)
-            else:
-                b, s = max(last - 1, 0), last
+        after = nth_seller(stops[first], trades + 1)[0]
+        last = nth_seller(stops[other], trades)[0] if trades > 0 else 0
+        if after + last <= ticks:  # one more of the first side stops, then the other clock passes
+            place[first], place[other] = after, min(ticks - after + 1, ticks)
         else:
-            after, _ = nth_seller(sellers, trades + 1)
-            last, _ = nth_buyer(buyers, trades)
-            last = last if trades > 0 else ticks
-            if after <= last:
-                s, b = after, max(after - 1, 0)
-            else:
-                s, b = min(last + 1, ticks), last
-        return trades, b, s, (ticks - b + 1) + (s + 1)
+            place[first], place[other] = min(ticks - last + 1, ticks), last
+        return trades, ticks - place[BUYER], place[SELLER], place.sum() + 2
+    heard = np.zeros(2, dtype=np.int64)  # how many have stopped each clock
+    ahead = np.zeros(2, dtype=np.int64)  # next place each clock would announce
     turn = first
-    spoken = np.zeros(2, dtype=np.int64)  # levels announced by each clock
-    b_next, s_next = ticks, 0  # next level each clock would announce
-    while True:
-        if turn == BUYER:
-            if b_next < 0:
-                break
-            if b_next < s:
-                b = b_next
-                spoken[BUYER] += 1
-                break
-            b = b_next
-            spoken[BUYER] += 1
-            demand += buyers[b]
-            b_next -= 1
-            if alternation == TICK or buyers[b] > 0:
-                turn = SELLER
-        else:
-            if s_next > ticks:
-                break
-            if s_next > b:
-                s = s_next
-                spoken[SELLER] += 1
-                break
-            s = s_next
-            spoken[SELLER] += 1
-            supply += sellers[s]
-            s_next += 1
-            if alternation == TICK or sellers[s] > 0:
-                turn = BUYER
-    return min(demand, supply), b, s, spoken[0] + spoken[1]
+    while ahead[turn] <= ticks:
+        at = ahead[turn]
+        place[turn] = at
+        ahead[turn] += 1
+        if at + place[1 - turn] > ticks:
+            break
+        heard[turn] += stops[turn, at]
+        if alternation == TICK or stops[turn, at] > 0:
+            turn = 1 - turn
+    return heard.min(), ticks - place[BUYER], place[SELLER], ahead.sum()
 
 
 @njit(cache=True)

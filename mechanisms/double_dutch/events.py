@@ -6,7 +6,7 @@ kernel; the log is what an auditor replays.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import bisect
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +34,13 @@ def clock_log(
         0 when the buyer clock moves first, else 1.
     """
     low, step, ticks = grid
-    level = [(values - low) // step, -((low - costs) // step)]
-    order = [np.argsort(-level[0], kind="stable"), np.argsort(level[1], kind="stable")]
-    stops = [level[side][order[side]].tolist() for side in (BUYER, SELLER)]
-    heard: list[tuple[int, int, int]] = []  # (side, level, agent)
-    taken = [0, 0]
-    clock = [ticks, 0]
+    # A place counts the ticks of a clock from its own end of the grid, which makes the sides alike:
+    # the clocks have crossed when their places add up to more than the ticks of the grid.
+    places = [ticks - (values - low) // step, -((low - costs) // step)]
+    order = [np.argsort(place, kind="stable") for place in places]
+    stops = [places[side][order[side]].tolist() for side in (BUYER, SELLER)]
+    heard: list[tuple[int, int, int]] = []  # (side, place, agent)
+    taken, clock = [0, 0], [0, 0]
 
     def accept(side: int, count: int) -> None:
         for n in range(taken[side], taken[side] + count):
@@ -47,79 +48,44 @@ def clock_log(
         taken[side] += count
 
     def stopped_by(side: int, at: int) -> int:
-        """How many more of a side stop when its clock has reached a level."""
-        n = taken[side]
-        while n < len(stops[side]) and (
-            stops[side][n] >= at if side == BUYER else stops[side][n] <= at
-        ):
-            n += 1
-        return n - taken[side]
+        """How many more of a side stop when its clock has reached a place."""
+        return bisect.bisect_right(stops[side], at) - taken[side]
 
     if alternation == "sealed":
         accept(BUYER, len(values))
         accept(SELLER, len(costs))
-        clock = [0, ticks]
-        rounds = 2 * (ticks + 1)
-    elif alternation in ("synchronous", "tick"):
-        rounds = _march(clock, ticks, alternation, first, accept, stopped_by)
+        clock = [ticks, ticks]
+    elif alternation == "synchronous":
+        last = ticks // 2  # the round after it announces prices that have crossed
+        for at in range(last + 1):
+            for side in (BUYER, SELLER):
+                accept(side, stopped_by(side, at))
+        clock = [last + 1, last + 1]
+    elif alternation == "tick":
+        turn, ahead = first, [0, 0]  # next place of each clock
+        while ahead[turn] <= ticks:
+            clock[turn] = ahead[turn]
+            if sum(clock) > ticks:
+                break
+            accept(turn, stopped_by(turn, clock[turn]))
+            ahead[turn] += 1
+            turn = 1 - turn
     else:
         turn = first
         while True:
-            other = 1 - turn
             left = taken[turn] < len(stops[turn])
-            target = stops[turn][taken[turn]] if left else (-1 if turn == BUYER else ticks + 1)
-            if (target >= clock[other]) if turn == BUYER else (target <= clock[other]):
-                clock[turn] = target
-                accept(turn, 1 if alternation == "unit" else stopped_by(turn, target))
-                turn = other
-                continue
-            # Nobody stops before the clocks cross: run to one tick past, or to the grid's end.
-            if turn == BUYER:
-                clock[BUYER] = max(clock[SELLER] - 1, 0)
-            else:
-                clock[SELLER] = min(clock[BUYER] + 1, ticks)
-            break
-        rounds = (ticks - clock[BUYER] + 1) + (clock[SELLER] + 1)
-    said = np.array(heard, dtype=np.int64).reshape(-1, 3)
-    log = ClockLog(
-        low=low,
-        step=step,
-        ticks=ticks,
-        side=said[:, 0].astype(np.int8),
-        level=said[:, 1].copy(),
-        agent=said[:, 2].copy(),
-        final=(clock[BUYER], clock[SELLER]),
-    )
-    return log, (min(taken), clock[BUYER], clock[SELLER], rounds)
-
-
-def _march(
-    clock: list[int],
-    ticks: int,
-    alternation: str,
-    first: int,
-    accept: Callable[[int, int], None],
-    stopped_by: Callable[[int, int], int],
-) -> int:
-    """Clocks that move whatever is accepted; returns the broadcasts."""
-    rounds = 0
-    if alternation == "synchronous":
-        for r in range(ticks + 1):
-            rounds += 1
-            clock[BUYER], clock[SELLER] = ticks - r, r
-            if clock[BUYER] < clock[SELLER]:
+            target = stops[turn][taken[turn]] if left else ticks + 1
+            if target + clock[1 - turn] > ticks:
+                # Nobody stops before the clocks cross: run to one tick past, or the grid's end.
+                clock[turn] = min(ticks - clock[1 - turn] + 1, ticks)
                 break
-            for side in (BUYER, SELLER):
-                accept(side, stopped_by(side, clock[side]))
-        return rounds
-    ahead = [ticks, 0]  # next level of each clock
-    turn = first
-    while 0 <= ahead[turn] <= ticks:
-        rounds += 1
-        clock[turn] = ahead[turn]
-        if clock[BUYER] < clock[SELLER]:
-            break
-        accept(turn, stopped_by(turn, clock[turn]))
-        ahead[turn] += -1 if turn == BUYER else 1
-        turn = 1 - turn
-    return rounds
+            clock[turn] = target
+            accept(turn, 1 if alternation == "unit" else stopped_by(turn, target))
+            turn = 1 - turn
+    said = np.array(heard, dtype=np.int64).reshape(-1, 3)
+    sides = said[:, 0].astype(np.int8)
+    level = np.where(sides == BUYER, ticks - said[:, 1], said[:, 1])
+    final = ticks - clock[BUYER], clock[SELLER]
+    rounds = clock[SELLER] + 1 if alternation == "synchronous" else sum(clock) + 2
+    log = ClockLog(low, step, ticks, sides, level, said[:, 2].copy(), final)
+    return log, (min(taken), *final, rounds)

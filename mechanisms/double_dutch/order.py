@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mechanisms.outcome import require_unit_demand
+from mechanisms.outcome import Outcome, require_unit_demand
 from mecopt.market.instance import Market
 
 IntArray = NDArray[np.int64]
@@ -16,9 +16,11 @@ IntArray = NDArray[np.int64]
 class Sorted(NamedTuple):
     """Buyers by falling value and sellers by rising cost (ties by index); k efficient trades.
 
-    k is the last rank whose pair does not lose, so pairs with zero surplus trade.
+    k is the last rank whose pair does not lose, so pairs with zero surplus trade. `mechanism` is
+    the name of the rule that sorts.
     """
 
+    mechanism: str
     buyers: IntArray
     sellers: IntArray
     value: IntArray
@@ -33,7 +35,8 @@ def sort_market(market: Market, mechanism: str) -> Sorted:
     sellers = rising(market.costs)
     value, cost = market.values[buyers], market.costs[sellers]
     n = min(len(value), len(cost))
-    return Sorted(buyers, sellers, value, cost, int(np.count_nonzero(value[:n] >= cost[:n])))
+    k = int(np.count_nonzero(value[:n] >= cost[:n]))
+    return Sorted(mechanism, buyers, sellers, value, cost, k)
 
 
 def rising(prices: IntArray) -> IntArray:
@@ -62,6 +65,28 @@ def clearing_prices(s: Sorted, price_range: tuple[int, int]) -> tuple[int, int]:
     if k == 0:
         return next_value, next_cost
     return max(int(s.cost[k - 1]), next_value), min(int(s.value[k - 1]), next_cost)
+
+
+def best_pairs(s: Sorted, count: int, pays: int, gets: int, **rest: Any) -> Outcome:
+    """Outcome in which the `count` best buyers and sellers trade, each side at one price.
+
+    Parameters
+    ----------
+    s : Sorted
+    count : int
+    pays, gets : int
+        Price of a unit to buyers and to sellers, half minor units.
+    **rest
+        Further fields of the outcome.
+    """
+    return Outcome(
+        mechanism=s.mechanism,
+        buyer_units=first(s.buyers, count),
+        seller_units=first(s.sellers, count),
+        pays=pays,
+        gets=gets,
+        **rest,
+    )
 
 
 def lot(traders: int, seed: int, side: int) -> IntArray:

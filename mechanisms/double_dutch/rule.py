@@ -32,7 +32,6 @@ ticks or step : the grid (ToN uses fixed and learned steps; see `mechanisms.doub
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -42,7 +41,8 @@ from numpy.typing import NDArray
 from mechanisms.double_dutch import clocks, events
 from mechanisms.double_dutch.clocks import BUYER, FLIP, SELLER, SYNCHRONOUS, TICK, UNIT, Grid
 from mechanisms.double_dutch.order import lot
-from mechanisms.outcome import Amounts, Outcome, as_units, require_unit_demand
+from mechanisms.outcome import Amounts, Outcome, as_units, require_unit_demand, rule
+from mecopt import checks
 from mecopt.market.instance import Market
 
 ALTERNATIONS = {"synchronous": SYNCHRONOUS, "unit": UNIT, "flip": FLIP, "tick": TICK}
@@ -55,6 +55,7 @@ Mask = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 
+@rule
 def run(
     market: Market,
     *,
@@ -85,11 +86,11 @@ def run(
     ValueError
         Unknown options, multi-unit or graph markets, a grid that misses a bid.
     """
-    start = time.perf_counter()
-    _one_of("alternation", alternation, ALTERNATIONS)
-    _one_of("pricing", pricing, PRICINGS)
-    _one_of("first_mover", first_mover, ("buyer", "seller"))
-    _one_of("ties", ties, ("index", "random"))
+    checks.one_of("alternation", alternation, ALTERNATIONS)
+    checks.one_of("pricing", pricing, PRICINGS)
+    checks.one_of("first_mover", first_mover, ("buyer", "seller"))
+    checks.one_of("ties", ties, ("index", "random"))
+    checks.whole("seed", seed)
     name = f"dda-{alternation}-{pricing}"
     require_unit_demand(market, name)
     grid = clocks.make_grid(market, ticks=ticks, step=step, price_range=price_range)
@@ -131,7 +132,6 @@ def run(
         gets=gets,
         rounds=cleared.rounds,
         log=said,
-        seconds=time.perf_counter() - start,
     )
 
 
@@ -269,8 +269,3 @@ def _back(array: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
     out = np.empty_like(array)
     out[order] = array
     return out
-
-
-def _one_of(name: str, value: str, allowed: Any) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} = {value!r} must be one of {', '.join(allowed)}")

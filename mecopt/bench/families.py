@@ -18,6 +18,7 @@ import pandas as pd
 import formulations.methods
 from mecopt.bench.columns import Column
 from mecopt.certificates import verify as certificates
+from mecopt.files import Format
 from mecopt.result import Instance, Replayed, Result
 
 Tables = Mapping[str, pd.DataFrame]
@@ -151,8 +152,8 @@ class Family:
         That of its instances (``instance.family``) and of its folders.
     instance : type
         Frozen, checks itself; ``content_hash``, ``save``, ``load``, ``cost_unit``, ``spread``.
-    schema : str
-        What files of instances say they are.
+    format : Format
+        That of files of its instances.
     policies : PolicyNames
     play : callable
         (instance, policy) -> replayed schedule, and figures of the rollout as columns of
@@ -197,7 +198,7 @@ class Family:
 
     name: str
     instance: type
-    schema: str
+    format: Format
     policies: PolicyNames
     play: Callable[[Any, Any], tuple[Replayed, dict[str, Any]]]
     reference: str

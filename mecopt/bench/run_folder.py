@@ -29,9 +29,9 @@ from formulations import methods
 from mecopt import files
 from mecopt.bench.suite import Suite, Unit
 
-PARAMETERS_SCHEMA = "mecopt.benchmark-parameters"
-PART_SCHEMA = "mecopt.benchmark-part"
-RUN_SCHEMA = "mecopt.benchmark-run"
+PARAMETERS = files.Format("mecopt.benchmark-parameters", version=1)
+PART = files.Format("mecopt.benchmark-part", version=1)
+RUN = files.Format("mecopt.benchmark-run", version=1)
 
 #: Tables of a whole run, in the order in which parts hold them.
 TABLES = ("results", "instances", "progress", "timelines")
@@ -67,7 +67,7 @@ class RunFolder:
         elif folder.path.exists() and any(folder.path.iterdir()):
             raise ValueError(f"out: {path} is not empty and holds no mecopt run")
         else:
-            files.write_document(document, PARAMETERS_SCHEMA, {"suite": suite.to_document()})
+            PARAMETERS.write(document, {"suite": suite.to_document()})
         (folder.path / "parts").mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -78,7 +78,7 @@ class RunFolder:
         document = self.path / "parameters.json"
         if not document.exists():
             raise ValueError(f"{self.path}: no mecopt run here (parameters.json is missing)")
-        body = files.read_document(document, PARAMETERS_SCHEMA)
+        body = PARAMETERS.read(document)
         if not isinstance(body.get("suite"), dict):
             raise ValueError(f"{document}: field 'suite' is missing")
         return Suite.from_document(body["suite"], str(document))
@@ -89,14 +89,14 @@ class RunFolder:
 
     def write_part(self, unit: Unit, part: Mapping[str, Any]) -> None:
         """Keep a finished unit, whole or not at all."""
-        files.write_document(self._part(unit), PART_SCHEMA, {"unit": unit.key, **part})
+        PART.write(self._part(unit), {"unit": unit.key, **part})
 
     def read_parts(self, suite: Suite) -> dict[str, pd.DataFrame]:
         """The tables of all units, in order; raises IncompleteRun when one is missing."""
         missing = self.missing(suite)
         if missing:
             raise IncompleteRun(f"{self.path}: {len(missing)} of {len(suite.units)} units missing")
-        parts = [files.read_document(self._part(unit), PART_SCHEMA) for unit in suite.units]
+        parts = [PART.read(self._part(unit)) for unit in suite.units]
         tables = {}
         for name in TABLES:
             frames = [pd.DataFrame(part[name]) for part in parts if part[name]]
@@ -124,7 +124,7 @@ class RunFolder:
             buffer = io.BytesIO()
             tables[name].to_parquet(buffer, index=False)
             files.write_bytes(self.path / f"{name}.parquet", buffer.getvalue())
-        files.write_document(self.path / "run.json", RUN_SCHEMA, {"status": "complete", **manifest})
+        RUN.write(self.path / "run.json", {"status": "complete", **manifest})
 
     @property
     def is_whole(self) -> bool:
@@ -150,7 +150,7 @@ class RunFolder:
                 f"{self.path}: this run is incomplete ({done} of {len(suite.units)} instances); "
                 f"resume it with: {resume_command(suite, self.path)}"
             )
-        manifest = files.read_document(self.path / "run.json", RUN_SCHEMA)
+        manifest = RUN.read(self.path / "run.json")
         tables = {}
         for name in TABLES:
             file = self.path / f"{name}.parquet"

@@ -43,6 +43,8 @@ FloatArray = NDArray[np.float64]
 #: Least denominator of the accuracy cost: a cold context is finite (D).
 LEAST_WARMTH = 0.05
 
+FORMAT = files.Format("mecopt.caching-instance", version=1)
+
 _NAMES = ("server_names", "pair_names", "model_names")
 _PER_PAIR = ("thoughts", "vanish", "kappa_max")
 _COSTS = ("switch_cost", "edge_cost", "compute_cost", "cloud_cost")
@@ -370,12 +372,12 @@ class CachingInstance:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the instance to one JSON file (``.gz`` compresses it)."""
-        files.write_document(path, files.CACHING_SCHEMA, self.to_document())
+        FORMAT.write(path, self.to_document())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CachingInstance:
         """Read an instance file; raises ValueError or FileNotFoundError naming the file."""
-        return cls.from_document(files.read_document(path, files.CACHING_SCHEMA), str(path))
+        return cls.from_document(FORMAT.read(path), str(path))
 
 
 def _on_grid(name: str, units: NDArray[Any], unit: str) -> NDArray[Any]:

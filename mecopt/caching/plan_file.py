@@ -11,6 +11,8 @@ from mecopt import files
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan, replay
 
+FORMAT = files.Format("mecopt.caching-plan", version=1)
+
 
 def save(path: str | os.PathLike[str], plan: CachingPlan) -> None:
     """Write a plan file (schema ``mecopt.caching-plan``, docs/files.md)."""
@@ -23,7 +25,7 @@ def save(path: str | os.PathLike[str], plan: CachingPlan) -> None:
         "servers": list(plan.instance.server_names),
         "pairs": list(plan.instance.pair_names),
     }
-    files.write_document(path, files.PLAN_SCHEMA, body)
+    FORMAT.write(path, body)
 
 
 def load(path: str | os.PathLike[str], instance: CachingInstance) -> CachingPlan:
@@ -39,7 +41,7 @@ def load(path: str | os.PathLike[str], instance: CachingInstance) -> CachingPlan
         If it is malformed, belongs to another instance, breaks a constraint, or does not cost what
         it claims (to 1e-9 relative).
     """
-    body = files.read_document(path, files.PLAN_SCHEMA)
+    body = FORMAT.read(path)
     kinds: dict[str, Any] = {
         "instance_hash": str,
         "objective": (int, float),

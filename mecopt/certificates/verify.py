@@ -20,6 +20,8 @@ from mecopt.certificates.caching import document as caching
 from mecopt.certificates.offloading import document as offloading
 from mecopt.result import BoundKind, Result
 
+FORMAT = files.Format("mecopt.certificate", version=1)
+
 #: What a file without the field ``family`` is: the first version had one family only.
 _FIRST = offloading.FAMILY
 
@@ -81,7 +83,7 @@ def save(path: str | os.PathLike[str], result: Result[Any, Any]) -> None:
         raise ValueError("certificate: the result has no schedule")
     family = result.instance.family
     body = {"family": family, **_FAMILIES[family].body(result)}
-    files.write_document(path, files.CERTIFICATE_SCHEMA, body)
+    FORMAT.write(path, body)
 
 
 def verify(
@@ -102,7 +104,7 @@ def verify(
         `Verdict` with ``ok = False``).
     """
     begin = time.perf_counter()
-    document = files.read_document(path, files.CERTIFICATE_SCHEMA)
+    document = FORMAT.read(path)
     name = document.get("family", _FIRST)
     if name not in _FAMILIES:
         raise ValueError(f"{path}: family is {name!r}, one of {', '.join(_FAMILIES)} is needed")

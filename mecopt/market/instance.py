@@ -25,7 +25,7 @@ from mecopt import checks, files
 from mecopt.market.units import MEMORY_PER_GB, IntArray, round_range, to_half_units
 from mecopt.market.validate import check_market
 
-MARKET_SCHEMA = "mecopt.market"
+FORMAT = files.Format("mecopt.market", version=1)
 
 Side = Literal["buyer", "seller"]
 
@@ -288,12 +288,12 @@ class Market:
         body: dict[str, Any] = {"content_hash": self.content_hash, "meta": dict(self.meta)}
         for name in ("price_range", "buyer_names", "seller_names", *_ARRAYS):
             body[name] = getattr(self, name)
-        files.write_document(path, MARKET_SCHEMA, body)
+        FORMAT.write(path, body)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Market:
         """Read a market file; raises ValueError or FileNotFoundError naming the file."""
-        body = files.read_document(path, MARKET_SCHEMA)
+        body = FORMAT.read(path)
         wanted = ("price_range", "buyer_names", "seller_names", *_ARRAYS, "content_hash", "meta")
         for name in wanted:
             if name not in body:

@@ -26,6 +26,8 @@ from mecopt.offloading.tasks import Task as Task
 from mecopt.offloading.units import DROPPED, IntArray, to_ns
 from mecopt.offloading.validate import check_offloading
 
+FORMAT = files.Format("mecopt.offloading-instance", version=1)
+
 
 def _frozen(array: ArrayLike, dtype: Any) -> NDArray[Any]:
     out = np.ascontiguousarray(np.asarray(array, dtype=dtype))
@@ -356,9 +358,9 @@ class OffloadingInstance:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the instance to one JSON file (``.gz`` compresses it)."""
-        files.write_document(path, files.INSTANCE_SCHEMA, self.to_document())
+        FORMAT.write(path, self.to_document())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> OffloadingInstance:
         """Read an instance file; raises ValueError or FileNotFoundError naming the file."""
-        return cls.from_document(files.read_document(path, files.INSTANCE_SCHEMA), str(path))
+        return cls.from_document(FORMAT.read(path), str(path))

@@ -9,9 +9,11 @@ from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import check_choice, replay
 from mecopt.offloading.schedule import Schedule
 
+FORMAT = files.Format("mecopt.schedule", version=1)
+
 
 def save(path: str | os.PathLike[str], schedule: Schedule) -> None:
-    """Write a schedule file (schema ``mecopt.offloading.schedule``, docs/files.md)."""
+    """Write a schedule file (schema ``mecopt.schedule``, docs/files.md)."""
     x = schedule.instance
     body = {
         "instance_hash": x.content_hash,
@@ -20,7 +22,7 @@ def save(path: str | os.PathLike[str], schedule: Schedule) -> None:
         "tasks": list(x.task_names),
         "options": [x.option_name(k, int(c)) for k, c in enumerate(schedule.choice)],
     }
-    files.write_document(path, files.SCHEDULE_SCHEMA, body)
+    FORMAT.write(path, body)
 
 
 def load(path: str | os.PathLike[str], instance: OffloadingInstance) -> Schedule:
@@ -36,7 +38,7 @@ def load(path: str | os.PathLike[str], instance: OffloadingInstance) -> Schedule
         If it is malformed, belongs to another instance, or its replay does not cost what the file
         claims (to 1e-9 relative).
     """
-    body = files.read_document(path, files.SCHEDULE_SCHEMA)
+    body = FORMAT.read(path)
     for name, kind in (("instance_hash", str), ("choice", list), ("objective", (int, float))):
         if not isinstance(body.get(name), kind):
             raise ValueError(f"{path}: field {name!r} is missing or malformed: {body.get(name)!r}")

@@ -2,15 +2,14 @@
 
 import json
 
-import jsonschema
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from mechanisms import rules
+from mechanisms.audit import audit
 from mechanisms.audit import pictures as audit_pictures
 from mechanisms.audit import section as report_section
-from mechanisms.audit.report import SCHEMA, audit
 from mecopt.cli import audit as command
 from mecopt.cli.shell import OneLineErrors
 from mecopt.market import scenarios as markets
@@ -29,7 +28,7 @@ CSV = "side,value\nbuyer,9\nbuyer,7\nbuyer,4\nseller,2\nseller,5\nseller,8\n"
 
 
 def test_all_mechanisms_on_a_csv_market(tmp_path):
-    """Every fitting rule once, JSON valid against the schema, pictures written."""
+    """Every fitting rule once, JSON and pictures written."""
     (tmp_path / "m.csv").write_text(CSV)
     options = [
         "audit",
@@ -44,7 +43,6 @@ def test_all_mechanisms_on_a_csv_market(tmp_path):
     result = CliRunner().invoke(app, [str(o) for o in options])
     assert result.exit_code == 0, result.output
     body = json.loads((tmp_path / "o.json").read_text())
-    jsonschema.validate(body, SCHEMA)
     assert [row["mechanism"] for row in body["mechanisms"]] == list(rules.NAMES)
     assert all(
         (tmp_path / "pictures" / f"{n}.png").stat().st_size for n in ("clocks", "mechanisms")

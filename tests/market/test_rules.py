@@ -206,7 +206,7 @@ def test_sort_and_highs_agree_on_the_optimum():
         ("k-double-2", {}, "k = 2 must lie between 0 and 1"),
         ("k-double-x", {}, "k = 'x' must be a number"),
         ("posted", {"threshold": 11}, "threshold = 11 is outside"),
-        ("muda", {"ration": "queue"}, "ration = 'queue' must be lottery or vickrey"),
+        ("muda", {"ration": "queue"}, "ration = 'queue' must be one of lottery, vickrey"),
         ("english", {}, "mechanism: unknown 'english'"),
     ],
 )

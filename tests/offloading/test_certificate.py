@@ -12,7 +12,6 @@ import pytest
 
 from formulations.offloading.compact import solve_milp
 from formulations.offloading.decomposition import solve_plans
-from mecopt import files
 from mecopt.certificates import verify as certificate
 from mecopt.certificates.scales import PRICE_SCALE
 from mecopt.certificates.verify import verify
@@ -30,7 +29,7 @@ def check(tmp_path: Path) -> Callable[[Body], certificate.Verdict]:
     """Write a body and verify it."""
 
     def write(body: Body) -> certificate.Verdict:
-        files.write_document(tmp_path / "c.json", files.CERTIFICATE_SCHEMA, body)
+        certificate.FORMAT.write(tmp_path / "c.json", body)
         return verify(tmp_path / "c.json")
 
     return write
@@ -49,7 +48,7 @@ def solved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Body]:
         result = solve_plans(instance, time_limit=600, gap=gap)
         assert result.termination is Termination.OPTIMAL
         certificate.save(folder / name, result)
-        out[name] = files.read_document(folder / name, files.CERTIFICATE_SCHEMA)
+        out[name] = certificate.FORMAT.read(folder / name)
     assert len(out["root"]["tree"]) == 1 and len(out["tree"]["tree"]) > 1
     return out
 
@@ -65,7 +64,7 @@ def test_own_certificates_hold(solved, check, name: str) -> None:
 
 def test_progress_counts_leaves(solved, tmp_path: Path) -> None:
     """The callback sees (leaves checked, leaves in all), ending with all of them."""
-    files.write_document(tmp_path / "c", files.CERTIFICATE_SCHEMA, solved["tree"])
+    certificate.FORMAT.write(tmp_path / "c", solved["tree"])
     seen: list[tuple[int, int]] = []
     verdict = verify(tmp_path / "c", progress=lambda done, total: seen.append((done, total)))
     assert seen == [(i, verdict.leaves) for i in range(1, verdict.leaves + 1)]
@@ -210,8 +209,8 @@ def test_damaged_tree_is_refused(check, damage: Callable[[list[Body]], None], pr
 )
 def test_unreadable_file_is_an_error(tmp_path: Path, changes: Body, message: str) -> None:
     """What is not a certificate raises, and names field and value."""
-    head = {"schema": files.CERTIFICATE_SCHEMA, "version": files.VERSION}
-    (tmp_path / "c.json").write_text(json.dumps({**head, **by_hand(), **changes}))
+    document = {**certificate.FORMAT.head, **by_hand(), **changes}
+    (tmp_path / "c.json").write_text(json.dumps(document))
     with pytest.raises(ValueError, match=message):
         verify(tmp_path / "c.json")
 
@@ -221,12 +220,12 @@ def test_changed_instance_or_text_is_an_error(tmp_path: Path) -> None:
     body = by_hand()
     body["instance"]["release_ns"] = [0, 1]
     path = tmp_path / "c.json"
-    files.write_document(path, files.CERTIFICATE_SCHEMA, body)
+    certificate.FORMAT.write(path, body)
     with pytest.raises(ValueError, match="hash"):
         verify(path)
     body = by_hand()
     del body["bound"]
-    files.write_document(path, files.CERTIFICATE_SCHEMA, body)
+    certificate.FORMAT.write(path, body)
     with pytest.raises(ValueError, match="bound"):
         verify(path)
     path.write_text("a bound")

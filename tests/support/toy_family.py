@@ -21,7 +21,7 @@ from mecopt.bench.families import Family, Scenario
 from mecopt.certificates.checked import Checked
 from mecopt.result import BoundKind, Result, Termination
 
-SCHEMA = "toy.instance"
+FORMAT = files.Format("toy.instance", version=1)
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class ToyInstance:
         return cls(tuple(body["price"]), body["room"])
 
     def save(self, path: Any) -> None:
-        files.write_document(path, SCHEMA, self.to_document())
+        FORMAT.write(path, self.to_document())
 
     @classmethod
     def load(cls, path: Any) -> ToyInstance:
-        return cls.from_document(files.read_document(path, SCHEMA))
+        return cls.from_document(FORMAT.read(path))
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def generate(preset: str, seed: int, options: Any = None, data_dir: Any = None) 
 TOY = Family(
     name="toy",
     instance=ToyInstance,
-    schema=SCHEMA,
+    format=FORMAT,
     policies=sys.modules[__name__],
     play=play,
     reference="first-come",

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mecopt import files
 from mecopt.bench.caching import page
 from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, tenths_of_percent
 from mecopt.bench.families import Family, NoOptions, Scenario, Tables
@@ -21,6 +20,7 @@ from mecopt.caching import (
     CachingPrices,
     plan_file,
 )
+from mecopt.caching.instance import FORMAT
 from mecopt.caching.kernel import PARTS
 from mecopt.caching.policies import by_name
 from mecopt.caching.policies.protocol import CachingPolicy
@@ -174,7 +174,7 @@ def _measure(plan: CachingPlan, solved: Mapping[str, Any]) -> dict[str, Any]:
 FAMILY = Family(
     name="caching",
     instance=CachingInstance,
-    schema=files.CACHING_SCHEMA,
+    format=FORMAT,
     policies=by_name,
     play=_play,
     reference="cloud",

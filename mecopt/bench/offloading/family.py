@@ -8,13 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from mecopt import files
 from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, percent, tenths_of_percent
 from mecopt.bench.families import Family, Scenario, Tables, option
 from mecopt.bench.offloading import page
 from mecopt.bench.reading import parse_interval, parse_whole, parse_window
 from mecopt.offloading import schedule_file
-from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.instance import FORMAT, OffloadingInstance
 from mecopt.offloading.metrics import performance_ratio, run_policy
 from mecopt.offloading.policies import by_name
 from mecopt.offloading.scenarios import comllm, trace_parameters, traces
@@ -225,7 +224,7 @@ COLUMNS: Sequence[Column] = (
 FAMILY = Family(
     name="offloading",
     instance=OffloadingInstance,
-    schema=files.INSTANCE_SCHEMA,
+    format=FORMAT,
     policies=by_name,
     play=_play,
     reference="one-step-oracle",

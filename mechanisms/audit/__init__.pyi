@@ -1,0 +1,14 @@
+from . import theorems as theorems
+from .checks import budget_verdict as budget_verdict
+from .checks import infeasibilities as infeasibilities
+from .checks import optimum as optimum
+from .checks import utilities as utilities
+from .incentives import best_response as best_response
+from .incentives import false_name_gain as false_name_gain
+from .report import AuditReport as AuditReport
+from .report import MechanismAudit as MechanismAudit
+from .report import audit as audit
+from .statistics import compare as compare
+from .statistics import event_upper_bound as event_upper_bound
+from .statistics import ratios as ratios
+from .statistics import step_ablation as step_ablation
