@@ -59,10 +59,13 @@ forwarding, so y_nnpt = x_npt.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+from numpy.typing import NDArray
 
 from formulations.caching.blocks import build
 from formulations.caching.compact import Decision, solve_model
@@ -70,124 +73,166 @@ from formulations.dual.progress import Progress
 from mecopt.caching import Backhaul, CachingInstance, CachingPlan, Forwarding
 from mecopt.result import Result
 
+Cell = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """What the model is indexed over, and X_npt."""
+
+    cells: list[Cell]  # (n, p, t)
+    levels: list[Cell]  # (n, p, t, k)
+    sources: list[Cell]  # (n, m, p, t)
+    limit: NDArray[np.int64]
+
+    def near(self, n: int, x: CachingInstance) -> list[int]:
+        """Cells whose requests server n may serve."""
+        around = (n - 1, n, n + 1) if x.is_forwarding else (n,)
+        return [m for m in around if 0 <= m < x.n_servers]
+
 
 def build_model(instance: CachingInstance) -> pyo.ConcreteModel:
     """The model, constraints named by their labels."""
-    x = instance
-    blocks = build(x)
-    shape = x.requests.shape
-    most = np.maximum(np.diff(blocks.first) - 2, -1).reshape(shape)
+    x, shape = instance, instance.requests.shape
+    most = np.maximum(np.diff(build(x).first) - 2, -1).reshape(shape)
     cells = list(np.ndindex(*shape))
-    levels = [(n, p, t, k) for n, p, t in cells for k in range(int(x.kappa_max[p]) + 1)]
-    sources = [
-        (n, m, p, t)
-        for n, p, t in cells
-        for m in ((n - 1, n, n + 1) if x.is_forwarding else (n,))
-        if 0 <= m < x.n_servers
-    ]
-    acc, top = x.accuracy_cost, x.kappa_max.tolist()
+    levels = [(*cell, k) for cell in cells for k in range(int(x.kappa_max[cell[1]]) + 1)]
+    sets = _Sets(cells, levels, [], np.maximum(most, 0))
+    sets.sources.extend((n, m, p, t) for n, p, t in cells for m in sets.near(n, x))
     model = pyo.ConcreteModel("caching big-M")
-    model.a = pyo.Var(cells, domain=pyo.Binary)
+    _variables(model, x, sets)
     for cell in cells:
         if most[cell] < 0:  # larger than the server
             model.a[cell].fix(0)
-    limit = np.maximum(most, 0)
+    _serving(model, x, sets)
+    _ages(model, x, sets)
+    total = _cost(model, x, sets)
+    if isinstance(x.coupling, Backhaul):
+        total += _backhaul(model, x, x.coupling)
+    model.cost = pyo.Objective(expr=total)
+    return model
+
+
+def _variables(model: pyo.ConcreteModel, x: CachingInstance, sets: _Sets) -> None:
+    cells, top = sets.cells, x.kappa_max.tolist()
+    model.a = pyo.Var(cells, domain=pyo.Binary)
     model.up = pyo.Var(cells, bounds=(0, 1))
     model.x = pyo.Var(
-        cells, domain=pyo.NonNegativeIntegers, bounds=lambda _, *c: (0, int(limit[c]))
+        cells, domain=pyo.NonNegativeIntegers, bounds=lambda _, *c: (0, int(sets.limit[c]))
     )
-    model.y = pyo.Var(sources, bounds=(0, None))
+    model.y = pyo.Var(sets.sources, bounds=(0, None))
     model.kappa = pyo.Var(cells, bounds=lambda _, n, p, t: (0, top[p]))
     model.cold = pyo.Var(cells, domain=pyo.Binary)
-    model.w = pyo.Var(levels, domain=pyo.Binary)
+    model.w = pyo.Var(sets.levels, domain=pyo.Binary)
     model.s = pyo.Var(cells, bounds=(0, None))
 
-    def before(variable: Any, n: int, p: int, t: int) -> Any:
-        return variable[n, p, t - 1] if t else 0
 
-    def rows(rule: Any, index: Any = cells) -> pyo.Constraint:
-        return pyo.Constraint(index, rule=lambda _, *key: rule(*key))
+def _before(variable: Any, n: int, p: int, t: int) -> Any:
+    """A variable in the slot before, 0 in the first."""
+    return variable[n, p, t - 1] if t else 0
 
-    servers_slots = [(n, t) for n in range(shape[0]) for t in range(shape[2])]
-    pairs = range(x.n_pairs)
-    model.memory = rows(
+
+def _rows(index: Any, rule: Callable[..., Any]) -> pyo.Constraint:
+    return pyo.Constraint(index, rule=lambda _, *key: rule(*key))
+
+
+def _serving(model: pyo.ConcreteModel, x: CachingInstance, sets: _Sets) -> None:
+    """Rows of what a server has, and of whose requests it serves."""
+    pairs, slots = range(x.n_pairs), list(np.ndindex(x.n_servers, x.n_slots))
+    model.memory = _rows(
+        slots,
         lambda n, t: (
             sum(int(x.memory_mb[p]) * model.a[n, p, t] for p in pairs) <= int(x.capacity_mb[n])
         ),
-        servers_slots,
     )
-    model.energy = rows(
+    model.energy = _rows(
+        slots,
         lambda n, t: (
             sum(int(x.energy_10j[p]) * model.x[n, p, t] for p in pairs)
             <= int(x.energy_budget_10j[n])
         ),
-        servers_slots,
     )
-    model.resident = rows(lambda *c: model.x[c] <= int(limit[c]) * model.a[c])
-    model.rise = rows(lambda *c: model.up[c] >= model.a[c] - before(model.a, *c))
-    near = {c: [m for m in range(x.n_servers) if (c[0], m, *c[1:]) in model.y] for c in cells}
-    model.sources = rows(
-        lambda n, p, t: sum(model.y[n, m, p, t] for m in near[n, p, t]) == model.x[n, p, t]
+    model.resident = _rows(sets.cells, lambda *c: model.x[c] <= int(sets.limit[c]) * model.a[c])
+    model.rise = _rows(sets.cells, lambda *c: model.up[c] >= model.a[c] - _before(model.a, *c))
+    model.sources = _rows(
+        sets.cells,
+        lambda n, p, t: sum(model.y[n, m, p, t] for m in sets.near(n, x)) == model.x[n, p, t],
     )
-    model.births = rows(
-        lambda m, p, t: sum(model.y[n, m, p, t] for n in near[m, p, t]) <= int(x.requests[m, p, t])
+    model.births = _rows(
+        sets.cells,
+        lambda m, p, t: (
+            sum(model.y[n, m, p, t] for n in sets.near(m, x)) <= int(x.requests[m, p, t])
+        ),
     )
-    gain, vanish = x.thoughts.tolist(), x.vanish.tolist()
-    model.age = rows(
+
+
+def _ages(model: pyo.ConcreteModel, x: CachingInstance, sets: _Sets) -> None:
+    """Rows of the ages of thoughts, and of the accuracy cost they give."""
+    gain, vanish, top = x.thoughts.tolist(), x.vanish.tolist(), x.kappa_max.tolist()
+    model.age = _rows(
+        sets.cells,
         lambda n, p, t: (
             model.kappa[n, p, t]
-            <= before(model.kappa, n, p, t)
+            <= _before(model.kappa, n, p, t)
             + gain[p] * model.x[n, p, t]
             - vanish[p]
             + (vanish[p] + 1) * model.cold[n, p, t]
-        )
+        ),
     )
-    model.age_cold = rows(
-        lambda n, p, t: model.kappa[n, p, t] <= top[p] * (1 - model.cold[n, p, t])
+    model.age_cold = _rows(
+        sets.cells, lambda n, p, t: model.kappa[n, p, t] <= top[p] * (1 - model.cold[n, p, t])
     )
-    model.age_off = rows(lambda n, p, t: model.kappa[n, p, t] <= top[p] * model.a[n, p, t])
-    ages = {p: range(top[p] + 1) for p in pairs}
-    model.level = rows(lambda n, p, t: sum(model.w[n, p, t, k] for k in ages[p]) == 1)
-    model.level_age = rows(
-        lambda n, p, t: sum(k * model.w[n, p, t, k] for k in ages[p]) <= model.kappa[n, p, t]
+    model.age_off = _rows(
+        sets.cells, lambda n, p, t: model.kappa[n, p, t] <= top[p] * model.a[n, p, t]
     )
-    model.accuracy = rows(
+    ages = [range(k + 1) for k in top]
+    model.level = _rows(sets.cells, lambda n, p, t: sum(model.w[n, p, t, k] for k in ages[p]) == 1)
+    model.level_age = _rows(
+        sets.cells,
+        lambda n, p, t: sum(k * model.w[n, p, t, k] for k in ages[p]) <= model.kappa[n, p, t],
+    )
+    model.accuracy = _rows(
+        sets.levels,
         lambda n, p, t, k: (
             model.s[n, p, t]
-            >= float(acc[p, k])
-            * (model.x[n, p, t] - int(limit[n, p, t]) * (1 - model.w[n, p, t, k]))
+            >= float(x.accuracy_cost[p, k])
+            * (model.x[n, p, t] - int(sets.limit[n, p, t]) * (1 - model.w[n, p, t, k]))
         ),
-        levels,
     )
+
+
+def _cost(model: pyo.ConcreteModel, x: CachingInstance, sets: _Sets) -> Any:
+    """The objective without the shared link."""
     total = sum(
         float(x.switch_cost[p]) * model.up[n, p, t]
         + float(x.serve_cost[p]) * model.x[n, p, t]
         + model.s[n, p, t]
         + float(x.cloud_cost[p])
-        * (int(x.requests[n, p, t]) - sum(model.y[m, n, p, t] for m in near[n, p, t]))
-        for n, p, t in cells
+        * (int(x.requests[n, p, t]) - sum(model.y[m, n, p, t] for m in sets.near(n, x)))
+        for n, p, t in sets.cells
     )
     if isinstance(x.coupling, Forwarding):
         hop = x.coupling.hop_cost
-        total += sum(float(hop[p]) * model.y[n, m, p, t] for n, m, p, t in sources if m != n)
-    if isinstance(x.coupling, Backhaul):
-        link = x.coupling
-        model.over = pyo.Var(range(x.n_slots), bounds=(0, None))
-        model.link = rows(
-            lambda t: (
-                model.over[t]
-                >= sum(
-                    int(link.tokens[p]) * (int(x.requests[n, p, t]) - model.y[n, n, p, t])
-                    for n in range(x.n_servers)
-                    for p in pairs
-                )
-                - int(link.capacity[t])
-            ),
-            range(x.n_slots),
-        )
-        total += link.overflow_cost * sum(model.over.values())
-    model.cost = pyo.Objective(expr=total)
-    return model
+        total += sum(float(hop[p]) * model.y[n, m, p, t] for n, m, p, t in sets.sources if m != n)
+    return total
+
+
+def _backhaul(model: pyo.ConcreteModel, x: CachingInstance, link: Backhaul) -> Any:
+    """Rows of the shared link; returns its cost."""
+    model.over = pyo.Var(range(x.n_slots), bounds=(0, None))
+    model.link = _rows(
+        range(x.n_slots),
+        lambda t: (
+            model.over[t]
+            >= sum(
+                int(link.tokens[p]) * (int(x.requests[n, p, t]) - model.y[n, n, p, t])
+                for n in range(x.n_servers)
+                for p in range(x.n_pairs)
+            )
+            - int(link.capacity[t])
+        ),
+    )
+    return link.overflow_cost * sum(model.over.values())
 
 
 def solve_big_m(

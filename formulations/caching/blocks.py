@@ -114,12 +114,6 @@ def choice_places(blocks: Blocks) -> tuple[IntArray, IntArray]:
     return place, np.arange(blocks.n_choices) - blocks.first[place] - 1
 
 
-def to_decision(blocks: Blocks, picked: IntArray) -> tuple[NDArray[np.bool_], IntArray]:
-    """Residency and requests served (N, P, T) of choices (Q T,)."""
-    shape = (blocks.n_servers, blocks.n_pairs, blocks.n_slots)
-    return (picked > 0).reshape(shape), np.maximum(picked - 1, 0).reshape(shape)
-
-
 def to_choices(a: NDArray[np.bool_], served: IntArray) -> IntArray:
-    """Inverse of `to_decision`."""
+    """Choices (Q T,) of a decision: residency and requests served (N, P, T)."""
     return np.where(a, 1 + served, 0).ravel().astype(np.int64)

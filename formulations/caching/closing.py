@@ -15,6 +15,7 @@ from formulations import highs
 from formulations.caching.blocks import FloatArray, IntArray
 from formulations.caching.network_arrays import Arcs, arcs_within, build_program, read_program
 from formulations.caching.oracle import LinkOracle
+from formulations.caching.slots import fill
 
 #: Most arcs that are worth handing over.
 MOST_ARCS = 60_000
@@ -88,9 +89,9 @@ def _slot_losses(blocks, cost, energy_price, value, loss, level, most, capacity_
                     worth = cost[first] - cost[c] - y * blocks.energy[q] * (c - first - 1)
                     net[p] = max(net[p], worth)
             for p in range(pairs):
-                _add(ahead[p + 1], ahead[p], level[n * pairs + p], net[p], levels)
+                fill(ahead[p + 1], ahead[p], level[n * pairs + p], net[p], levels)
             for p in range(pairs - 1, -1, -1):
-                _add(behind[p], behind[p + 1], level[n * pairs + p], net[p], levels)
+                fill(behind[p], behind[p + 1], level[n * pairs + p], net[p], levels)
             base -= y * blocks.energy_budget[n]
             for p in range(pairs):
                 q, without, beside = n * pairs + p, 0.0, 0.0
@@ -104,11 +105,3 @@ def _slot_losses(blocks, cost, energy_price, value, loss, level, most, capacity_
                 for c in range(first + 1, end):
                     worth = cost[first] - cost[c] - y * blocks.energy[q] * (c - first - 1)
                     loss[c] = max(0.0, base - beside - worth - value[n, t])
-
-
-@njit(cache=True, nogil=True)
-def _add(row, source, w, net, levels):  # type: ignore[no-untyped-def]
-    for m in range(levels + 1):
-        row[m] = source[m]
-        if m >= w:
-            row[m] = max(row[m], net + source[m - w])

@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.caching.blocks import build, to_choices, to_decision
+from formulations.caching.blocks import build, to_choices
 from formulations.caching.branching import Tree, proven
 from formulations.caching.closing import close
 from formulations.caching.coupling import Coupling
@@ -260,9 +260,9 @@ class _Solve:
         a = np.zeros(self.x.requests.shape, dtype=np.bool_)
         flow = np.zeros((self.x.n_servers, 3, *self.x.requests.shape[1:]), dtype=np.int64)
         for part in self.parts:
-            a[part.servers] = to_decision(part.blocks, part.search.picked)[0]
-            shape = (len(part.servers), self.x.n_pairs, self.x.n_slots, 3)
-            flow[part.servers] = np.moveaxis(part.search.flow.reshape(shape), -1, 1)
+            shape = (len(part.servers), self.x.n_pairs, self.x.n_slots)
+            a[part.servers] = (part.search.picked > 0).reshape(shape)
+            flow[part.servers] = np.moveaxis(part.search.flow.reshape(*shape, 3), -1, 1)
         return replay(self.x, a, flow)
 
     def prices(self) -> CachingPrices:

@@ -135,7 +135,7 @@ def build_model(instance: CachingInstance) -> pyo.ConcreteModel:
 
 
 def _at_most(body: Any, limit: int) -> Any:
-    """A row, unless nothing is in it."""
+    """A row ``body <= limit``, unless nothing is in its body."""
     return pyo.Constraint.Feasible if isinstance(body, int) else body <= limit
 
 

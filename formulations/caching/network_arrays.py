@@ -194,8 +194,7 @@ def build_program(blocks: Blocks, arcs: Arcs) -> Program:
         row = close(np.zeros(places), np.zeros(places))
         row = close(np.full(places, -np.inf), blocks.requests)
         n_cols += 3 * places
-    bounds = (np.concatenate(part) for part in (cost, upper, low, high))
-    lp = highs.program(entries, *bounds)
+    lp = highs.program(entries, *(np.concatenate(part) for part in (cost, upper, low, high)))
     highs.make_integer(lp, z, z + n_z)
     return Program(lp, chosen, z, y)
 

@@ -142,7 +142,7 @@ class RowOracle:
         return CachingEvaluation(value, usage, picked)
 
     def dual_value(self, prices: FloatArray, priced: CachingEvaluation) -> float:
-        """The Lagrangian."""
+        """Value of the Lagrangian: a lower bound on every schedule."""
         return float(priced.value.sum() - prices @ self.capacity)
 
 
@@ -175,13 +175,13 @@ class LinkOracle:
         return CachingEvaluation(np.concatenate([value, slot_value]), usage, plans, fitting)
 
     def dual_value(self, prices: FloatArray, priced: CachingEvaluation) -> float:
-        """The Lagrangian."""
+        """Value of the Lagrangian: a lower bound on every schedule."""
         n = self.blocks.n_choices
         return float(priced.value.sum() - prices[n:] @ self.capacity[n:])
 
 
 class RestrictedOracle(LinkOracle):
-    """The same with choices that plans must not make; their prices stay as they are.
+    """A `LinkOracle` with choices that plans must not make; their prices stay as they are.
 
     The value bounds schedules without those choices alone. Slot blocks are not restricted: the
     price of what is out is kept so low that they do not want it either.

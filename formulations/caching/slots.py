@@ -152,7 +152,7 @@ def _collect(blocks, n, t, cost, picked, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill(row, source, w, net, levels):
+def fill(row, source, w, net, levels):
     """One row of a memory table: `source` with one more candidate of memory w, worth `net`."""
     for m in range(min(w, levels + 1)):
         row[m] = source[m]
@@ -179,7 +179,7 @@ def _tangent(blocks, n, candidates, price, work):
         net[i], best[i] = top, at
     table[candidates, :] = 0.0
     for i in range(candidates - 1, -1, -1):
-        _fill(table[i], table[i + 1], level[pair[i]], net[i], levels)
+        fill(table[i], table[i + 1], level[pair[i]], net[i], levels)
     room, used, memory, total = levels, 0, 0, 0.0
     for i in range(candidates):
         w, j = level[pair[i]], best[i]
@@ -245,7 +245,7 @@ def _reduce(blocks, n, candidates, price, bound, found, work):
     behind, ahead, order, regret = work.behind, work.ahead, work.order, work.regret
     ahead[0, :] = 0.0
     for i in range(candidates):
-        _fill(ahead[i + 1], ahead[i], level[pair[i]], net[i], levels)
+        fill(ahead[i + 1], ahead[i], level[pair[i]], net[i], levels)
     spare, whole = bound - found, behind[0, levels]
     for i in range(candidates):
         row, after, w = ahead[i], behind[i + 1], level[pair[i]]
@@ -289,7 +289,7 @@ def _bound_tables(blocks, n, left, price, work):
         for j in range(work.start_left[i], work.start_left[i + 1]):
             worth = work.saving_left[j] - price * blocks.energy[p] * work.served_left[j]
             top = max(top, worth)
-        _fill(work.behind[i], work.behind[i + 1], work.level[p], top, work.levels[n])
+        fill(work.behind[i], work.behind[i + 1], work.level[p], top, work.levels[n])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -173,15 +173,14 @@ def _highs(
     return -2.0 * info.objective_function_value, solution
 
 
-def _edges(surplus: IntArray) -> tuple[IntArray, IntArray]:
+def _edges(surplus: IntArray) -> IntArray:
     """Surplus with absent edges at a value low enough never to bind and safe to subtract."""
-    absent = surplus == _ABSENT
-    return np.where(absent, -(2**60), surplus), absent
+    return np.where(surplus == _ABSENT, -(2**60), surplus)
 
 
 def lowest_surplus_prices(surplus: IntArray, seats: IntArray, server: IntArray) -> IntArray | None:
     """Lowest duals (J,) above the reserve that support an assignment; None if it is not optimal."""
-    s, _ = _edges(surplus)
+    s = _edges(surplus)
     served = np.flatnonzero(server >= 0)
     left = np.flatnonzero(server < 0)
     own = server[served]
@@ -200,7 +199,7 @@ def lowest_surplus_prices(surplus: IntArray, seats: IntArray, server: IntArray) 
 
 def highest_surplus_prices(surplus: IntArray, seats: IntArray, server: IntArray) -> IntArray | None:
     """Highest duals (J,) above the reserve that support an assignment; None if not optimal."""
-    s, _ = _edges(surplus)
+    s = _edges(surplus)
     served = np.flatnonzero(server >= 0)
     own = server[served]
     got = s[served, own]

@@ -56,7 +56,7 @@ class Oracle:
         self._hint = np.full(instance.n_tasks, -1, dtype=np.int64)
 
     def named_prices(self, prices: NDArray[np.float64]) -> Prices:
-        """Prices as users read them."""
+        """Prices by resource and time, as users read them."""
         count = np.where(self.rows >= 0, self.blocks.stride, 0)
         row_ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
         return Prices(self.instance.resource_names, 1 << self.shift, row_ptr, prices.copy())
