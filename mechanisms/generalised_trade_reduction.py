@@ -125,7 +125,7 @@ def _efficient(market: Market) -> tuple[_Scene, int]:
 
 
 def _classes(scene: _Scene) -> list[IntArray]:
-    """Servers that sell, by class."""
+    """The classes of a scene: for each, the servers in it that sell."""
     d = scene.distance
     linked = (d < _FAR) & (d.T < _FAR) & (d + np.where(d.T < _FAR, d.T, 0) == 0)
     sells = np.isin(np.arange(len(d)), scene.server)

@@ -34,7 +34,7 @@ def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
     ration : str
         ``lottery`` or ``vickrey``.
     seed : int
-        Of the halving and the lottery; both are drawn before anybody reports.
+        Decides the halving and the lottery; both are drawn before anybody reports.
 
     Raises
     ------
@@ -99,12 +99,18 @@ def trade_at_price(
     -------
     units bought, units sold, payments, receipts
     """
-    buyers, sellers = among
-    return _ration(
-        *(market.values, market.wanted, buyers, orders[0]),
-        *(market.costs, market.seats, sellers, orders[1]),
-        *(price, ration == "vickrey"),
+    # A seller's cost is a negative value: one function serves both sides.
+    sides = ((market.values, market.wanted, price), (-market.costs, market.seats, -price))
+    wishes = [
+        _willing(marginal, units, mask, limit)
+        for (marginal, units, limit), mask in zip(sides, among, strict=True)
+    ]
+    count = min(len(unit) for _, _, unit in wishes)
+    (bought, paid), (sold, received) = (
+        _serve(marginal, *wish, order, limit, count, ration == "vickrey")
+        for (marginal, _, limit), wish, order in zip(sides, wishes, orders, strict=True)
     )
+    return bought, sold, paid, -received
 
 
 def competitive_price(values: IntArray, costs: IntArray, price_range: tuple[int, int]) -> int:
@@ -126,22 +132,6 @@ def _middle(rising_values, cost, bottom, top):
     if k > 0:
         low, high = max(low, cost[k - 1]), min(high, value[k - 1])
     return (low + high) // 2  # both are even: exact
-
-
-@njit(cache=True)
-def _ration(
-    values, wanted, buyers, buyer_order, costs, seats, sellers, seller_order, price, by_bid
-):
-    """Units bought and sold at a price from outside, payments and receipts.
-
-    A seller's cost is a negative value: one function serves both sides.
-    """
-    wish_b, owner_b, unit_b = _willing(values, wanted, buyers, price)
-    wish_s, owner_s, unit_s = _willing(-costs, seats, sellers, -price)
-    count = min(len(unit_b), len(unit_s))
-    bought, paid = _serve(values, wish_b, owner_b, unit_b, buyer_order, price, count, by_bid)
-    sold, received = _serve(-costs, wish_s, owner_s, unit_s, seller_order, -price, count, by_bid)
-    return bought, sold, paid, -received
 
 
 @njit(cache=True)

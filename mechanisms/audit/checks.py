@@ -31,7 +31,7 @@ class Optimum(NamedTuple):
 
 
 def optimum(market: Market, *, solver: bool = True) -> Optimum:
-    """W* by two methods.
+    """Most welfare any allocation can have, established by two methods that must agree.
 
     One good: a sort, and a clearing price p with sum (v - p)+ + sum (p - c)+ equal to the sum over
     the sorted pairs (weak duality: no allocation can have more); small markets also by HiGHS,
@@ -52,18 +52,18 @@ def optimum(market: Market, *, solver: bool = True) -> Optimum:
     value, cost = np.sort(market.values)[::-1], np.sort(market.costs)
     n = min(len(value), len(cost))
     k = int(np.searchsorted(-(value[:n] - cost[:n]), 0, side="right"))
-    welfare = int((value[:k] - cost[:k]).sum())
+    most = int((value[:k] - cost[:k]).sum())
     low = max(int(cost[k - 1]) if k else 0, int(value[k]) if k < len(value) else 0)
     dual = int(np.maximum(value - low, 0).sum() + np.maximum(low - cost, 0).sum())
     methods = "sort, exact price"
-    if dual != welfare:
-        raise RuntimeError(f"sorted welfare {welfare} and dual value {dual} disagree")
+    if dual != most:
+        raise RuntimeError(f"sorted welfare {most} and dual value {dual} disagree")
     if solver and market.unit_demand and max(len(value), len(cost)) <= SOLVER_LIMIT:
         solved = assignment.solve(market, method="lp").welfare
-        if solved != welfare:
-            raise RuntimeError(f"sorted welfare {welfare} and HiGHS's {solved} disagree")
+        if solved != most:
+            raise RuntimeError(f"sorted welfare {most} and HiGHS's {solved} disagree")
         methods += ", HiGHS"
-    return Optimum(welfare, k, low, float(welfare), methods)
+    return Optimum(most, k, low, float(most), methods)
 
 
 def unit_gains(market: Market, outcome: Outcome) -> tuple[IntArray, IntArray]:
@@ -76,6 +76,12 @@ def unit_gains(market: Market, outcome: Outcome) -> tuple[IntArray, IntArray]:
         served = np.flatnonzero(outcome.server >= 0)
         worth[served] -= market.link_cost[served, outcome.server[served]]
     return worth, spent
+
+
+def welfare(market: Market, outcome: Outcome) -> int:
+    """True values minus costs and link costs of what is traded, half minor units."""
+    worth, spent = unit_gains(market, outcome)
+    return total(worth) - total(spent)
 
 
 def _first_units(prices: IntArray, ptr: IntArray | None, units: NDArray[np.integer]) -> IntArray:

@@ -18,7 +18,6 @@ found is a lower bound on the regret, unless all reports of a small lattice are 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -49,7 +48,7 @@ class Deviation:
     schedule_changed: bool = False
 
     def describe(self) -> str:
-        """One line for a person."""
+        """The deviation in one line for people."""
         return (
             f"{self.side} {self.trader} gains {self.gain / HALF_UNITS:.6g} "
             f"by reporting {self.report / HALF_UNITS:.6g}"
@@ -59,24 +58,23 @@ class Deviation:
 def own_utility(truth: Market, outcome: Outcome, side: Side, trader: int) -> float:
     """True utility of one trader in an outcome, half minor units (exact below 2^53)."""
     if truth.unit_demand and outcome.server is None:
-        if side == "buyer":
-            units = int(outcome.buyer_units[trader])
-            paid = _paid(outcome, "buyer", units, trader)
-            return (outcome.scale * units * int(truth.values[trader]) - paid) / outcome.scale
-        units = int(outcome.seller_units[trader])
-        paid = _paid(outcome, "seller", units, trader)
-        return (paid - outcome.scale * units * int(truth.costs[trader])) / outcome.scale
-    worth, spent = unit_gains(truth, outcome)
-    if side == "buyer":
-        return int(worth[trader]) - int(outcome.payment[trader]) / outcome.scale
-    return int(outcome.receipt[trader]) / outcome.scale - int(spent[trader])
+        worth = _units(outcome, side, trader) * int(truth.reports(side)[trader])
+    else:
+        worth = int(unit_gains(truth, outcome)[side == "seller"][trader])
+    gain = outcome.scale * worth - _paid(outcome, side, trader)
+    return (gain if side == "buyer" else -gain) / outcome.scale
 
 
-def _paid(outcome: Outcome, side: Side, units: int, trader: int) -> int:
+def _units(outcome: Outcome, side: Side, trader: int) -> int:
+    """Units that a buyer gets or a seller delivers."""
+    return int((outcome.buyer_units if side == "buyer" else outcome.seller_units)[trader])
+
+
+def _paid(outcome: Outcome, side: Side, trader: int) -> int:
     """Payment of a buyer or receipt of a seller, without writing out everybody's."""
     price = outcome.pays if side == "buyer" else outcome.gets
     if isinstance(price, int):
-        return price * units
+        return price * _units(outcome, side, trader)
     return int((outcome.payment if side == "buyer" else outcome.receipt)[trader])
 
 
@@ -99,9 +97,7 @@ def candidate_reports(market: Market, outcome: Outcome, side: Side, trader: int)
     if market.is_graph:
         reports = _graph_reports(market, outcome)
     elif market.n_buyers + market.n_sellers <= SMALL:
-        values = np.delete(market.values, _units_of(market, "buyer", trader, side))
-        costs = np.delete(market.costs, _units_of(market, "seller", trader, side))
-        reports = np.concatenate([values, costs, [low, high]])
+        reports = np.concatenate([*_others(market, side, trader), [low, high]])
         if outcome.mechanism == "muda":  # thresholds are midpoints of the other half's reports
             reports = np.unique((reports[:, None] + reports[None, :]) // 2 // MINOR * MINOR)
     else:
@@ -112,11 +108,13 @@ def candidate_reports(market: Market, outcome: Outcome, side: Side, trader: int)
     return np.unique(near[(near >= low) & (near <= high)]).tolist()
 
 
-def _units_of(market: Market, which: Side, trader: int, side: Side) -> list[int]:
-    if which != side or trader < 0:
-        return []
-    ptr = market.buyer_ptr if side == "buyer" else market.seller_ptr
-    return [trader] if ptr is None else list(range(int(ptr[trader]), int(ptr[trader + 1])))
+def _others(market: Market, side: Side, trader: int) -> tuple[IntArray, IntArray]:
+    """Values and costs without those of one trader (of nobody where it is -1)."""
+    values, costs = market.values, market.costs
+    if trader < 0:
+        return values, costs
+    own = market.units_of(side, trader)
+    return (np.delete(values, own), costs) if side == "buyer" else (values, np.delete(costs, own))
 
 
 def _graph_reports(market: Market, outcome: Outcome) -> IntArray:
@@ -186,12 +184,8 @@ def best_response(
 ) -> Deviation:
     """Most profitable single report of a trader when everybody else is truthful."""
     baseline = own_utility(market, truthful, side, trader)
-    ptr = market.buyer_ptr if side == "buyer" else market.seller_ptr
-    own = market.values if side == "buyer" else market.costs
-    units = (
-        slice(trader, trader + 1) if ptr is None else slice(int(ptr[trader]), int(ptr[trader + 1]))
-    )
-    best, gain, changed = int(own[units][0]) if units.stop > units.start else 0, 0.0, False
+    own = market.reports(side)[market.units_of(side, trader)]
+    best, gain, changed = int(own[0]) if len(own) else 0, 0.0, False
     if reports is None:
         reports = candidate_reports(market, truthful, side, trader)
     schedule = truthful.parameters.get("schedule")
@@ -213,32 +207,21 @@ def false_name_gain(
     delivered at infinite cost; a unit a seller buys under another name is worth nothing to it.
     """
     baseline = own_utility(market, truthful, side, trader)
-    worth = int(market.values[trader]) if side == "buyer" else -int(market.costs[trader])
+    worth = int(market.reports(side)[trader])
     gain = 0.0
     sides: tuple[Side, ...] = ("buyer", "seller")
     for extra_side in sides:
         for report in candidate_reports(market, truthful, extra_side, -1):
             outcome = mechanism(market.with_extra(extra_side, report))
-            scale = outcome.scale
-            bought, sold, paid = 0, 0, 0
-            if side == "buyer":
-                bought = int(outcome.buyer_units[trader])
-                paid = _paid(outcome, "buyer", bought, trader)
-            else:
-                sold = int(outcome.seller_units[trader])
-                paid = -_paid(outcome, "seller", sold, trader)
-            if extra_side == "buyer":
-                more = int(outcome.buyer_units[-1])
-                bought += more
-                paid += _paid(outcome, "buyer", more, -1)
-            else:
-                more = int(outcome.seller_units[-1])
-                sold += more
-                paid -= _paid(outcome, "seller", more, -1)
-            if sold > (side == "seller"):
+            traded, paid = {"buyer": 0, "seller": 0}, 0
+            for role, who in ((side, trader), (extra_side, -1)):
+                traded[role] += _units(outcome, role, who)
+                paid += (1 if role == "buyer" else -1) * _paid(outcome, role, who)
+            if traded["seller"] > (side == "seller"):
                 continue
-            units = min(bought, 1) if side == "buyer" else sold
-            gain = max(gain, (scale * worth * units - paid) / scale - baseline)
+            units = min(traded["buyer"], 1) if side == "buyer" else -traded["seller"]
+            more = (outcome.scale * worth * units - paid) / outcome.scale - baseline
+            gain = max(gain, more)
     return gain
 
 
@@ -250,7 +233,6 @@ class Incentives:
     false_names: tuple[float, ...]
     exact: bool
     schedule_changed: bool
-    seconds: float
 
 
 def examine(
@@ -262,7 +244,6 @@ def examine(
     false_names: int = 0,
 ) -> Incentives:
     """Best response of each trader, and false names of the first `false_names` of them."""
-    start = time.perf_counter()
     found = tuple(best_response(mechanism, market, truthful, *who) for who in traders)
     extra: tuple[float, ...] = ()
     if market.unit_demand and not market.is_graph:
@@ -274,5 +255,4 @@ def examine(
         false_names=extra,
         exact=is_exact(market, truthful),
         schedule_changed=any(d.schedule_changed for d in found),
-        seconds=time.perf_counter() - start,
     )

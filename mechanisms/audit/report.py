@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -122,8 +122,7 @@ class AuditReport:
 
     def table(self) -> pd.DataFrame:
         """One row per mechanism."""
-        columns = [f.name for f in fields(MechanismAudit)]
-        return pd.DataFrame([asdict(row) for row in self.rows], columns=columns)
+        return pd.DataFrame([asdict(row) for row in self.rows])
 
     def to_document(self) -> dict[str, Any]:
         """The report as JSON keeps it: the fields of `MechanismAudit` for every mechanism."""
@@ -226,8 +225,7 @@ def _row(
     seconds: float,
     sort_seconds: float,
 ) -> MechanismAudit:
-    worth, spent = audit_checks.unit_gains(market, outcome)
-    welfare = audit_checks.total(worth) - audit_checks.total(spent)
+    welfare = audit_checks.welfare(market, outcome)
     surplus, verdict = audit_checks.budget_verdict(outcome)
     buyers, sellers = audit_checks.utilities(market, outcome)
     unit = outcome.scale * HALF_UNITS

@@ -202,8 +202,7 @@ def _examine(
     if row.budget != "deficit" and order.index(verdict) < order.index(row.budget):
         found.contradictions.append(f"budget: surplus {surplus}: {where}")
     best = audit_checks.optimum(market, solver=False)
-    worth, spent = audit_checks.unit_gains(market, outcome)
-    welfare = int(worth.sum()) - int(spent.sum())
+    welfare = audit_checks.welfare(market, outcome)
     if best.welfare:
         found.lowest_ratio = min(found.lowest_ratio, welfare / best.welfare)
     bound = _bound(row.welfare, market, best, step, low, outcome)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechanisms.double_dutch.clocks import make_grid
+from mechanisms.double_dutch.clocks import Grid, make_grid
 from mechanisms.outcome import Outcome, as_units, require_unit_demand, rule
 from mecopt.market.instance import Market
 
@@ -63,7 +63,8 @@ def run(
     """
     require_unit_demand(market, name)
     grid = make_grid(market, ticks=ticks, step=step)
-    clock = [grid.ticks + 1, -1]  # nothing announced yet
+    # Ticks that each clock has come from its own end of the grid; -1: nothing announced yet.
+    place = [-1, -1]
     stopped: tuple[list[int], list[int]] = ([], [])
     heard_at: tuple[list[int], list[int]] = ([], [])
     waiting = [np.arange(market.n_buyers), np.arange(market.n_sellers)]
@@ -74,8 +75,8 @@ def run(
         state = State(
             grid.ticks,
             turn,
-            min(clock[0], grid.ticks),
-            max(clock[1], 0),
+            grid.ticks - max(place[0], 0),
+            max(place[1], 0),
             len(stopped[0]),
             len(stopped[1]),
             last_stopped[turn],
@@ -87,35 +88,32 @@ def run(
         if jump < 1:
             raise ValueError(f"policy: jump = {jump} must be at least one tick")
         # A jump never passes the other clock by more than the tick that ends the auction.
-        if turn == 0:
-            target = max(clock[0] - jump, max(clock[1], 0) - 1, 0)
-        else:
-            target = min(clock[1] + jump, min(clock[0], grid.ticks) + 1, grid.ticks)
-        if target == clock[turn]:
+        crossed = grid.ticks - max(place[1 - turn], 0) + 1
+        target = min(place[turn] + jump, crossed, grid.ticks)
+        if target == place[turn]:
             break  # the end of the grid
-        last_jump[turn] = abs(target - clock[turn])
-        clock[turn] = target
-        schedule.append(target if turn == 0 else -target - 1)
-        if clock[0] < clock[1]:
+        last_jump[turn] = target - place[turn]
+        place[turn] = target
+        level = grid.ticks - target if turn == 0 else target
+        schedule.append(level if turn == 0 else -level - 1)
+        if sum(place) > grid.ticks:
             break
-        price = grid.price(target)
+        price = grid.price(level)
         left = waiting[turn]
         yes = market.values[left] >= price if turn == 0 else market.costs[left] <= price
         new = left[yes]
         waiting[turn] = left[~yes]
         stopped[turn].extend(new.tolist())
-        heard_at[turn].extend([target] * len(new))
+        heard_at[turn].extend([level] * len(new))
         last_stopped[turn] = len(new)
         turn = 1 - turn
     count = min(len(stopped[0]), len(stopped[1]))
     buyers, sellers = np.zeros(market.n_buyers, bool), np.zeros(market.n_sellers, bool)
     buyers[stopped[0][:count]] = True
     sellers[stopped[1][:count]] = True
-    twice = 2 * grid.low + (min(clock[0], grid.ticks) + max(clock[1], 0)) * grid.step
-    amount = twice // 2
-    if count:
-        low, high = grid.price(heard_at[1][count - 1]), grid.price(heard_at[0][count - 1])
-        amount = min(max(amount, low), high)
+    levels = grid.ticks - max(place[0], 0), max(place[1], 0)
+    last = (heard_at[0][count - 1], heard_at[1][count - 1]) if count else None
+    price = _clamped(grid, levels, last)
     return Outcome(
         mechanism=name,
         parameters={
@@ -126,7 +124,15 @@ def run(
         },
         buyer_units=as_units(buyers),
         seller_units=as_units(sellers),
-        pays=int(amount),
-        gets=int(amount),
+        pays=price,
+        gets=price,
         rounds=len(schedule),
     )
+
+
+def _clamped(grid: Grid, levels: tuple[int, int], last: tuple[int, int] | None) -> int:
+    """Midpoint of the final clocks, clamped to the announced prices of the last matched pair."""
+    middle = (grid.price(levels[0]) + grid.price(levels[1])) // 2
+    if last is None:
+        return middle
+    return min(max(middle, grid.price(last[1])), grid.price(last[0]))

@@ -70,14 +70,7 @@ def clearing_prices(s: Sorted, price_range: tuple[int, int]) -> tuple[int, int]:
 def best_pairs(s: Sorted, count: int, pays: int, gets: int, **rest: Any) -> Outcome:
     """Outcome in which the `count` best buyers and sellers trade, each side at one price.
 
-    Parameters
-    ----------
-    s : Sorted
-    count : int
-    pays, gets : int
-        Price of a unit to buyers and to sellers, half minor units.
-    **rest
-        Further fields of the outcome.
+    `rest` holds further fields of the outcome.
     """
     return Outcome(
         mechanism=s.mechanism,

@@ -77,7 +77,7 @@ def run(
         The grid (`mechanisms.double_dutch.clocks.make_grid`); 100 ticks over the market's price
         range by default.
     seed : int
-        Of the tie order, with ``ties="random"``.
+        Decides the tie order with ``ties="random"``.
     log : bool
         Run the event-driven clock instead of the counting one and keep what was said.
 

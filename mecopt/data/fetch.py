@@ -14,7 +14,8 @@ from pathlib import Path
 
 from mecopt.data.convert import CONVERSIONS
 from mecopt.data.folder import find, resolve_data_dir
-from mecopt.data.registry import FILES, DataFile
+from mecopt.data.registry import FILES
+from mecopt.data.spec import DataFile
 from mecopt.data.tables import content
 from mecopt.files import write_bytes
 
@@ -23,7 +24,7 @@ BASE_URL = "https://raw.githubusercontent.com"
 
 
 def download(url: str, timeout_s: float = 60.0) -> bytes:
-    """Body of a URL.
+    """What a server answers at a URL.
 
     Raises
     ------
@@ -86,8 +87,7 @@ def fetch(
         if spec.original is None:
             line = (
                 f"{spec.name}: compiled from several sources, there is no single file to "
-                f"download; {spec.path} is described in {spec.section} of the data folder's "
-                "README.md"
+                f"download; {spec.path} {spec.described}"
             )
             if names:
                 raise ValueError(line)

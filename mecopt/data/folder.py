@@ -8,18 +8,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from mecopt.data import tables
 from mecopt.data.registry import FILES
-from mecopt.data.spec import DATA_DIR_VARIABLE as DATA_DIR_VARIABLE
-from mecopt.data.spec import Column as Column
-from mecopt.data.spec import DataFile as DataFile
-from mecopt.data.spec import Original as Original
+from mecopt.data.spec import DATA_DIR_VARIABLE, DataFile
 
 #: The data folder when nothing else is said, relative to the current directory.
 DEFAULT_DATA_DIR = Path("..") / "shared" / "data"
 
 
 def find(name: str, files: Iterable[DataFile] = FILES) -> DataFile:
-    """The file with a short name.
+    """Look a data file up by its short name.
 
     Raises
     ------
@@ -66,15 +64,12 @@ def verify(data_dir: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     A file that differs from the known content but is well formed may still be used; instances
     carry the hashes of what was read.
     """
-    from mecopt.data import tables
-
     folder = resolve_data_dir(data_dir)
     rows = []
     for f in FILES:
         found = ""
         try:
-            table = tables.read(f, folder)
-            found = table.sha256
+            found = tables.read(f, folder).sha256
             status = "ok" if found == f.sha256 else "differs"
         except FileNotFoundError:
             status = "missing"

@@ -6,10 +6,9 @@ No data file is part of the package. They live in a folder of their own (`resolv
 
 from __future__ import annotations
 
-from mecopt.data.spec import DATA_DIR_VARIABLE as DATA_DIR_VARIABLE
-from mecopt.data.spec import Column as Column
-from mecopt.data.spec import DataFile as DataFile
-from mecopt.data.spec import Original as Original
+from typing import Any
+
+from mecopt.data.spec import Column, DataFile, Original
 
 
 def request_columns(arrival: str, prompt: str, generated: str, unit: str) -> tuple[Column, ...]:
@@ -26,59 +25,45 @@ _PLACE = (
     Column("latitude_deg", "float", "WGS84 degrees", low=-90, high=90),
     Column("longitude_deg", "float", "WGS84 degrees", low=-180, high=180),
 )
-_AZURE_COMMIT = "b469a113cedca53ddc3bdea71a143dc4b7d8700c"
-_MOONCAKE_COMMIT = "3b5a594133958449a1feaf1c9e0fc1b553e34a28"
-_EUA_COMMIT = "61238e00a6f01019c8a6ba1619675337a879a3d4"
+# Repositories at the commits we cite.
+_AZURE = ("Azure/AzurePublicDataset", "b469a113cedca53ddc3bdea71a143dc4b7d8700c")
+_MOONCAKE = ("kvcache-ai/Mooncake", "3b5a594133958449a1feaf1c9e0fc1b553e34a28")
+_EUA = ("swinedge/eua-dataset", "61238e00a6f01019c8a6ba1619675337a879a3d4")
+
+
+def _hosted(original: Original, **rest: Any) -> DataFile:
+    """A data file made from one file of a public repository."""
+    source = f"{original.repository}@{original.commit[:8]} {original.path}"
+    return DataFile(source=source, original=original, **rest)
 
 
 def _azure(kind: str, rows: int, sha256: str) -> DataFile:
-    path = f"data/AzureLLMInferenceTrace_{kind}.csv"
-    return DataFile(
+    return _hosted(
+        Original(*_AZURE, f"data/AzureLLMInferenceTrace_{kind}.csv", "azure"),
         name=f"azure-{kind}",
         path=f"traces/azure_llm_2023_{kind}.csv.gz",
         columns=AZURE_COLUMNS,
         purpose=f"arrivals and token counts of LLM requests ({kind}), 16 November 2023",
         licence="CC-BY-4.0",
-        source=f"Azure/AzurePublicDataset@{_AZURE_COMMIT[:8]} {path}",
         rows=rows,
         sha256=sha256,
-        original=Original("Azure/AzurePublicDataset", _AZURE_COMMIT, path, "azure"),
         section="section 1",
-    )
-
-
-def _eua(name: str, path: str, original: str, **rest: object) -> DataFile:
-    return DataFile(
-        name=name,
-        path=path,
-        licence="MIT",
-        source=f"swinedge/eua-dataset@{_EUA_COMMIT[:8]} {original}",
-        original=Original("swinedge/eua-dataset", _EUA_COMMIT, original, name),
-        section="section 2",
-        **rest,  # type: ignore[arg-type]
     )
 
 
 FILES: tuple[DataFile, ...] = (
     _azure("conv", 19366, "719966053e3caba544b709f6a7833880597ee0fd2a6638c330fdd95490fb86d6"),
     _azure("code", 8819, "ddb7d3f4afb1ed8220af7d498f435e92a111c0a0eefb8e89b2f608daa7372ec6"),
-    DataFile(
+    _hosted(
+        Original(*_MOONCAKE, "FAST25-release/traces/conversation_trace.jsonl", "mooncake"),
         name="mooncake-conversation",
         path="traces/mooncake_fast25_conversation.csv.gz",
         columns=request_columns("arrival_ms", "input_tokens", "output_tokens", "ms"),
         purpose="arrivals and token counts of LLM requests with long prompts",
         licence="Apache-2.0",
-        source=f"kvcache-ai/Mooncake@{_MOONCAKE_COMMIT[:8]} "
-        "FAST25-release/traces/conversation_trace.jsonl",
         rows=12031,
         scenarios=("traces", "caching"),
         sha256="1907cb1e764a081fc6854aa8ff35a6ef5e8b6a5106435171d31298ad77f6ae32",
-        original=Original(
-            "kvcache-ai/Mooncake",
-            _MOONCAKE_COMMIT,
-            "FAST25-release/traces/conversation_trace.jsonl",
-            "mooncake",
-        ),
         section="section 1",
     ),
     DataFile(
@@ -117,23 +102,27 @@ FILES: tuple[DataFile, ...] = (
         scenarios=("caching",),
         section="section 1",
     ),
-    _eua(
-        "eua-sites",
-        "topology/eua_melbcbd_edge_servers.csv.gz",
-        "edge-servers/site-optus-melbCBD.csv",
+    _hosted(
+        Original(*_EUA, "edge-servers/site-optus-melbCBD.csv", "eua-sites"),
+        name="eua-sites",
+        path="topology/eua_melbcbd_edge_servers.csv.gz",
         columns=(Column("site_id", "text", "identifier"), *_PLACE),
         purpose="125 base stations in Melbourne CBD",
+        licence="MIT",
         rows=125,
         sha256="3b7a2c7ab14ee23b14ab18d88197f94b30ecb774dac11cebbbe1ec953bcb03a6",
+        section="section 2",
     ),
-    _eua(
-        "eua-users",
-        "topology/eua_melbcbd_users_generated.csv.gz",
-        "users/users-melbcbd-generated.csv",
+    _hosted(
+        Original(*_EUA, "users/users-melbcbd-generated.csv", "eua-users"),
+        name="eua-users",
+        path="topology/eua_melbcbd_users_generated.csv.gz",
         columns=_PLACE,
         purpose="816 user positions, generated uniformly by the source",
+        licence="MIT",
         rows=816,
         sha256="1603d16a79776943aa90fd2fe0ed5a0e2e9cfdbd108a4d3436addfb5c93fdbea",
+        section="section 2",
     ),
     DataFile(
         name="model-architectures",

@@ -84,14 +84,17 @@ class DataFile:
     section: str = ""
 
     @property
+    def described(self) -> str:
+        """Where people read about the file."""
+        return f"is described in {self.section} of the data folder's README.md"
+
+    @property
     def origin(self) -> str:
         """One sentence for error messages: where the file comes from and how to get it."""
         if not self.section:
             return f"{self.path} is {self.source}"
-        if self.original is None:
-            how = f"it is described in {self.section} of the data folder's README.md"
-        else:
-            how = f"get it with `mecopt data fetch {self.name}`"
+        fetched = f"get it with `mecopt data fetch {self.name}`"
+        how = f"it {self.described}" if self.original is None else fetched
         return (
             f"{self.path} comes from {self.source} ({self.licence}); {how}, "
             f"or point {DATA_DIR_VARIABLE} or --data-dir to a folder that has it"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mecopt.data.registry import Column, DataFile
+from mecopt.data.spec import Column, DataFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Table:
 
 
 def content(path: Path, spec: DataFile) -> bytes:
-    """Uncompressed bytes of a file.
+    """The bytes of a data file, uncompressed where it is gzip.
 
     Raises
     ------

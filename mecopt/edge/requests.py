@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mecopt.data.folder import find
-from mecopt.data.registry import AZURE_COLUMNS, DataFile
+from mecopt.data.registry import AZURE_COLUMNS
+from mecopt.data.spec import DataFile
 from mecopt.data.tables import Table, read
 
 #: Traces with a name: arrival, prompt and output columns, seconds per unit of arrival.

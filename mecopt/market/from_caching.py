@@ -29,6 +29,7 @@ from mecopt.caching.plan import CachingPlan
 from mecopt.market.instance import Market
 
 Resource = Literal["memory", "energy"]
+IntArray = NDArray[np.int64]
 
 #: Size of a unit: MB of memory, multiples of 10 J of energy.
 UNIT_MB, UNIT_10J = 1000, 10
@@ -74,27 +75,11 @@ def from_caching(
             raise ValueError(f"{name} = {value} must be between 0 and {count - 1}")
     if x.is_forwarding:
         raise ValueError("instance: with forwarding a request may be served by several servers")
-    if resource not in ("memory", "energy"):
-        raise ValueError(f"resource = {resource!r} must be memory or energy")
-    checks.refuse(np.array([not reserve >= 0]), "reserve", np.array([reserve]), "is below zero")
-    before = np.zeros(x.n_pairs, dtype=bool), np.zeros(x.n_pairs, dtype=np.int64)
-    if plan is not None and slot > 0:
-        before = plan.a[server, :, slot - 1], plan.kappa[server, :, slot - 1]
-    requests = x.requests[server, :, slot]
-    if resource == "memory":
-        saved = np.array([best_saving(x, p, requests[p], before) for p in range(x.n_pairs)])
-        fits = x.memory_mb <= x.capacity_mb[server]
-        size = np.maximum(1, np.ceil(x.memory_mb / UNIT_MB)).astype(np.int64)
-        units = np.where((saved > 0) & fits, size, 0)
-        offered, unit = int(x.capacity_mb[server] // UNIT_MB), "1 GB"
-    else:
-        resident = np.zeros(x.n_pairs, bool) if plan is None else plan.a[server, :, slot]
-        saved = np.array(
-            [_saving(x, p, requests[p], before[1][p]) / max(requests[p], 1) for p in _pairs(x)]
-        )
-        size = np.maximum(1, np.ceil(x.energy_10j / UNIT_10J)).astype(np.int64)
-        units = np.where((saved > 0) & resident, size * requests, 0)
-        offered, unit = int(x.energy_budget_10j[server] // UNIT_10J), "100 J"
+    checks.one_of("resource", resource, ("memory", "energy"))
+    if not 0 <= reserve < np.inf:
+        raise ValueError(f"reserve = {reserve} must be a number >= 0")
+    saved, size, units, offered = _goods(x, server, slot, plan, resource)
+    unit = "1 GB" if resource == "memory" else "100 J"
     pair = np.repeat(np.arange(x.n_pairs), units)
     where = f"server {server}, slot {slot}"
     if len(pair) == 0:
@@ -105,7 +90,7 @@ def from_caching(
         (saved / size)[pair],
         np.full(offered, float(reserve)),
         buyer_names=[
-            f"{x.pair_names[p]}, unit {i + 1}" for p in _pairs(x) for i in range(units[p])
+            f"{x.pair_names[p]}, unit {i + 1}" for p in range(x.n_pairs) for i in range(units[p])
         ],
         seller_names=[f"{x.server_names[server]}, unit {j + 1}" for j in range(offered)],
         meta={
@@ -117,6 +102,34 @@ def from_caching(
             "pair": pair.tolist(),
         },
     )
+
+
+def _goods(
+    x: CachingInstance, server: int, slot: int, plan: CachingPlan | None, resource: Resource
+) -> tuple[NDArray[np.float64], IntArray, IntArray, int]:
+    """What a pair (for energy: a request of it) saves, the units that takes, and who has how many.
+
+    The third entry counts the units wanted of each pair, the fourth those the server offers.
+    """
+    before = np.zeros(x.n_pairs, dtype=bool), np.zeros(x.n_pairs, dtype=np.int64)
+    if plan is not None and slot > 0:
+        before = plan.a[server, :, slot - 1], plan.kappa[server, :, slot - 1]
+    requests, pairs = x.requests[server, :, slot], range(x.n_pairs)
+    if resource == "memory":
+        saved = np.array([best_saving(x, p, requests[p], before) for p in pairs])
+        fits = x.memory_mb <= x.capacity_mb[server]
+        size = np.maximum(1, np.ceil(x.memory_mb / UNIT_MB)).astype(np.int64)
+        units = np.where((saved > 0) & fits, size, 0)
+        offered = x.capacity_mb[server] // UNIT_MB
+    else:
+        resident = np.zeros(x.n_pairs, bool) if plan is None else plan.a[server, :, slot]
+        saved = np.array(
+            [_saving(x, p, requests[p], before[1][p]) / max(requests[p], 1) for p in pairs]
+        )
+        size = np.maximum(1, np.ceil(x.energy_10j / UNIT_10J)).astype(np.int64)
+        units = np.where((saved > 0) & resident, size * requests, 0)
+        offered = x.energy_budget_10j[server] // UNIT_10J
+    return saved, size, units, int(offered)
 
 
 def best_saving(
@@ -149,7 +162,3 @@ def _saving(x: CachingInstance, p: int, served: int, kappa: int) -> float:
     """What serving requests of a resident pair saves against the cloud."""
     age = int(np.clip(kappa + x.thoughts[p] * served - x.vanish[p], 0, x.kappa_max[p]))
     return float(served * (x.cloud_cost[p] - x.serve_cost[p] - x.accuracy_cost[p, age]))
-
-
-def _pairs(x: CachingInstance) -> range:
-    return range(x.n_pairs)

@@ -29,6 +29,9 @@ FORMAT = files.Format("mecopt.market", version=1)
 
 Side = Literal["buyer", "seller"]
 
+#: Where a side's reports and unit pointers are.
+_FIELDS = {"buyer": ("values", "buyer_ptr"), "seller": ("costs", "seller_ptr")}
+
 
 def _flat(name: str, given: Sequence[Any] | NDArray[Any]) -> tuple[IntArray, IntArray | None]:
     """Flatten one price or a sequence of prices per trader into prices and pointers."""
@@ -124,16 +127,21 @@ class Market:
     @cached_property
     def wanted(self) -> IntArray:
         """(B,) units each buyer wants."""
-        if self.buyer_ptr is None:
-            return np.ones(self.n_buyers, dtype=np.int64)
-        return np.diff(self.buyer_ptr)
+        return np.ones_like(self.values) if self.buyer_ptr is None else np.diff(self.buyer_ptr)
 
     @cached_property
     def seats(self) -> IntArray:
         """(J,) units each seller offers."""
-        if self.seller_ptr is None:
-            return np.ones(self.n_sellers, dtype=np.int64)
-        return np.diff(self.seller_ptr)
+        return np.ones_like(self.costs) if self.seller_ptr is None else np.diff(self.seller_ptr)
+
+    def reports(self, side: Side) -> IntArray:
+        """Values of the buyers' units, or costs of the sellers'."""
+        return getattr(self, _FIELDS[side][0])
+
+    def units_of(self, side: Side, trader: int) -> slice:
+        """Which of a side's units belong to one trader."""
+        ptr = getattr(self, _FIELDS[side][1])
+        return slice(trader, trader + 1) if ptr is None else slice(ptr[trader], ptr[trader + 1])
 
     @cached_property
     def surplus(self) -> IntArray:
@@ -182,15 +190,13 @@ class Market:
     # ---------------------------------------------------------------- other reports
     def with_report(self, side: Side, trader: int, prices: int | Sequence[int]) -> Market:
         """The market after one trader reports other prices (half minor units, not checked)."""
-        name, ptr = ("values", self.buyer_ptr) if side == "buyer" else ("costs", self.seller_ptr)
-        array = getattr(self, name).copy()
-        first, last = (trader, trader + 1) if ptr is None else (ptr[trader], ptr[trader + 1])
-        array[first:last] = prices
-        return self._copy(**{name: array})
+        array = self.reports(side).copy()
+        array[self.units_of(side, trader)] = prices
+        return self._copy(**{_FIELDS[side][0]: array})
 
     def with_extra(self, side: Side, price: int) -> Market:
         """A one-good market after one more trader enters with one unit (not checked)."""
-        name, ptr_name = ("values", "buyer_ptr") if side == "buyer" else ("costs", "seller_ptr")
+        name, ptr_name = _FIELDS[side]
         ptr = getattr(self, ptr_name)
         changes: dict[str, Any] = {name: np.append(getattr(self, name), price)}
         if ptr is not None:

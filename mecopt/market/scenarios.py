@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mecopt import checks
 from mecopt.market.instance import Market
 
 KINDS = ("balanced", "five-to-one", "low-values", "thin", "lattice", "graph")
@@ -38,8 +39,7 @@ def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: in
     if kind not in KINDS:
         raise ValueError(f"kind: unknown {kind!r}, one of {', '.join(KINDS)}")
     for name, number, least in (("seed", seed, 0), ("n", n, 1), ("servers", servers, 1)):
-        if number < least:
-            raise ValueError(f"{name} = {number} must be >= {least}")
+        checks.whole(name, number, least)
     rng = np.random.default_rng([KINDS.index(kind), seed, n])
     meta = {"scenario": "markets", "kind": kind, "seed": seed}
     if kind == "graph":

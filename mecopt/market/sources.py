@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mecopt.market.instance import Market
 from mecopt.market.units import LARGEST
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.status import NEVER
 from mecopt.offloading.units import INFINITE_NS
 
 _COLUMNS = ("side", "value", "units", "id", "compatible")
@@ -188,33 +189,7 @@ def from_offloading(
         raise ValueError("instance: has no resource of kind 'server'")
     if len(tasks) == 0:
         raise ValueError(f"start_s, end_s: no task is released in [{start_s}, {end_s}) s")
-    column = {r: j for j, r in enumerate(servers)}
-    outside = np.full(len(tasks), np.inf)
-    route = np.full((len(tasks), len(servers)), np.inf)
-    service = np.full((len(tasks), len(servers)), np.nan)
-    for row, k in enumerate(tasks):
-        if x.drop_cost_ns[k] < INFINITE_NS:
-            outside[row] = x.drop_cost_ns[k] * 1e-9
-        for option in x.options_of(int(k)):
-            stages = range(x.stage_ptr[option], x.stage_ptr[option + 1])
-            latency_ns = _idle_latency(x, int(option))
-            if latency_ns > x.deadline_ns[k]:
-                continue
-            cost = x.latency_weight[k] * latency_ns * 1e-9 + x.fixed_cost_ns[option] * 1e-9
-            used = {column[r] for s in stages if (r := int(x.stage_resource[s])) in column}
-            if not used:
-                outside[row] = min(outside[row], cost)
-            elif len(used) == 1:
-                (j,) = used
-                if cost < route[row, j]:
-                    route[row, j] = cost
-                    service[row, j] = 1e-9 * sum(
-                        int(x.believed_ns[s]) for s in stages if x.stage_resource[s] == servers[j]
-                    )
-        if not np.isfinite(outside[row]):
-            raise ValueError(
-                f"instance: {x.task_names[k]!r} can neither stay local nor be dropped: no value"
-            )
+    outside, route, service = _routes(x, tasks, servers)
     used_by = np.isfinite(service).any(axis=0)
     mean_service = np.ones(len(servers))
     mean_service[used_by] = np.nanmean(service[:, used_by], axis=0)
@@ -242,18 +217,50 @@ def from_offloading(
     )
 
 
+def _routes(
+    x: OffloadingInstance, tasks: NDArray[np.intp], servers: list[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Cheapest ways of tasks on an idle system, in seconds.
+
+    (N,) cost of staying off the servers; (N, J) cost at each server, infinite where there is no
+    way, and the server time that way takes.
+    """
+    column = {r: j for j, r in enumerate(servers)}
+    outside = np.full(len(tasks), np.inf)
+    route = np.full((len(tasks), len(servers)), np.inf)
+    service = np.full((len(tasks), len(servers)), np.nan)
+    for row, k in enumerate(tasks):
+        if x.drop_cost_ns[k] < INFINITE_NS:
+            outside[row] = x.drop_cost_ns[k] * 1e-9
+        for option in x.options_of(int(k)):
+            stages = range(x.stage_ptr[option], x.stage_ptr[option + 1])
+            latency_ns = _idle_latency(x, int(option))
+            if latency_ns > x.deadline_ns[k]:
+                continue
+            cost = x.latency_weight[k] * latency_ns * 1e-9 + x.fixed_cost_ns[option] * 1e-9
+            used = {column[r] for s in stages if (r := int(x.stage_resource[s])) in column}
+            if not used:
+                outside[row] = min(outside[row], cost)
+            elif len(used) == 1:
+                (j,) = used
+                if cost < route[row, j]:
+                    route[row, j] = cost
+                    service[row, j] = 1e-9 * sum(
+                        int(x.believed_ns[s]) for s in stages if x.stage_resource[s] == servers[j]
+                    )
+        if not np.isfinite(outside[row]):
+            raise ValueError(
+                f"instance: {x.task_names[k]!r} can neither stay local nor be dropped: no value"
+            )
+    return outside, route, service
+
+
 def _idle_latency(x: OffloadingInstance, option: int) -> int:
     """Latency of an option in ns when nobody else is there (longest path of its stages)."""
-    first = int(x.stage_ptr[option])
-    n = int(x.stage_ptr[option + 1]) - first
-    finish = np.full(n, NEVER, dtype=np.int64)
-    for _ in range(n):  # at most n passes settle a DAG in any order
-        for i in range(n):
-            s = first + i
-            before = [int(p) - first for p in x.pred[x.pred_ptr[s] : x.pred_ptr[s + 1]]]
-            start = max((int(finish[p]) for p in before), default=0)
-            if start < NEVER:
-                finish[i] = start + int(x.believed_ns[s])
-        if (finish < NEVER).all():
-            break
-    return int(finish.max())
+
+    @cache
+    def finish(stage: int) -> int:
+        before = x.pred[x.pred_ptr[stage] : x.pred_ptr[stage + 1]]
+        return max((finish(int(p)) for p in before), default=0) + int(x.believed_ns[stage])
+
+    return max(finish(s) for s in range(x.stage_ptr[option], x.stage_ptr[option + 1]))

@@ -9,19 +9,12 @@ from mecopt import checks
 
 #: Half minor units in one money unit.
 HALF_UNITS = 2_000_000
-
-
 #: One minor unit, the finest difference between two reports, in half minor units.
 MINOR = 2
-
-
 #: Largest amount of money a report may name (keeps sums of a million reports inside 63 bits).
 LARGEST = 1_000_000
-
-
 #: Memory is counted in thousandths of a GB.
 MEMORY_PER_GB = 1000
-
 
 IntArray = NDArray[np.int64]
 

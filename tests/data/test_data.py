@@ -18,7 +18,7 @@ import pytest
 from mecopt import data
 from mecopt.data import convert
 from mecopt.data.folder import DEFAULT_DATA_DIR
-from mecopt.data.registry import Column, DataFile, Original
+from mecopt.data.spec import Column, DataFile, Original
 from tests.support import mini_data
 
 CONV = data.find("azure-conv")

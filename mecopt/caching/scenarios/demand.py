@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mecopt.data.folder import find
-from mecopt.data.registry import Column, DataFile
+from mecopt.data.spec import Column, DataFile
 from mecopt.data.tables import Table
 
 #: Seconds between two windows of the rate table.
