@@ -185,70 +185,47 @@ def train(
     """
     torch.set_num_threads(1)
     run = TrainingRun.open(out, policies.KIND, settings, seed=seed, resume=resume)
-    state = run.load_state()
-    begun = 0 if state is None else int(state["step"])
     first = TRAINING_SEED + 10_000_000 * seed
-    env = CachingVecEnv(
-        drawn(settings, first),
-        settings.servers,
-        layer=settings.layer,
-        averages=settings.averages,
-        fast=settings.fast_hidden**2 // settings.fast_heads if settings.test_time else 0,
-        copies=settings.copies,
-    )
-    model, rate = _model(settings, env, seed)
+    env, model, rate = _model(settings, first, seed)
     agent: Agent = model.policy.agent
-    env.test_time = agent.layer
     restorer = None
     if agent.layer is not None:
         restorer = torch.optim.Adam(agent.layer.parameters(), lr=1e-3)
-    tuning_draw = drawn(settings, TUNING_SEED)
-    instances = (
-        settings.tuning_instances
-        * caching.parameters(settings.preset, **(settings.changes or {})).servers
-    )
-    tuning = servers.of_instances([tuning_draw(k) for k in range(instances)])
+    tuning = _tuning_servers(settings)
     seen: dict[str, Any] = {"layer": settings.layer, "averages": settings.averages}
-    if state is None:
-        best, kept = float(mean_cost(agent, tuning, **seen).sum()), agent.state_dict()
-        kept = {name: value.clone() for name, value in kept.items()}
-        tuned = best
-    else:
+    if state := run.load_state():
         agent.load_state_dict(state["agent"])
         model.policy.optimizer.load_state_dict(state["optimiser"])
         if restorer is not None:
             restorer.load_state_dict(state["restorer"])
-        best, kept, tuned = state["best"], state["kept"], state["tuned"]
+        begun, best, kept, tuned = (state[name] for name in ("step", "best", "kept", "tuned"))
+    else:
+        begun, kept = 0, _weights(agent)
+        best = tuned = float(mean_cost(agent, tuning, **seen).sum())
     per_rollout = settings.servers * tuning.requests.shape[2]
     centred = GroupCentred(settings.copies)
     for rollout in range(begun, settings.rollouts):
-        done = rollout / settings.rollouts
-        warm = (rollout + 1 - settings.critic_rollouts) / settings.warm_rollouts
-        rising = min(1.0, warm) if warm > 0 else 1.0
-        rate[0] = settings.learning_rate * (1 - done) * rising
-        scale = 1 - done * (1 - settings.last_noise)
-        agent.noise.copy_(scale * torch.tensor(settings.noise))
-        _freeze_actor(agent, rollout < settings.critic_rollouts)
+        rate[0] = _begin_rollout(settings, agent, rollout)
         set_random_seed(1_000_003 * seed + rollout)
         env.episode = rollout * settings.servers // settings.copies
         model.learn(per_rollout, callback=centred)
         figures = _figures(model, env, agent)
-        if agent.layer is not None and restorer is not None:
+        if restorer is not None:
             figures["restore_loss"] = _restore(model, agent, restorer, settings, seed, rollout)
-        last = rollout + 1 == settings.rollouts
-        if last or (rollout + 1) % settings.tuning_every == 0:
+        done = rollout + 1
+        measured = done == settings.rollouts or done % settings.tuning_every == 0
+        if measured:
             tuned = float(mean_cost(agent, tuning, **seen).sum())
             if tuned < best:
-                best = tuned
-                kept = {name: value.clone() for name, value in agent.state_dict().items()}
-        run.record((rollout + 1) * per_rollout, **figures, tuning_cost=tuned)
-        if last or (rollout + 1) % settings.tuning_every == 0:
+                best, kept = tuned, _weights(agent)
+        run.record(done * per_rollout, **figures, tuning_cost=tuned)
+        if measured:
             body = {"agent": agent.state_dict(), "optimiser": model.policy.optimizer.state_dict()}
             body |= {"best": best, "kept": kept, "tuned": tuned}
             body["restorer"] = None if restorer is None else restorer.state_dict()
-            run.save_state(rollout + 1, body)
+            run.save_state(done, body)
         if on_progress is not None:
-            on_progress(rollout + 1, settings.rollouts, {**figures, "tuning_cost": tuned})
+            on_progress(done, settings.rollouts, {**figures, "tuning_cost": tuned})
     agent.load_state_dict(kept)
     trained = policies.LearnedPolicy(agent, name=settings.name, **seen)
     about = {"preset": settings.preset, "seed": seed, "settings": asdict(settings)}
@@ -264,8 +241,41 @@ def train(
     )
 
 
-def _model(settings: Settings, env: CachingVecEnv, seed: int) -> tuple[PPO, list[float]]:
-    """PPO with the printed settings; its learning rate is read from the list."""
+def _tuning_servers(settings: Settings) -> servers.Servers:
+    """All servers of the tuning instances."""
+    draw = drawn(settings, TUNING_SEED)
+    per_instance = caching.parameters(settings.preset, **(settings.changes or {})).servers
+    return servers.of_instances([draw(k) for k in range(settings.tuning_instances * per_instance)])
+
+
+def _weights(agent: Agent) -> dict[str, torch.Tensor]:
+    """A copy of the weights."""
+    return {name: value.clone() for name, value in agent.state_dict().items()}
+
+
+def _begin_rollout(settings: Settings, agent: Agent, rollout: int) -> float:
+    """Set the exploration noise and which networks learn; the learning rate of the rollout."""
+    done = rollout / settings.rollouts
+    warm = (rollout + 1 - settings.critic_rollouts) / settings.warm_rollouts
+    rising = min(1.0, warm) if warm > 0 else 1.0
+    agent.noise.copy_((1 - done * (1 - settings.last_noise)) * torch.tensor(settings.noise))
+    for parameter in agent.actor.parameters():
+        parameter.requires_grad_(rollout >= settings.critic_rollouts)
+    return settings.learning_rate * (1 - done) * rising
+
+
+def _model(
+    settings: Settings, first_seed: int, seed: int
+) -> tuple[CachingVecEnv, PPO, list[float]]:
+    """Environments, and PPO with the printed settings; its learning rate is read from the list."""
+    env = CachingVecEnv(
+        drawn(settings, first_seed),
+        settings.servers,
+        layer=settings.layer,
+        averages=settings.averages,
+        fast=settings.fast_hidden**2 // settings.fast_heads if settings.test_time else 0,
+        copies=settings.copies,
+    )
     rate = [settings.learning_rate]
     model = PPO(
         PairPolicy,
@@ -284,12 +294,8 @@ def _model(settings: Settings, env: CachingVecEnv, seed: int) -> tuple[PPO, list
         seed=seed,
         device="cpu",
     )
-    return model, rate
-
-
-def _freeze_actor(agent: Agent, frozen: bool) -> None:
-    for parameter in agent.actor.parameters():
-        parameter.requires_grad_(not frozen)
+    env.test_time = model.policy.agent.layer
+    return env, model, rate
 
 
 def _figures(model: PPO, env: CachingVecEnv, agent: Agent) -> dict[str, float]:

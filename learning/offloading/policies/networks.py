@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,19 @@ _STRETCH = 4.0
 _WIDTH = len(COLUMNS) + len(Load._fields)
 
 
+def perceptron(*widths: int) -> nn.Sequential:
+    """Linear layers between these widths, a ReLU after each but the last."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def encoder(hidden: int) -> nn.Sequential:
+    """From an option's row and the load to a code >= 0 of the option."""
+    return nn.Sequential(*perceptron(_WIDTH, hidden, hidden), nn.ReLU())
+
+
 class EquivariantNet(nn.Module):
     """Rest of every option from its row, the load, and what all options of the state are like.
 
@@ -51,16 +65,8 @@ class EquivariantNet(nn.Module):
 
     def __init__(self, hidden: int = 32) -> None:
         super().__init__()
-        self.encode = nn.Sequential(
-            nn.Linear(_WIDTH, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()
-        )
-        self.rest = nn.Sequential(
-            nn.Linear(_WIDTH + 2 * hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, 1),
-        )
+        self.encode = encoder(hidden)
+        self.rest = perceptron(_WIDTH + 2 * hidden, hidden, hidden, 1)
 
     def forward(self, options: Tensor, load: Tensor) -> Tensor:
         """Rows (B, A, columns) and load (B, 3) to total costs (B, A)."""
@@ -93,13 +99,7 @@ class FixedNet(nn.Module):
         super().__init__()
         n = servers + 2
         self.servers = servers
-        self.rest = nn.Sequential(
-            nn.Linear(n * len(COLUMNS) + len(Load._fields), hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, n),
-        )
+        self.rest = perceptron(n * len(COLUMNS) + len(Load._fields), hidden, hidden, n)
 
     def forward(self, options: Tensor, load: Tensor) -> Tensor:
         """Rows (B, servers + 2, columns) and load (B, 3) to total costs (B, servers + 2)."""

@@ -143,30 +143,27 @@ def one_step(states: States) -> Labelled:
     return Labelled(states, states.one_step_cost_slots, "one-step", _unknown(len(states)))
 
 
-def by_user_values(instances: Iterable[OffloadingInstance], behaviour: str | Policy) -> Labelled:
-    """States of trajectories of `behaviour`, labelled by user values."""
-    parts = []
-    for instance in instances:
-        grid = user_values.solve(user_values.parameters_of(instance))
-        seen = decision_states.collect([instance], behaviour)
-        cost = user_values.cost_vectors(seen, grid)
-        parts.append(Labelled(seen, cost, "user-values", _unknown(len(seen))))
-    return concat(parts)
+def by_user_values(instance: OffloadingInstance, behaviour: str | Policy) -> Labelled:
+    """States of a trajectory of `behaviour`, labelled by user values."""
+    grid = user_values.solve(user_values.parameters_of(instance))
+    seen = decision_states.collect([instance], behaviour)
+    cost = user_values.cost_vectors(seen, grid)
+    return Labelled(seen, cost, "user-values", _unknown(len(seen)))
 
 
 def by_lookahead(
-    instances: Iterable[OffloadingInstance],
+    instance: OffloadingInstance,
     behaviour: str | Policy = "lookahead",
     *,
     samples: int | None = None,
     horizon_s: float | None = None,
     seed: int = 0,
 ) -> Labelled:
-    """States of trajectories of `behaviour`, labelled by rollouts of sampled futures.
+    """States of a trajectory of `behaviour`, labelled by rollouts of sampled futures.
 
     Parameters
     ----------
-    instances : iterable of OffloadingInstance
+    instance : OffloadingInstance
     behaviour : str or Policy
         ``"lookahead"`` follows the labels themselves.
     samples : int, optional
@@ -176,17 +173,14 @@ def by_lookahead(
     seed : int
         Of the futures.
     """
-    parts = []
-    for instance in instances:
-        teacher = _Remembering(Lookahead(samples, horizon_s, generated_futures(seed)))
-        teacher.reset(instance)
-        follow = teacher if behaviour == "lookahead" else behaviour
-        cost: list[NDArray[np.float64]] = []
-        visited = decision_states.visit([instance], follow, seed=seed)
-        seen = decision_states.gather(_priced(visited, teacher, cost))
-        slots = np.array(cost) / float(instance.meta["slot_s"])
-        parts.append(Labelled(seen, slots, "lookahead", _unknown(len(seen))))
-    return concat(parts)
+    teacher = _Remembering(Lookahead(samples, horizon_s, generated_futures(seed)))
+    teacher.reset(instance)
+    follow = teacher if behaviour == "lookahead" else behaviour
+    cost: list[NDArray[np.float64]] = []
+    visited = decision_states.visit([instance], follow, seed=seed)
+    seen = decision_states.gather(_priced(visited, teacher, cost))
+    slots = np.array(cost) / float(instance.meta["slot_s"])
+    return Labelled(seen, slots, "lookahead", _unknown(len(seen)))
 
 
 def _priced(
@@ -222,7 +216,7 @@ class _Remembering:
 
 
 def by_schedule(
-    instances: Iterable[OffloadingInstance], *, time_limit: float = 10.0, gap: float = 1e-4
+    instance: OffloadingInstance, *, time_limit: float = 10.0, gap: float = 1e-4
 ) -> Labelled:
     """States along the best schedule of plan decomposition, labelled by regret through replay.
 
@@ -231,28 +225,24 @@ def by_schedule(
 
     Parameters
     ----------
-    instances : iterable of OffloadingInstance
+    instance : OffloadingInstance
     time_limit, gap : float
         Of `formulations.solve`.
     """
-    parts = []
-    for instance in instances:
-        result = formulations.solve(instance, time_limit=time_limit, gap=gap)
-        if result.schedule is None:
-            raise ValueError(f"instance {instance!r}: no schedule of finite cost is known")
-        choice = result.schedule.choice
-        seen = decision_states.collect([instance], _Scripted(choice))
-        slot_s = float(instance.meta["slot_s"])
-        objective = result.schedule.objective
-        cost = np.empty((len(seen), seen.n_servers + 2))
-        for k in range(len(seen)):
-            other = choice.copy()
-            for option in range(seen.n_servers + 2):
-                other[k] = decision_states.to_choice(option, seen.n_servers)
-                cost[k, option] = replay(instance, other).objective - objective
-        bound = np.full(len(seen), result.bound / instance.n_tasks / slot_s)
-        parts.append(Labelled(seen, cost / slot_s, "clairvoyant", bound))
-    return concat(parts)
+    result = formulations.solve(instance, time_limit=time_limit, gap=gap)
+    if result.schedule is None:
+        raise ValueError(f"instance {instance!r}: no schedule of finite cost is known")
+    choice = result.schedule.choice
+    seen = decision_states.collect([instance], _Scripted(choice))
+    slot_s = float(instance.meta["slot_s"])
+    cost = np.empty((len(seen), seen.n_servers + 2))
+    for k in range(len(seen)):
+        other = choice.copy()
+        for option in range(seen.n_servers + 2):
+            other[k] = decision_states.to_choice(option, seen.n_servers)
+            cost[k, option] = replay(instance, other).objective - result.schedule.objective
+    bound = np.full(len(seen), result.bound / instance.n_tasks / slot_s)
+    return Labelled(seen, cost / slot_s, "clairvoyant", bound)
 
 
 @dataclass

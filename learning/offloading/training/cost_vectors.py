@@ -165,22 +165,15 @@ def collect(settings: Settings, seed: int) -> Examples:
 def tuning_examples(settings: Settings) -> list[Examples]:
     """Examples of tuning seeds, one part per number of servers."""
     first = seeds.PARTS["tune"][0]
-    return [
-        _joined(
-            [
-                _examples(
-                    [
-                        comllm.generate(preset, first + i, servers=servers)
-                        for i in range(_TUNING_INSTANCES)
-                    ],
-                    user_values.UserValues(),
-                    settings.labels,
-                )
-                for preset in settings.presets
-            ]
-        )
-        for servers in settings.servers
-    ]
+    parts = []
+    for servers in settings.servers:
+        of_presets = []
+        for preset in settings.presets:
+            drawn = range(first, first + _TUNING_INSTANCES)
+            episodes = [comllm.generate(preset, s, servers=servers) for s in drawn]
+            of_presets.append(_examples(episodes, user_values.UserValues(), settings.labels))
+        parts.append(_joined(of_presets))
+    return parts
 
 
 def _examples(

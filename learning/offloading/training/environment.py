@@ -1,6 +1,6 @@
 """Offloading as a Gymnasium environment: one step is one decision, one episode is one instance.
 
-    >>> import gymnasium, learning.environment
+    >>> import gymnasium, learning.offloading.training.environment
     >>> env = gymnasium.make("mecopt/Offloading-v0", presets=("paper",), servers=(3, 6))
     >>> observation, info = env.reset(seed=0)
     >>> observation, reward, terminated, truncated, info = env.step(0)

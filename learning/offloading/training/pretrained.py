@@ -143,7 +143,8 @@ def train(
     """
     from accelerate import PartialState
 
-    processes = PartialState()
+    # Asked for a GPU where there is none, accelerate takes every process for the only one.
+    processes = PartialState(cpu=not torch.cuda.is_available())
     if settings.batch % processes.num_processes:
         raise ValueError(
             f"batch = {settings.batch} must be a multiple of the number of processes, "

@@ -26,7 +26,14 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import Tensor, nn
 
 from learning import seeds
-from learning.offloading.policies.networks import SCALE, EquivariantNet, NetworkPolicy, pooled
+from learning.offloading.policies.networks import (
+    SCALE,
+    EquivariantNet,
+    NetworkPolicy,
+    encoder,
+    perceptron,
+    pooled,
+)
 from learning.offloading.states.option_features import PRESENT
 from learning.offloading.training import environment
 from learning.runs.folder import OnProgress, TrainingRun
@@ -139,11 +146,8 @@ class Value(nn.Module):
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        width = EquivariantNet(hidden).encode[0].in_features
-        self.encode = nn.Sequential(
-            nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()
-        )
-        self.value = nn.Sequential(nn.Linear(2 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        self.encode = encoder(hidden)
+        self.value = perceptron(2 * hidden, hidden, 1)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Flat observations (B, n) to values (B, 1)."""

@@ -170,7 +170,7 @@ def label(instance: OffloadingInstance, method: str, explore: float) -> Labelled
     """
     seed = int(instance.meta["seed"])
     if method == "clairvoyant":
-        return labels.by_schedule([instance])
+        return labels.by_schedule(instance)
     if method == "one-step":
         follow: Policy = policies.make("one-step-oracle")
         if explore:
@@ -178,8 +178,8 @@ def label(instance: OffloadingInstance, method: str, explore: float) -> Labelled
         return labels.one_step(decision_states.collect([instance], follow))
     ahead = labels.Exploring(UserValues(), explore, seed) if explore else UserValues()
     if method == "user-values":
-        return labels.by_user_values([instance], ahead)
-    return labels.by_lookahead([instance], ahead if explore else "lookahead", seed=seed)
+        return labels.by_user_values(instance, ahead)
+    return labels.by_lookahead(instance, ahead if explore else "lookahead", seed=seed)
 
 
 # -------------------------------------------------------------------------------------- training

@@ -28,7 +28,7 @@ def test_one_step_labels_are_the_costs_of_the_states(episode):
 
 def test_lookahead_labels_are_those_the_policy_would_act_on(episode):
     """Following the labels is following the policy: equal states, and its choices are best."""
-    labelled = labels.by_lookahead([episode], samples=5, horizon_s=0.5, seed=3)
+    labelled = labels.by_lookahead(episode, samples=5, horizon_s=0.5, seed=3)
     policy = Lookahead(5, 0.5, generated_futures(3))
     policy.reset(episode)
     for i, observation in enumerate(decision_states.visit([episode], policy)):
@@ -38,7 +38,7 @@ def test_lookahead_labels_are_those_the_policy_would_act_on(episode):
 
 
 def test_user_values_label_every_option(episode):
-    labelled = labels.by_user_values([episode], "random")
+    labelled = labels.by_user_values(episode, "random")
     assert np.isfinite(labelled.cost_slots).all()
     # An option that leaves the same queues behind costs the more the later it ends.
     assert (
@@ -48,7 +48,7 @@ def test_user_values_label_every_option(episode):
 
 def test_clairvoyant_labels_are_regrets_through_replay(episode):
     """Choosing option o for task 2 alone, everything else as in the schedule."""
-    labelled = labels.by_schedule([episode], time_limit=60.0)
+    labelled = labels.by_schedule(episode, time_limit=60.0)
     cost = labelled.cost_slots
     assert cost.min(axis=1) == pytest.approx(np.zeros(len(cost)), abs=1e-3)
     schedule = np.array([to_choice(int(o), 2) for o in cost.argmin(axis=1)])
@@ -88,13 +88,13 @@ def test_labels_of_other_sizes_are_joined(episode):
     # The drop stays last; the server that two-server states lack costs infinity.
     assert both.cost_slots.shape[1] == 5 and both.cost_slots[0, 3] == np.inf
     assert both.cost_slots[0, 4] == 20.0
-    other = labels.by_user_values([episode], "random")
+    other = labels.by_user_values(episode, "random")
     with pytest.raises(ValueError, match="of the methods"):
         labels.concat([both, other])
 
 
 def test_labelled_states_are_kept_in_a_file(episode, tmp_path):
-    labelled = labels.by_schedule([episode], time_limit=60.0)
+    labelled = labels.by_schedule(episode, time_limit=60.0)
     labels.write(labelled, tmp_path / "labelled.npz")
     again = labels.read(tmp_path / "labelled.npz")
     assert (again.method, again.states.preset) == ("clairvoyant", labelled.states.preset)
