@@ -35,3 +35,22 @@ def integers(name: str, values: Sequence[Any]) -> NDArray[Any]:
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise ValueError(f"{name}[{i}] = {value!r} must be a whole number")
     return np.asarray(values, dtype=np.int64)
+
+
+def check_seed(seed: Any, name: str = "seed") -> None:
+    """Refuse a seed that is negative or no whole number."""
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or seed < 0:
+        raise ValueError(f"{name} = {seed!r} must be a whole number >= 0")
+
+
+def check_rollout(instance: Any, policy: Any, family: type) -> None:
+    """Refuse what cannot be rolled out: an instance of another family, or what is no policy."""
+    if not isinstance(instance, family):
+        raise ValueError(f"instance = {instance!r} is no {family.__name__}")
+    if isinstance(policy, type):
+        name = policy.__name__
+        raise ValueError(f"policy: {name} is a class, give an instance: {name}()")
+    for method in ("reset", "act"):
+        if not callable(getattr(policy, method, None)):
+            raise ValueError(f"policy = {policy!r} has no method {method!r}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mecopt.checks import check_seed
 from mecopt.market.instance import Market
 
 KINDS = ("balanced", "five-to-one", "low-values", "thin", "lattice", "graph")
@@ -37,7 +38,8 @@ def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: in
     """
     if kind not in KINDS:
         raise ValueError(f"kind: unknown {kind!r}, one of {', '.join(KINDS)}")
-    for name, number, least in (("seed", seed, 0), ("n", n, 1), ("servers", servers, 1)):
+    check_seed(seed)
+    for name, number, least in (("n", n, 1), ("servers", servers, 1)):
         if number < least:
             raise ValueError(f"{name} = {number} must be >= {least}")
     rng = np.random.default_rng([KINDS.index(kind), seed, n])

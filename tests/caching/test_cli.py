@@ -73,7 +73,7 @@ def test_solve_says_what_can_only_be_served_in_the_cloud():
         (("--preset", "huge"), "preset: unknown 'huge', one of base, ten"),
         (("--method", "milp"), "method: unknown 'milp', one of plans, network, big-m"),
         (("--window", "0:10"), "window: '0:10' needs --scenario traces"),
-        (("--seed", "-1"), "seed = -1 must be >= 0"),
+        (("--seed", "-1"), "seed = -1 must be a whole number >= 0"),
         (("--preset", "trace", "--data-dir", "nowhere"), "servegen_client_rates.csv.gz"),
     ],
 )
