@@ -55,9 +55,7 @@ def test_a_task_seed_may_be_absent_but_not_negative() -> None:
 
 def test_a_class_in_place_of_a_policy_is_refused() -> None:
     """The message says what to write instead."""
-    with pytest.raises(
-        ValueError, match=r"OneStepOracle is a class, give an .*: OneStepOracle\(\)"
-    ):
+    with pytest.raises(ValueError, match=r"OneStepOracle is a class, give .*: OneStepOracle\(\)"):
         rollout(two_servers(), OneStepOracle)
     with pytest.raises(ValueError, match=r"Cloud is a class, give an instance: Cloud\(\)"):
         caching_rollout(t2drl.generate("ten", 0), Cloud)
