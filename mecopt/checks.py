@@ -47,3 +47,20 @@ def one_of(name: str, value: Any, allowed: Iterable[str]) -> None:
     """Refuse a word that is not among those allowed."""
     if value not in tuple(allowed):
         raise ValueError(f"{name} = {value!r} must be one of {', '.join(allowed)}")
+
+
+def check_seed(seed: Any, name: str = "seed") -> None:
+    """Refuse a seed that is negative or no whole number."""
+    whole(name, seed)
+
+
+def check_rollout(instance: Any, policy: Any, family: type) -> None:
+    """Refuse what cannot be rolled out: an instance of another family, or what is no policy."""
+    if not isinstance(instance, family):
+        raise ValueError(f"instance = {instance!r} is no {family.__name__}")
+    if isinstance(policy, type):
+        name = policy.__name__
+        raise ValueError(f"policy: {name} is a class, give an instance: {name}()")
+    for method in ("reset", "act"):
+        if not callable(getattr(policy, method, None)):
+            raise ValueError(f"policy = {policy!r} has no method {method!r}")

@@ -12,6 +12,7 @@ from mechanisms.audit.report import AuditReport
 from mechanisms.audit.report import audit as run_audit
 from mecopt.bench.families import FAMILIES, family_of
 from mecopt.bench.run_folder import RunFolder
+from mecopt.checks import check_rollout
 from mecopt.market import instance as market_file
 from mecopt.market.instance import Market
 from mecopt.market.sources import read_market
@@ -61,15 +62,9 @@ def rollout(
     family = family_of(instance)
     if isinstance(policy, str):
         made = family.policies.make(policy, seed=seed, checkpoint=checkpoint, data_dir=data_dir)
-    elif isinstance(policy, type):
-        raise ValueError(f"policy: {policy.__name__} is a class, give {policy.__name__}(...)")
-    elif not all(hasattr(policy, wanted) for wanted in ("name", "reset", "act")):
-        raise ValueError(
-            f"policy: {policy!r} is no policy (name, reset, act) and no name, one of "
-            f"{', '.join(family.policies.names())}"
-        )
     else:
         made = policy
+        check_rollout(instance, policy, family.instance)
         if checkpoint is not None:
             raise ValueError(f"checkpoint: {checkpoint!r} goes with a policy's name")
     return family.play(instance, made)[0]

@@ -1,7 +1,7 @@
-"""Policies that other packages bring, found through Python entry points.
+"""Policies by name: a family's own, and those that other packages bring through entry points.
 
-A package declares a factory under the group of a family, ``mecopt.offloading.policies.by_name``
-(offloading) or ``mecopt.caching_policies``::
+A package declares a factory under the group of a family, ``mecopt.policies`` (offloading) or
+``mecopt.caching_policies``::
 
     [project.entry-points."mecopt.policies"]
     my-rule = "my_package.rules:make"
@@ -17,9 +17,14 @@ A name that nobody declares, but that comes with a checkpoint, is made by the fa
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from mecopt.checks import check_seed
 
 #: Groups of entry points, one a family.
 OFFLOADING, CACHING = "mecopt.policies", "mecopt.caching_policies"
@@ -67,3 +72,85 @@ def make(group: str, name: str, **arguments: Any) -> Any:
     except ImportError as error:
         raise ValueError(f"policy: {name!r} cannot be imported ({error})") from None
     return factory(**arguments)
+
+
+PolicyT = TypeVar("PolicyT")
+
+
+class Asked(NamedTuple):
+    """What a family's own factory may use of the arguments of `PolicyNames.make`."""
+
+    preset: str | None
+    seed: int
+    data_dir: str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True)
+class PolicyNames(Generic[PolicyT]):
+    """The policies of one family by name.
+
+    Parameters
+    ----------
+    group : str
+        Entry point group of the family, for policies of other packages.
+    own : mapping from name to factory
+        Rules of the family that need no learning.
+    """
+
+    group: str
+    own: Mapping[str, Callable[[Asked], Any]]
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """Names of the rules that need no learning."""
+        return tuple(self.own)
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that `make` knows: the family's own, then those of installed packages."""
+        return (*self.own, *(name for name in names(self.group) if name not in self.own))
+
+    def make(
+        self,
+        name: str,
+        *,
+        preset: str | None = None,
+        seed: int = 0,
+        data_dir: str | os.PathLike[str] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> PolicyT:
+        """A policy by its name.
+
+        Parameters
+        ----------
+        name : str
+            One of `names`, or any name together with a checkpoint.
+        preset : str, optional
+            Preset or trace whose tuned numbers or checkpoint a policy uses; without it the
+            instance's own preset or trace decides at `reset`.
+        seed : int
+            Seed of policies that draw or sample.
+        data_dir : path, optional
+            Data folder of policies that sample requests of a trace.
+        checkpoint : path, optional
+            Folder of a trained policy.
+
+        Raises
+        ------
+        ValueError
+            If the name is no string or unknown, the seed is negative, a rule of the family is
+            given a checkpoint, or the checkpoint cannot be used.
+        """
+        if not isinstance(name, str):
+            raise ValueError(f"policy: {name!r} is no name, one of {', '.join(self.names())}")
+        check_seed(seed)
+        if name in self.own:
+            if checkpoint is not None:
+                raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
+            rule: PolicyT = self.own[name](Asked(preset, seed, data_dir))
+            return rule
+        if checkpoint is None and name not in names(self.group):
+            raise ValueError(f"policy: unknown name {name!r}, one of {', '.join(self.names())}")
+        policy: PolicyT = make(
+            self.group, name, preset=preset, seed=seed, data_dir=data_dir, checkpoint=checkpoint
+        )
+        return policy

@@ -23,6 +23,9 @@ class Instance(Protocol):
     @property
     def cost_unit(self) -> str: ...
 
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+
     def spread(self, cost: float) -> str: ...
 
 

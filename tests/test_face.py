@@ -75,7 +75,7 @@ def test_bench_is_a_package_and_a_function(tmp_path, monkeypatch):
         (lambda x: mecopt.solve(x, method="magic"), "method: unknown 'magic'"),
         (lambda x: mecopt.rollout("x", "random"), "instance: 'x'"),
         (lambda x: mecopt.rollout(x, "magic"), "policy: unknown name 'magic'"),
-        (lambda x: mecopt.rollout(x, 3), "policy: 3 is no policy"),
+        (lambda x: mecopt.rollout(x, 3), "policy = 3 has no method"),
         (lambda x: mecopt.rollout(x, int), "policy: int is a class"),
         (lambda x: mecopt.bench("magic"), "scenario: unknown 'magic', one of comllm"),
         (lambda x: mecopt.bench("caching", servers=3), "servers: scenario caching has no such"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from mecopt.checks import check_seed
 from mecopt.result import Termination, relative_gap
 
 
@@ -31,8 +32,7 @@ def check_stopping(time_limit: Any = None, gap: Any = 0.0, seed: Any = 0) -> Non
         raise ValueError(f"time_limit = {time_limit!r} must be a number of seconds >= 0")
     if not (_is_number(gap) and 0 <= gap < np.inf):
         raise ValueError(f"gap = {gap!r} must be a finite number >= 0")
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or int(seed) < 0:
-        raise ValueError(f"seed = {seed!r} must be a whole number >= 0")
+    check_seed(seed)
 
 
 def _is_number(value: Any) -> bool:

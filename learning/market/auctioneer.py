@@ -24,12 +24,12 @@ import pandas as pd
 import torch
 from torch import nn
 
-from learning.runs.settings import check_seed
 from mechanisms.audit import checks as audit_checks
 from mechanisms.double_dutch import adaptive, bisection
 from mechanisms.double_dutch import rule as double_dutch
 from mechanisms.double_dutch.adaptive import State
 from mechanisms.outcome import Outcome
+from mecopt.checks import check_seed
 from mecopt.market.instance import Market
 
 #: Jumps the auctioneer chooses among, in ticks.

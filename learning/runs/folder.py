@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from learning.runs.settings import check_seed
 from mecopt import checkpoints, files
+from mecopt.checks import check_seed
 
 PARAMETERS = files.Format("mecopt.training-parameters", version=1)
 RUN = files.Format("mecopt.training-run", version=1)

@@ -32,12 +32,6 @@ def one_of(settings: Any, **known: Collection[str]) -> None:
             raise ValueError(f"{name}: unknown {value!r}, one of {', '.join(choices)}")
 
 
-def check_seed(seed: Any) -> None:
-    """Refuse a seed that is negative or not a whole number."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed = {seed!r} must be a whole number >= 0")
-
-
 def _refuse(
     settings: Any,
     names: Iterable[str],

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
@@ -19,29 +19,12 @@ import formulations.methods
 from mecopt.bench.columns import Column
 from mecopt.certificates import verify as certificates
 from mecopt.files import Format
+from mecopt.plugins import PolicyNames
 from mecopt.result import Instance, Replayed, Result
 
 Tables = Mapping[str, pd.DataFrame]
 #: Families of this package; each has its folder here, with a module ``family``.
 NAMES = ("offloading", "caching")
-
-
-class PolicyNames(Protocol):
-    """Policies by name, those of installed packages included."""
-
-    def names(self) -> tuple[str, ...]:
-        """Every name that `make` knows without a checkpoint."""
-
-    def make(
-        self,
-        name: str,
-        *,
-        preset: str | None = None,
-        seed: int = 0,
-        data_dir: Any = None,
-        checkpoint: Any = None,
-    ) -> Any:
-        """A policy; raises ValueError for unknown names and unusable checkpoints."""
 
 
 def option(
@@ -199,7 +182,7 @@ class Family:
     name: str
     instance: type
     format: Format
-    policies: PolicyNames
+    policies: PolicyNames[Any]
     play: Callable[[Any, Any], tuple[Replayed, dict[str, Any]]]
     reference: str
     scenarios: Sequence[Scenario]

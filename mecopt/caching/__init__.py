@@ -1,4 +1,4 @@
-"""Joint model caching and inference offloading: instances, replay, policies (models.md, T2DRL).
+"""Joint model caching and inference offloading: instances, replay, policies (T2DRL).
 
 Edge servers keep models resident within their memory and serve requests within their energy; what
 they do not serve goes to the cloud. Serving keeps a model's context warm (its age of thoughts), and

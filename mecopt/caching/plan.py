@@ -67,16 +67,6 @@ class CachingPlan:
         """Share of all requests that are served at the edge (0 when there are none)."""
         return float(self.x.sum() / max(int(self.instance.requests.sum()), 1))
 
-    @property
-    def memory_used_mb(self) -> NDArray[np.int64]:
-        """(N, T) MB resident."""
-        return np.einsum("p,npt->nt", self.instance.memory_mb, self.a.astype(np.int64))
-
-    @property
-    def energy_used_10j(self) -> NDArray[np.int64]:
-        """(N, T) energy spent, units of 10 J."""
-        return np.einsum("p,npt->nt", self.instance.energy_10j, self.x)
-
     def timeline(self) -> pd.DataFrame:
         """One row per server, pair and slot in which it is resident: kappa, served, to cloud."""
         x = self.instance

@@ -13,6 +13,7 @@ from mecopt.caching.instance import CachingInstance
 from mecopt.caching.observation import CachingObservation
 from mecopt.caching.plan import CachingPlan, replay
 from mecopt.caching.policies.protocol import CachingPolicy
+from mecopt.checks import check_rollout
 
 
 def rollout(instance: CachingInstance, policy: CachingPolicy) -> CachingPlan:
@@ -21,7 +22,8 @@ def rollout(instance: CachingInstance, policy: CachingPolicy) -> CachingPlan:
     Raises
     ------
     ValueError
-        If an answer is malformed or breaks a constraint; names policy, server, pair and slot.
+        If `instance` is of another family, `policy` is a class or no policy, or an answer is
+        malformed or breaks a constraint; names policy, server, pair and slot.
     """
     return timed_rollout(instance, policy)[0]
 
@@ -30,6 +32,7 @@ def timed_rollout(
     instance: CachingInstance, policy: CachingPolicy
 ) -> tuple[CachingPlan, NDArray[np.float64]]:
     """`rollout`, and the CPU seconds of each decision (T,)."""
+    check_rollout(instance, policy, CachingInstance)
     x = instance
     blind = x.blinded
     policy.reset(blind)

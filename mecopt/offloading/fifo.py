@@ -54,12 +54,13 @@ def occupy(free, lo, hi, finish):
 @njit(cache=True, inline="always")
 def step(free, lo, hi, t, service):
     """Finish of a stage that arrives at time t; it starts `service` earlier."""
-    if hi == lo:
-        return t + service
-    end = max(t, free[lo]) + service
-    if hi - lo == 1:
+    if hi - lo == 1:  # the common case first
+        end = max(t, free[lo]) + service
         free[lo] = end
+    elif hi == lo:
+        end = t + service
     else:
+        end = max(t, free[lo]) + service
         occupy(free, lo, hi, end)
     return end
 

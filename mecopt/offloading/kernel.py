@@ -85,8 +85,9 @@ def replay_lindley(arrays, service, choice, arrival, start, finish, completion, 
         r = resource[s]
         lost_at = NEVER
         if down_ptr[r] == down_ptr[r + 1]:  # the common case, without a call: it never fails
-            end = step(free, free_ptr[r], free_ptr[r + 1], t, service[s])
-            begin = end - service[s]
+            takes = service[s]
+            end = step(free, free_ptr[r], free_ptr[r + 1], t, takes)
+            begin = end - takes
         else:
             begin, end, lost_at = serve(free_ptr, down_ptr, down_ns, free, epoch, t, r, service[s])
         arrival[base + s] = t

@@ -6,13 +6,11 @@ taken per instance and averaged afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mecopt.offloading.replay import timed_rollout
@@ -155,25 +153,3 @@ def run_policy(instance: OffloadingInstance, policy: Policy) -> tuple[Schedule, 
         "decision_wall_seconds_p50": float(np.quantile(recorder.wall_s, 0.5)),
         "mean_cost_charged_s": schedule.mean_cost_s + float(cpu.mean()),
     }
-
-
-def score(policies: Iterable[Policy], instances: Sequence[OffloadingInstance]) -> pd.DataFrame:
-    """Roll out every policy on every instance: one row each, with the columns of `run_policy`.
-
-    No bounds are computed here; ``instance`` is the position in `instances`.
-
-    Examples
-    --------
-    >>> from mecopt.policies.simple import OneStepOracle, Random
-    >>> from mecopt.scenarios import comllm
-    >>> table = score([OneStepOracle(), Random()], [comllm.generate("paper", 0, slots=20)])
-    >>> list(table.policy)
-    ['one-step-oracle', 'random']
-    """
-    chosen = list(policies)
-    rows = [
-        {"instance": i, **run_policy(instance, policy)[1]}
-        for i, instance in enumerate(instances)
-        for policy in chosen
-    ]
-    return pd.DataFrame(rows)

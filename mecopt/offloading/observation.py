@@ -92,10 +92,16 @@ class Observation:
 
     @property
     def run_cost_s(self) -> NDArray[np.float64]:
-        """(n,) weighted latency plus fixed cost in s, even when late."""
+        """(n,) weighted latency plus fixed cost in s, even when late.
+
+        Infinite through a resource that is down, even where latency costs nothing.
+        """
         x, options = self.instance, self.instance.options_of(self.task)
         fixed = x.fixed_cost_ns[options.start : options.stop] * 1e-9
-        return x.latency_weight[self.task] * self.latency_s + fixed
+        latency = self.latency_s
+        weighted = np.full(len(latency), np.inf)
+        np.multiply(x.latency_weight[self.task], latency, out=weighted, where=latency < np.inf)
+        return weighted + fixed
 
     @property
     def cost_s(self) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mecopt.checks import check_rollout
 from mecopt.offloading import events, kernel
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.schedule import Schedule, judge
@@ -102,7 +103,8 @@ def rollout(instance: OffloadingInstance, policy: Policy) -> Schedule:
     Raises
     ------
     ValueError
-        If the policy answers with an option the task does not have.
+        If `instance` is of another family, `policy` is a class or no policy, or it answers with an
+        option the task does not have.
     """
     return timed_rollout(instance, policy)[0]
 
@@ -113,6 +115,7 @@ def timed_rollout(
     """`rollout`, and the CPU seconds of each decision (K,), observation included."""
     from mecopt.offloading.observation import OnlineSystem
 
+    check_rollout(instance, policy, OffloadingInstance)
     system = OnlineSystem(instance)
     policy.reset(instance)
     choice = np.full(instance.n_tasks, -1, dtype=np.int64)

@@ -59,6 +59,10 @@ class Option:
     stages: Sequence[Stage]
     fixed_cost_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not len(self.stages):
+            raise ValueError(f"stages = {self.stages!r} of option {self.name!r} must not be empty")
+
 
 @dataclass(frozen=True)
 class Task:
@@ -83,3 +87,8 @@ class Task:
     drop_cost_s: float = float("inf")
     latency_weight: float = 1.0
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.options):
+            which = f"released at {self.release_s} s" if self.name is None else repr(self.name)
+            raise ValueError(f"options = {self.options!r} of task {which} must not be empty")

@@ -125,13 +125,13 @@ def test_other_requests_for_the_same_agents():
     ("call", "message"),
     [
         (lambda: caching.generate("huge"), "preset: unknown 'huge', one of base, ten"),
-        (lambda: caching.generate("ten", -1), "seed = -1 must be >= 0"),
+        (lambda: caching.generate("ten", -1), "seed = -1 must be a whole number >= 0"),
         (lambda: caching.generate("ten", 0, agent=3), "parameters: unknown 'agent'"),
         (lambda: caching.generate("ten", 0, slots=0), "there are zero slots"),
         (lambda: caching.generate("ten", 0, kappa_max=1, zeta=1.0), "below the thoughts of one"),
         (lambda: presets.make("huge"), "preset: unknown 'huge'"),
         (lambda: caching_trace.generate(0, workloads="x"), "parameters: unknown 'workloads'"),
-        (lambda: caching_trace.generate(-1), "seed = -1 must be >= 0"),
+        (lambda: caching_trace.generate(-1), "seed = -1 must be a whole number >= 0"),
     ],
 )
 def test_bad_arguments_are_refused(call, message):

@@ -81,7 +81,7 @@ def test_instances_are_frozen_values(family, tmp_path):
 def test_every_rule_plays_and_repeats_itself(family):
     """Each name of the core makes a rule; with equal seeds it costs the same twice."""
     x = SMALL[family.name](1)
-    own = getattr(family.policies, "NAMES", None) or family.policies.names()
+    own = family.policies.own_names
     for name in own:
         first, second = (mecopt.rollout(x, name, seed=5) for _ in range(2))
         assert first.objective == second.objective
@@ -93,7 +93,7 @@ def test_every_rule_plays_and_repeats_itself(family):
 def test_no_schedule_costs_less_than_the_bound(family):
     """Solver's incumbent and every rule's schedule lie above; the objective is the replay's."""
     x, result = solved(family, 2)
-    own = getattr(family.policies, "NAMES", None) or family.policies.names()
+    own = family.policies.own_names
     costs = [mecopt.rollout(x, name).objective for name in own]
     assert result.bound <= min([*costs, result.objective]) * (1 + 1e-9)
     assert result.objective == result.schedule.objective
@@ -154,7 +154,7 @@ def small_runs(monkeypatch):
 def test_a_run_resumes_and_reports(family, tmp_path, small_runs):
     """Run, lose a part, run again: equal figures; the page names every policy."""
     scenario = family.scenarios[0]
-    names = (getattr(family.policies, "NAMES", None) or family.policies.names())[:2]
+    names = family.policies.own_names[:2]
     suite = Suite(scenario.name, scenario.presets()[:1], (0, 2), names, time_limit_s=2.0)
     folder = run.run(suite, tmp_path / "run", jobs=1)
     _, first = folder.read()

@@ -114,7 +114,7 @@ def test_the_one_step_oracle_reproduces_the_papers_figure():
     ("arguments", "message"),
     [
         ({"preset": "huge"}, "preset: unknown 'huge', one of paper, busy"),
-        ({"seed": -1}, "seed = -1 must be >= 0"),
+        ({"seed": -1}, "seed = -1 must be a whole number >= 0"),
         ({"user": 3}, "parameters: unknown 'user'"),
     ],
 )

@@ -19,6 +19,7 @@ from mecopt import files
 from mecopt.bench.columns import DECISIONS, GAPS, Column
 from mecopt.bench.families import Family, Scenario
 from mecopt.certificates.checked import Checked
+from mecopt.plugins import PolicyNames
 from mecopt.result import BoundKind, Result, Termination
 
 FORMAT = files.Format("toy.instance", version=1)
@@ -98,17 +99,9 @@ class Choosy(FirstCome):
         return price > 5
 
 
-RULES = {rule.name: rule for rule in (FirstCome, Choosy)}
-
-
-def names() -> tuple[str, ...]:
-    return tuple(RULES)
-
-
-def make(name: str, **_: Any) -> FirstCome:
-    if name not in RULES:
-        raise ValueError(f"policy: unknown name {name!r}, one of {', '.join(RULES)}")
-    return RULES[name]()
+RULES = PolicyNames[FirstCome](
+    "toy.policies", {rule.name: lambda _, rule=rule: rule() for rule in (FirstCome, Choosy)}
+)
 
 
 def play(instance: ToyInstance, policy: Any) -> tuple[ToySchedule, dict[str, float]]:
@@ -179,7 +172,7 @@ TOY = Family(
     name="toy",
     instance=ToyInstance,
     format=FORMAT,
-    policies=sys.modules[__name__],
+    policies=RULES,
     play=play,
     reference="first-come",
     scenarios=(

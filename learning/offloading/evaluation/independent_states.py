@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from learning.offloading.states import decision_states as decision_states
 from learning.offloading.states.decision_states import States
-from learning.runs.settings import check_seed
+from mecopt.checks import check_seed
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.metrics import parse_rate, server_mask
 from mecopt.offloading.observation import Observation

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mecopt.caching.coupling import Backhaul, Coupling, Forwarding
 from mecopt.caching.grid import ENERGY_J
 from mecopt.caching.instance import CachingInstance
+from mecopt.checks import check_seed
 
 
 class Model(NamedTuple):
@@ -226,8 +227,7 @@ def generate(
         Overrides of `Parameters` fields.
     """
     p = parameters(preset, **changes)
-    if seed < 0:
-        raise ValueError(f"seed = {seed} must be >= 0")
+    check_seed(seed)
     rng = _request_rng(seed, request_seed)
     requests = rng.poisson(_rates(p, seed, rng))
     agents = _agents(p, seed)

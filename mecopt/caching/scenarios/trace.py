@@ -27,6 +27,7 @@ from mecopt.caching.grid import ENERGY_J
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.scenarios import demand as caching_demand
 from mecopt.caching.scenarios import t2drl as caching
+from mecopt.checks import check_seed
 from mecopt.data.folder import find, resolve_data_dir
 from mecopt.data.tables import Table, read
 
@@ -88,8 +89,7 @@ def generate(
     unknown = set(changes) - set(asdict(Parameters()))
     if unknown:
         raise ValueError(f"parameters: unknown {sorted(unknown)[0]!r}")
-    if seed < 0:
-        raise ValueError(f"seed = {seed} must be >= 0")
+    check_seed(seed)
     p, base = replace(Parameters(), **changes), caching.Parameters()  # type: ignore[arg-type]
     folder = resolve_data_dir(data_dir)
     rates = read(find("servegen-rates"), folder)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mecopt.checks import check_seed
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
 from mecopt.offloading.status import NEVER
@@ -54,6 +55,9 @@ class Random:
     seed: int = 0
     name: str = "random"
     _rng: np.random.Generator = field(default_factory=np.random.default_rng, repr=False)
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     def reset(self, instance: OffloadingInstance) -> None:
         digest = int(instance.content_hash[:15], 16)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from mecopt.checks import check_seed
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import to_ns
 
@@ -101,8 +102,9 @@ def generate(
         first user in slot 0, so that instances are never empty.
     """
     p = parameters(preset, **changes)
-    if seed < 0:
-        raise ValueError(f"seed = {seed} must be >= 0")
+    check_seed(seed)
+    if task_seed is not None:
+        check_seed(task_seed, "task_seed")
     server_rng = np.random.default_rng([0, seed])
     rng = np.random.default_rng([1, seed] if task_seed is None else [2, seed, task_seed])
     ghz = server_rng.uniform(*p.server_ghz, size=p.servers)

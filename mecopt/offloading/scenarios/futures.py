@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mecopt.checks import check_seed
 from mecopt.offloading.instance import OffloadingInstance
 
 #: (instance, samples) -> that many companions.
@@ -27,8 +28,11 @@ def generated_futures(seed: int = 0, data_dir: str | os.PathLike[str] | None = N
     Raises
     ------
     ValueError
-        From the returned function, when the scenario has no generator of companions.
+        If the seed is negative; from the returned function, when the scenario has no generator
+        of companions.
     """
+
+    check_seed(seed)
 
     def futures(instance: OffloadingInstance, samples: int) -> list[OffloadingInstance]:
         from mecopt.offloading.scenarios import comllm, traces

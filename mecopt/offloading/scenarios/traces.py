@@ -31,6 +31,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from mecopt.checks import check_seed
 from mecopt.data.folder import find, resolve_data_dir
 from mecopt.data.tables import Table, read
 from mecopt.edge import radio
@@ -84,8 +85,9 @@ def generate(
         not fit its device, a request that nothing can serve.
     """
     p = parameters(**changes)
-    if seed < 0 or (task_seed is not None and task_seed < 0):
-        raise ValueError(f"seed = {seed}, task_seed = {task_seed}: must be >= 0")
+    check_seed(seed)
+    if task_seed is not None:
+        check_seed(task_seed, "task_seed")
     if len(window) != 2 or not 0 <= window[0] < window[1]:
         raise ValueError(f"window = {window} must be (start, end) with 0 <= start < end, in s")
     folder = resolve_data_dir(data_dir)
