@@ -16,7 +16,7 @@ def compiled_offloading() -> None:
     """Kernels of offloading, compiled before any clock of a test runs."""
     import formulations
 
-    formulations.warm_up()
+    formulations.warm_up("offloading")
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def compiled_caching() -> None:
     """Kernels of caching, compiled before any clock of a test runs."""
     import formulations
 
-    formulations.warm_up_caching()
+    formulations.warm_up("caching")
 
 
 @pytest.fixture(scope="session")

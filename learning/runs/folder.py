@@ -17,12 +17,10 @@ from __future__ import annotations
 import io
 import json
 import os
-import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from hashlib import sha256
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from mecopt import checkpoints, files
+from mecopt.bench import provenance
 from mecopt.checks import check_seed
 
 PARAMETERS = files.Format("mecopt.training-parameters", version=1)
@@ -228,7 +227,7 @@ class TrainingRun:
             "status": "complete",
             "kind": self.kind,
             "cpu_seconds": self.cpu_seconds,
-            "versions": _versions(),
+            "versions": provenance.versions(PACKAGES),
             **figures,
         }
         RUN.write(self.path / "run.json", body)
@@ -344,14 +343,3 @@ def _refuse_other(
             f"out: {folder} holds a training that started from other weights than {start} holds "
             "now (the checkpoint was trained anew); choose another folder"
         )
-
-
-def _versions() -> dict[str, str | None]:
-    """Versions of Python and of the packages that can change a trained model, None if missing."""
-    found: dict[str, str | None] = {}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found | {"python": platform.python_version()}

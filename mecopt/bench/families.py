@@ -230,7 +230,15 @@ class _Families(Mapping[str, Family]):
         return len(NAMES) + len(self._others)
 
     def add(self, family: Family) -> None:
+        """Make a family known, with its solve routes and proofs (see `register`)."""
+        formulations.methods.register(family.name, family.methods)
+        if family.certificate is not None:
+            certificates.register(family.certificate)
         self._others[family.name] = family
+
+    def remove(self, name: str) -> None:
+        """Forget a family that was added."""
+        del self._others[name], formulations.methods.METHODS[name]
 
 
 FAMILIES = _Families()
@@ -250,9 +258,6 @@ def register(family: Family) -> None:
         owner = family_of_scenario(scenario.name)
         if owner is not None and owner.name != family.name:
             raise ValueError(f"scenario: {scenario.name!r} belongs to family {owner.name!r}")
-    formulations.methods.register(family.name, family.methods)
-    if family.certificate is not None:
-        certificates.register(family.certificate)
     FAMILIES.add(family)
 
 

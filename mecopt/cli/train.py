@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from learning import recipes
 from mecopt.cli import shell
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ def train(
     name: Annotated[
         str,
         typer.Argument(
-            help="sft, sft-lookahead, grpo, grpo-lambda0, grpo-lookahead, dqn, ppo, equivariant, "
-            "mlp; grpo-multi-turn (whole trajectories), smollm2 (LoRA on a pretrained model); "
-            "t2drl, t2drl-ppo (caching).",
+            help=f"{', '.join(recipes.NAMES)}. What each learns from: docs/learning.md.",
             metavar="NAME",
         ),
     ],
@@ -71,7 +70,6 @@ def train(
 
     Writes the trained policy (checkpoint/), its progress and a page with learning curves.
     """
-    from learning import recipes as trainers
     from learning.runs import folder as training_run
     from learning.runs import page as report_section
 
@@ -85,14 +83,14 @@ def train(
     folder = out or Path("runs") / f"train-{name}-{seed}"
     try:
         with _progress() as show:
-            trainers.train(name, folder, seed=seed, changes=changes, on_progress=show)
+            recipes.train(name, folder, seed=seed, changes=changes, on_progress=show)
     except KeyboardInterrupt:
         shell.say_error("interrupted; run the same command to go on from the last state kept")
         raise typer.Exit(shell.INTERRUPTED) from None
     if not training_run.is_first_process():
         return
     typer.echo(report_section.summary(folder))
-    bench = f"mecopt bench {trainers.MODULES[name].scenario}"
+    bench = f"mecopt bench {recipes.MODULES[name].scenario}"
     typer.echo(f"use it: {bench} --policies {name} --checkpoint {name}={folder}")
     typer.echo(f"report: {report_section.build(folder)}")
 

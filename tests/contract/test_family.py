@@ -19,9 +19,16 @@ from mecopt.cli import app
 from tests.support import tiny, tiny_caching, toy_family
 from tests.support.toy_family import TOY
 
-families.register(TOY)
+ALL = [*families.NAMES, TOY.name]
 
-ALL = list(families.FAMILIES)
+
+@pytest.fixture(scope="module", autouse=True)
+def toy():
+    """The toy family is known on this page only."""
+    families.register(TOY)
+    yield
+    families.FAMILIES.remove(TOY.name)
+
 
 #: A few instances of each family on which every method is quick.
 SMALL = {

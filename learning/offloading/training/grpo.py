@@ -5,7 +5,7 @@ group of 8 answers per state, reward each, normalise within the group. The state
 trajectories of training episodes; every option of each is costed while they are collected
 (`learning.offloading.rewards.rewards.collect`), so rewards are a column of the data set.
 
-Group 8, clip 0.2, KL 0.04 and temperature 1 are those of models.md (D there); learning rate and
+Group 8, clip 0.2, KL 0.04 and temperature 1 are our decision (D); learning rate and
 steps are ours (D): the published 1e-6 is for billions of parameters.
 """
 
