@@ -109,13 +109,15 @@ def section(folders: Sequence[str | os.PathLike[str]]) -> str:
     logged = {column for frame in progress.values() for column in frame.columns}
     meaning = "; ".join(f"<b>{n}</b>: {text}" for n, text in MEANING.items() if n in logged)
     pictures = {"curves": plot.png(curves(progress))}
-    return (
-        "<section><h2>Learning curves</h2>"
-        + html_page.image(pictures, "curves", "Learning curves")
-        + f'<p class="note">{meaning}.</p>'
-        + html_page.table(("training", "seed", "steps", "CPU s"), seen)
-        + html_page.table(("training", "setting", "value"), settings, text_columns=3)
-        + "</section>"
+    return "".join(
+        (
+            "<section><h2>Learning curves</h2>",
+            html_page.image(pictures, "curves", "Learning curves"),
+            f'<p class="note">{meaning}.</p>',
+            html_page.table(("training", "seed", "steps", "CPU s"), seen),
+            html_page.table(("training", "setting", "value"), settings, text_columns=3),
+            "</section>",
+        )
     )
 
 
