@@ -92,7 +92,7 @@ def graph_of(root: Path) -> dict[str, set[str]]:
     """Module -> modules it imports, of every package below a folder."""
     files = {
         ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
-        for package in ("mecopt", "formulations", "mechanisms", "learning")
+        for package in ("mecopt", "formulations", "mechanisms", "learning", "benchmarks")
         for path in (root / package).rglob("*.py")
     }
     return {name: imports_of(path, set(files)) - {name} for name, path in files.items()}

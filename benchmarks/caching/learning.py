@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.caching.parts import PARTS, PRESETS, SEEDS
 from benchmarks.common import exists, read, write
 from learning.caching import policy as policies
 from learning.caching import train as training
@@ -35,9 +36,7 @@ from mecopt.caching.policies import by_name as rules
 from mecopt.caching.rollout import rollout
 from mecopt.caching.scenarios import t2drl as caching
 
-PRESETS = ("ten", "sticky")
-SEEDS = range(3)
-RUNS, PARTS = Path("runs/caching-learning"), "caching_learning"
+RUNS = Path("runs/caching-learning")
 #: What a part is: its summary, and tables of records by name.
 Part = tuple[dict[str, Any], dict[str, pd.DataFrame]]
 #: Test instances, and those of them with a solver's bound and schedule (seconds each).

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.caching.learning import PARTS, PRESETS, SEEDS
+from benchmarks.caching.parts import PARTS, PRESETS, SEEDS
 from benchmarks.common import RESULTS, exists, interval, read, records, write
 
 RULES = (
