@@ -167,6 +167,24 @@ def replay(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def paired(rows: list[dict[str, Any]]) -> str:
+    """This layout against the one before it."""
+    lines = []
+    for row in rows:
+        texts = [
+            f"{row[f'{kind}_ratio']:.3f} ({low:.3f} .. {high:.3f})"
+            for kind in ("cpu", "wall")
+            for low, high in [row[f"{kind}_ratio_interval"]]
+        ]
+        lines.append(f"| {row['measure']} | {' | '.join(texts)} |")
+    return (
+        "\n## Speed against the former layout (`benchmarks.offloading.paired`)\n\nSeconds now over "
+        "seconds then, the same work in two fresh processes in turns, 8 pairs (mean and 95 %\n"
+        "interval; other work ran on the machine, so CPU time says more than wall time):\n\n"
+        + table("| measure | CPU, new / old | wall, new / old |", lines)
+    )
+
+
 def versions(found: dict[str, Any]) -> str:
     """Direct dependencies at their oldest and newest."""
     sets = ("oldest", "newest")
@@ -190,7 +208,8 @@ def main() -> None:
     page = INTRO.format(cpu=cpu) + bounds(gaps["summary"])
     page += correctness(read("correctness")) + updates(records("ascent"))
     page += growth(read("growth")["rows"]) + trace(read("trace_hour"))
-    page += replay(read("replay")["rows"]) + POLICIES + versions(read("versions"))
+    page += replay(read("replay")["rows"]) + paired(read("paired")["rows"])
+    page += POLICIES + versions(read("versions"))
     target = Path(__file__).parent.parent / "docs" / "benchmarks.md"
     target.write_text(page)
     print(target.relative_to(Path.cwd()))
