@@ -21,7 +21,6 @@ exact; costs are multiples of 2^-30, so that replays are.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -51,7 +50,7 @@ _COSTS = ("switch_cost", "edge_cost", "compute_cost", "cloud_cost")
 
 
 @dataclass(frozen=True, eq=False)
-class CachingInstance:
+class CachingInstance(files.Saved):
     """Model caching and inference offloading (frozen, validated, serialisable).
 
     N servers, P pairs, T slots.
@@ -244,8 +243,10 @@ class CachingInstance:
                 digest.update(f"{name}{value!r}".encode())
         return digest.hexdigest()
 
-    #: Which family of problems this is.
+    #: Which family of problems this is, and what its files look like.
     family: ClassVar[str] = "caching"
+    format: ClassVar = FORMAT
+    readers: ClassVar = {"coupling": couplings.from_document}
 
     @property
     def cost_unit(self) -> str:
@@ -333,51 +334,6 @@ class CachingInstance:
             coupling=coupling,
             meta=dict(meta or {}),
         )
-
-    # ---------------------------------------------------------------- files
-    def to_document(self) -> dict[str, Any]:
-        """JSON-able fields of the file format (docs/files.md), with the content hash."""
-        body: dict[str, Any] = {"content_hash": self.content_hash}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            body[f.name] = value.tolist() if isinstance(value, np.ndarray) else value
-        body["coupling"] = None if self.coupling is None else self.coupling.to_document()
-        body["meta"] = dict(self.meta)
-        return body
-
-    @classmethod
-    def from_document(cls, body: Mapping[str, Any], where: str = "instance") -> CachingInstance:
-        """Inverse of `to_document`.
-
-        Raises
-        ------
-        ValueError
-            Missing or malformed fields, or a content hash that does not match the content.
-        """
-        names = [f.name for f in fields(cls)]
-        missing = [name for name in names if name not in body]
-        if missing:
-            raise ValueError(f"{where}: field {missing[0]!r} is missing")
-        try:
-            given = {name: body[name] for name in names}
-            given["coupling"] = couplings.from_document(body["coupling"])
-            instance = cls(**given)
-        except (TypeError, OverflowError) as error:
-            raise ValueError(f"{where}: malformed field ({error})") from None
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        if body.get("content_hash") != instance.content_hash:
-            raise ValueError(f"{where}: content_hash does not match the content")
-        return instance
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the instance to one JSON file (``.gz`` compresses it)."""
-        FORMAT.write(path, self.to_document())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> CachingInstance:
-        """Read an instance file; raises ValueError or FileNotFoundError naming the file."""
-        return cls.from_document(FORMAT.read(path), str(path))
 
 
 def _on_grid(name: str, units: NDArray[Any], unit: str) -> NDArray[Any]:

@@ -8,7 +8,6 @@ certificate is exact. Costs are measured in seconds of latency and stored in nan
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -72,7 +71,7 @@ _INT32 = (
 
 
 @dataclass(frozen=True, eq=False)
-class OffloadingInstance:
+class OffloadingInstance(files.Saved):
     """Tasks that choose routes over FIFO resources (frozen, validated, serialisable).
 
     K tasks, O options, S stages, R resources, U owners, all in flat arrays. Options
@@ -223,8 +222,9 @@ class OffloadingInstance:
             return "dropped"
         return self.labels[self.option_label[self.option_ptr[task] + choice]]
 
-    #: Which family of problems this is.
+    #: Which family of problems this is, and what its files look like.
     family: ClassVar[str] = "offloading"
+    format: ClassVar = FORMAT
 
     @property
     def cost_unit(self) -> str:
@@ -324,43 +324,3 @@ class OffloadingInstance:
             task_names=tuple(named),
             meta=dict(meta or {}),
         )
-
-    # ---------------------------------------------------------------- files
-    def to_document(self) -> dict[str, Any]:
-        """JSON-able fields of the file format (docs/files.md), with the content hash."""
-        body: dict[str, Any] = {"content_hash": self.content_hash}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            body[f.name] = value.tolist() if isinstance(value, np.ndarray) else value
-        body["meta"] = dict(self.meta)
-        return body
-
-    @classmethod
-    def from_document(cls, body: Mapping[str, Any], where: str = "instance") -> OffloadingInstance:
-        """Inverse of `to_document`.
-
-        Raises
-        ------
-        ValueError
-            Missing or malformed fields, or a content hash that does not match the content.
-        """
-        names = [f.name for f in fields(cls)]
-        missing = [name for name in names if name not in body]
-        if missing:
-            raise ValueError(f"{where}: field {missing[0]!r} is missing")
-        try:
-            instance = cls(**{name: body[name] for name in names})
-        except (TypeError, OverflowError) as error:
-            raise ValueError(f"{where}: malformed field ({error})") from None
-        if body.get("content_hash") != instance.content_hash:
-            raise ValueError(f"{where}: content_hash does not match the content")
-        return instance
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the instance to one JSON file (``.gz`` compresses it)."""
-        FORMAT.write(path, self.to_document())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> OffloadingInstance:
-        """Read an instance file; raises ValueError or FileNotFoundError naming the file."""
-        return cls.from_document(FORMAT.read(path), str(path))
