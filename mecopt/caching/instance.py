@@ -159,7 +159,7 @@ class CachingInstance(files.Saved):
             if given.shape != (p,):
                 raise ValueError(f"{name} must have shape ({p},), has {given.shape}")
             checks.refuse(~np.isfinite(given), name, given, "is not a finite number")
-            object.__setattr__(self, name, grid.frozen(given, np.float64))
+            object.__setattr__(self, name, checks.frozen(given, np.float64))
         wrong = (self.inaccuracy < 0) | (self.inaccuracy > 1)
         checks.refuse(wrong, "inaccuracy", self.inaccuracy, "must be between 0 and 1")
         beta = self.log_inverse_beta
@@ -210,12 +210,12 @@ class CachingInstance(files.Saved):
     @cached_property
     def serve_cost(self) -> FloatArray:
         """(P,) transmission and compute of a request served at the edge."""
-        return grid.frozen(self.edge_cost + self.compute_cost, np.float64)
+        return checks.frozen(self.edge_cost + self.compute_cost, np.float64)
 
     @cached_property
     def cloud_only(self) -> NDArray[np.bool_]:
         """(P,) pairs larger than every server: their requests always go to the cloud."""
-        return grid.frozen(self.memory_mb > self.capacity_mb.max(), np.bool_)
+        return checks.frozen(self.memory_mb > self.capacity_mb.max(), np.bool_)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -310,6 +310,7 @@ class CachingInstance(files.Saved):
 
         beta = per_pair("beta").astype(np.float64)
         checks.refuse(~((beta > 0) & (beta < 1)), "beta", beta, "must be between 0 and 1")
+        as_they_are: dict[str, Any] = {n: per_pair(n) for n in (*_PER_PAIR, *_COSTS)}
         return cls(
             server_names=tuple(server_names or ())
             or tuple(f"server {n}" for n in range(len(capacity))),
@@ -320,19 +321,13 @@ class CachingInstance(files.Saved):
             capacity_mb=_on_grid("capacity_gb", capacity * 1e3, "1 MB"),
             energy_10j=_on_grid("energy_j", per_pair("energy_j") / grid.ENERGY_J, "10 J"),
             energy_budget_10j=_on_grid("energy_budget_j", budget / grid.ENERGY_J, "10 J"),
-            thoughts=per_pair("thoughts"),
-            vanish=per_pair("vanish"),
-            kappa_max=per_pair("kappa_max"),
             inaccuracy=1.0 - per_pair("accuracy").astype(np.float64),
             log_inverse_beta=-np.log(beta),
             accuracy_weight=accuracy_weight,
-            switch_cost=per_pair("switch_cost"),
-            edge_cost=per_pair("edge_cost"),
-            compute_cost=per_pair("compute_cost"),
-            cloud_cost=per_pair("cloud_cost"),
             slot_s=slot_s,
             coupling=coupling,
             meta=dict(meta or {}),
+            **as_they_are,
         )
 
 

@@ -86,23 +86,16 @@ class Market(files.Saved):
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("values", "costs", "buyer_ptr", "seller_ptr", "link_cost", "memory"):
-            self._freeze(name, np.int64)
-        self._freeze("server_memory", np.int64)
-        self._freeze("compatible", np.bool_)
+        for name in _ARRAYS:
+            given = getattr(self, name)
+            if given is not None:
+                dtype = np.bool_ if name == "compatible" else np.int64
+                object.__setattr__(self, name, checks.frozen(given, dtype))
         for name in ("buyer_names", "seller_names"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         low, high = self.price_range
         object.__setattr__(self, "price_range", (int(low), int(high)))
         check_market(self)
-
-    def _freeze(self, name: str, dtype: Any) -> None:
-        given = getattr(self, name)
-        if given is None:
-            return
-        array = np.array(given, dtype=dtype)
-        array.setflags(write=False)
-        object.__setattr__(self, name, array)
 
     # ---------------------------------------------------------------- sizes and views
     @property

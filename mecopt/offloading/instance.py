@@ -28,24 +28,16 @@ from mecopt.offloading.validate import check_offloading
 FORMAT = files.Format("mecopt.offloading-instance", version=1)
 
 
-def _frozen(array: ArrayLike, dtype: Any) -> NDArray[Any]:
-    out = np.ascontiguousarray(np.asarray(array, dtype=dtype))
-    if out.flags.writeable:
-        out = out.copy()
-        out.setflags(write=False)
-    return out
-
-
 def _whole(name: str, array: ArrayLike, dtype: Any) -> NDArray[Any]:
     """Frozen integer array; refuses fractions, other types and values out of range."""
     given = np.asarray(array)
     if given.size == 0:
-        return _frozen(given, dtype)
+        return checks.frozen(given, dtype)
     if given.dtype.kind not in "iu":
         raise ValueError(f"{name}: must hold whole numbers, has dtype {given.dtype}")
     limits = np.iinfo(dtype)
     checks.refuse((given < limits.min) | (given > limits.max), name, given, "is out of range")
-    return _frozen(given, dtype)
+    return checks.frozen(given, dtype)
 
 
 _INT64 = (
@@ -146,11 +138,11 @@ class OffloadingInstance(files.Saved):
             object.__setattr__(self, name, _whole(name, getattr(self, name), np.int64))
         for name in _INT32:
             object.__setattr__(self, name, _whole(name, getattr(self, name), np.int32))
-        object.__setattr__(self, "down_ns", _frozen(self.down_ns.reshape(-1, 2), np.int64))
+        object.__setattr__(self, "down_ns", checks.frozen(self.down_ns.reshape(-1, 2), np.int64))
         weight = np.asarray(self.latency_weight, dtype=np.float64)
         checks.refuse(~np.isfinite(weight) | (weight < 0), "latency_weight", weight, "must be >= 0")
         grid = np.rint(weight * 2.0**30) / 2.0**30
-        object.__setattr__(self, "latency_weight", _frozen(grid, np.float64))
+        object.__setattr__(self, "latency_weight", checks.frozen(grid, np.float64))
         for name in ("resource_names", "resource_kinds", "owner_names", "labels", "task_names"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.task_names:
