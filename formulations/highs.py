@@ -98,9 +98,10 @@ def make_integer(lp: highspy.HighsLp, first: int, end: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What HiGHS says: values of its incumbent (None without one), bound, and counters."""
+    """What HiGHS says: its incumbent (None without one), that one's cost, bound, and counters."""
 
     values: NDArray[np.float64] | None
+    objective: float
     bound: float
     details: Mapping[str, Any]
 
@@ -110,6 +111,7 @@ def run(
     *,
     time_limit: float = np.inf,
     gap: float,
+    absolute_gap: float = 0.0,
     seed: int = 0,
     verbose: bool = False,
     start: tuple[NDArray[np.int32], NDArray[np.float64]] | None = None,
@@ -125,7 +127,7 @@ def run(
         output_flag=verbose,
         random_seed=_seed(seed),
         mip_rel_gap=_half(gap),
-        mip_abs_gap=0.0,
+        mip_abs_gap=absolute_gap,
         time_limit=float(time_limit),
     )
     solver.passModel(lp)
@@ -144,7 +146,8 @@ def run(
         "nodes": int(info.mip_node_count),
     }
     values = np.asarray(solver.getSolution().col_value) if has_solution else None
-    return Outcome(values, float(info.mip_dual_bound), details)
+    objective = float(info.objective_function_value)
+    return Outcome(values, objective, float(info.mip_dual_bound), details)
 
 
 def interface(*, gap: float, seed: int, **settings: Any) -> Any:

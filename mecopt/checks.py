@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+ParametersT = TypeVar("ParametersT")
 
 
 def refuse(bad: NDArray[np.bool_], name: str, values: ArrayLike, why: str) -> None:
@@ -18,6 +21,13 @@ def refuse(bad: NDArray[np.bool_], name: str, values: ArrayLike, why: str) -> No
     value = np.atleast_1d(np.asarray(values))[where]
     at = ", ".join(map(str, where))
     raise ValueError(f"{name}[{at}] = {value} {why}")
+
+
+def frozen(array: ArrayLike, dtype: Any) -> NDArray[Any]:
+    """A read-only contiguous copy."""
+    out = np.array(array, dtype=dtype, order="C", copy=True)
+    out.setflags(write=False)
+    return out
 
 
 def no_duplicates(name: str, values: Sequence[str]) -> None:
@@ -47,6 +57,20 @@ def one_of(name: str, value: Any, allowed: Iterable[str]) -> None:
     """Refuse a word that is not among those allowed."""
     if value not in tuple(allowed):
         raise ValueError(f"{name} = {value!r} must be one of {', '.join(allowed)}")
+
+
+def known_preset(preset: str, presets: Iterable[str]) -> None:
+    """Refuse the name of a preset that does not exist."""
+    if preset not in presets:
+        raise ValueError(f"preset: unknown {preset!r}, one of {', '.join(presets)}")
+
+
+def changed(parameters: ParametersT, changes: Mapping[str, object]) -> ParametersT:
+    """A copy of a data class of parameters with changes; unknown names are refused."""
+    unknown = sorted(set(changes) - {f.name for f in fields(parameters)})  # type: ignore[arg-type]
+    if unknown:
+        raise ValueError(f"parameters: unknown {unknown[0]!r}")
+    return replace(parameters, **changes)  # type: ignore[type-var]
 
 
 def check_seed(seed: Any, name: str = "seed") -> None:

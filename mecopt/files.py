@@ -10,10 +10,10 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -119,6 +119,100 @@ class Format:
         except (OSError, EOFError, ValueError):
             return False
         return isinstance(body, dict) and body.get("schema") == self.schema
+
+
+class Saved:
+    """What instances of every family share: one file each, that proves its own content.
+
+    A document holds the content hash, then the fields of the (frozen data) class.
+    """
+
+    format: ClassVar[Format]
+    #: What makes a field of what a document says; fields that are not here are taken as they are.
+    readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of everything that can change an outcome."""
+        raise NotImplementedError
+
+    @classmethod
+    def saved_fields(cls) -> tuple[str, ...]:
+        """Names of the fields in the order of the document."""
+        return tuple(f.name for f in fields(cls))  # type: ignore[arg-type]
+
+    def to_document(self) -> dict[str, Any]:
+        """JSON-able fields of the file format (docs/files.md), with the content hash."""
+        body: dict[str, Any] = {"content_hash": self.content_hash}
+        for name in self.saved_fields():
+            value = getattr(self, name)
+            if isinstance(value, np.ndarray):
+                value = value.tolist()
+            elif isinstance(value, Mapping):
+                value = dict(value)
+            elif hasattr(value, "to_document"):
+                value = value.to_document()
+            body[name] = value
+        return body
+
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any], where: str = "instance") -> Self:
+        """Inverse of `to_document`.
+
+        Raises
+        ------
+        ValueError
+            Missing or malformed fields, or a content hash that does not match the content; names
+            `where` the document is from.
+        """
+        for name in (*cls.saved_fields(), "content_hash"):
+            if name not in body:
+                raise ValueError(f"{where}: field {name!r} is missing")
+        given = {name: body[name] for name in cls.saved_fields()}
+        try:
+            given |= {name: read(given[name]) for name, read in cls.readers.items()}
+            instance = cls(**given)
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"{where}: malformed field ({error})") from None
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        if body["content_hash"] != instance.content_hash:
+            raise ValueError(f"{where}: content_hash does not match the content")
+        return instance
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the instance to one JSON file (``.gz`` compresses it)."""
+        self.format.write(path, self.to_document())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an instance file; raises ValueError or FileNotFoundError naming the file."""
+        return cls.from_document(cls.format.read(path), str(path))
+
+
+def check_decision(
+    path: str | os.PathLike[str], body: Mapping[str, Any], kinds: Mapping[str, Any], of: Saved
+) -> None:
+    """Refuse the document of a decision that lacks a field or belongs to another instance.
+
+    `kinds` are the types of the fields besides ``instance_hash`` and ``objective``; the ValueError
+    names the file, the field and its value.
+    """
+    for name, kind in {"instance_hash": str, "objective": (int, float), **kinds}.items():
+        if not isinstance(body.get(name), kind):
+            raise ValueError(f"{path}: field {name!r} is missing or malformed: {body.get(name)!r}")
+    if body["instance_hash"] != of.content_hash:
+        raise ValueError(
+            f"{path}: instance_hash is {body['instance_hash'][:12]}..., the instance given has "
+            f"{of.content_hash[:12]}..."
+        )
+
+
+def check_objective(path: str | os.PathLike[str], body: Mapping[str, Any], found: float) -> None:
+    """Refuse a document whose decision costs something else than it claims (to 1e-9 relative)."""
+    claimed = float(body["objective"])
+    if not (claimed == found or abs(claimed - found) <= 1e-9 * abs(found)):
+        raise ValueError(f"{path}: objective is {claimed!r}, the replay costs {found!r}")
 
 
 def plain(value: Any) -> Any:

@@ -68,7 +68,7 @@ import pyomo.environ as pyo
 from numpy.typing import NDArray
 
 from formulations.caching.blocks import build
-from formulations.caching.compact import Decision, solve_model
+from formulations.caching.compact import Decision, add_link, solve_model
 from formulations.dual.progress import Progress
 from mecopt.caching import Backhaul, CachingInstance, CachingPlan, Forwarding
 from mecopt.result import Result
@@ -108,7 +108,8 @@ def build_model(instance: CachingInstance) -> pyo.ConcreteModel:
     _ages(model, x, sets)
     total = _cost(model, x, sets)
     if isinstance(x.coupling, Backhaul):
-        total += _backhaul(model, x, x.coupling)
+        own = {(n, p, t): model.y[n, n, p, t] for n, p, t in cells}
+        total += add_link(model, x, x.coupling, own)
     model.cost = pyo.Objective(expr=total)
     return model
 
@@ -217,24 +218,6 @@ def _cost(model: pyo.ConcreteModel, x: CachingInstance, sets: _Sets) -> Any:
     return total
 
 
-def _backhaul(model: pyo.ConcreteModel, x: CachingInstance, link: Backhaul) -> Any:
-    """Rows of the shared link; returns its cost."""
-    model.over = pyo.Var(range(x.n_slots), bounds=(0, None))
-    model.link = _rows(
-        range(x.n_slots),
-        lambda t: (
-            model.over[t]
-            >= sum(
-                int(link.tokens[p]) * (int(x.requests[n, p, t]) - model.y[n, n, p, t])
-                for n in range(x.n_servers)
-                for p in range(x.n_pairs)
-            )
-            - int(link.capacity[t])
-        ),
-    )
-    return link.overflow_cost * sum(model.over.values())
-
-
 def solve_big_m(
     instance: CachingInstance,
     *,
@@ -243,13 +226,7 @@ def solve_big_m(
     seed: int = 0,
     verbose: bool = False,
 ) -> Result[CachingInstance, CachingPlan]:
-    """Solve the big-M model with HiGHS, on one thread; as `solve_network` otherwise.
-
-    Raises
-    ------
-    ValueError
-        If `time_limit`, `gap` or `seed` is out of range.
-    """
+    """Solve the big-M model with HiGHS, on one thread; as `solve_network` otherwise."""
     progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
     return solve_model(
         instance,

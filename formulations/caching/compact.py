@@ -11,11 +11,31 @@ import pyomo.environ as pyo
 from formulations import highs
 from formulations.caching.blocks import IntArray
 from formulations.dual.progress import Progress
-from mecopt.caching import CachingInstance, CachingPlan, replay
+from mecopt.caching import Backhaul, CachingInstance, CachingPlan, replay
 from mecopt.result import BoundKind, Result
 
 #: Choices (Q T,) and flows (Q T, 3).
 Decision = tuple[IntArray, IntArray]
+
+
+def add_link(
+    m: pyo.ConcreteModel, x: CachingInstance, link: Backhaul, served: Mapping[Any, Any]
+) -> Any:
+    """Rows of the shared link, given what is `served` of each cell (n, p, t); returns its cost."""
+    m.over = pyo.Var(range(x.n_slots), bounds=(0, None))
+    m.link = pyo.Constraint(
+        range(x.n_slots),
+        rule=lambda _, t: (
+            m.over[t]
+            >= sum(
+                int(link.tokens[p]) * (int(x.requests[n, p, t]) - served[n, p, t])
+                for n in range(x.n_servers)
+                for p in range(x.n_pairs)
+            )
+            - int(link.capacity[t])
+        ),
+    )
+    return link.overflow_cost * sum(m.over.values())
 
 
 def solve_model(

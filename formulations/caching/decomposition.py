@@ -307,27 +307,8 @@ def solve_decomposition(
 ) -> Result[CachingInstance, CachingPlan]:
     """Certified interval and schedule by plan decomposition.
 
-    Parameters
-    ----------
-    instance : CachingInstance
-    time_limit : float, optional
-        Wall seconds; 90 unless said.
-    gap : float
-        Relative gap to stop at.
-    seed : int
-        Of the annealing.
-    verbose : bool
-        Print bound and objective as they move.
-
-    Returns
-    -------
-    Result
-        With `prices` (memory and energy per slot and server), `proof`, and `progress`.
-
-    Raises
-    ------
-    ValueError
-        If `time_limit`, `gap` or `seed` is out of range.
+    Parameters and errors are those of `formulations.solve`; `seed` is that of the annealing. The
+    result has `prices` (memory and energy per slot and server), `proof`, and `progress`.
     """
     limit = routes("caching").time_limit if time_limit is None else time_limit
     progress = Progress(limit, gap, seed, verbose)

@@ -53,7 +53,7 @@ import pyomo.environ as pyo
 
 from formulations import highs
 from formulations.caching.blocks import build
-from formulations.caching.compact import Decision, solve_model, to_result
+from formulations.caching.compact import Decision, add_link, solve_model, to_result
 from formulations.caching.network_arrays import all_arcs, build_program, read_program
 from formulations.dual.progress import Progress
 from mecopt.caching import Backhaul, CachingInstance, CachingPlan, Forwarding
@@ -127,7 +127,7 @@ def build_model(instance: CachingInstance) -> pyo.ConcreteModel:
     )
     total = sum(cost[k] * m.f[k] for k in keys)
     if isinstance(x.coupling, Backhaul):
-        total += _backhaul(m, x, x.coupling, served)
+        total += add_link(m, x, x.coupling, served)
     elif isinstance(x.coupling, Forwarding):
         total += _forwarding(m, x, x.coupling, served)
     m.cost = pyo.Objective(expr=total)
@@ -137,24 +137,6 @@ def build_model(instance: CachingInstance) -> pyo.ConcreteModel:
 def _at_most(body: Any, limit: int) -> Any:
     """A row ``body <= limit``, unless nothing is in its body."""
     return pyo.Constraint.Feasible if isinstance(body, int) else body <= limit
-
-
-def _backhaul(m: pyo.ConcreteModel, x: CachingInstance, link: Backhaul, served: Any) -> Any:
-    """Rows of the shared link; returns its cost."""
-    m.over = pyo.Var(range(x.n_slots), bounds=(0, None))
-    m.link = pyo.Constraint(
-        range(x.n_slots),
-        rule=lambda _, t: (
-            m.over[t]
-            >= sum(
-                int(link.tokens[p]) * (int(x.requests[n, p, t]) - served[n, p, t])
-                for n in range(x.n_servers)
-                for p in range(x.n_pairs)
-            )
-            - int(link.capacity[t])
-        ),
-    )
-    return link.overflow_cost * sum(m.over.values())
 
 
 def _forwarding(
@@ -193,27 +175,10 @@ def solve_network(
 ) -> Result[CachingInstance, CachingPlan]:
     """Solve the network model with HiGHS, on one thread.
 
-    Parameters
-    ----------
-    instance : CachingInstance
-    time_limit : float, optional
-        Seconds, model building included.
-    gap : float
-        Relative gap, (objective - bound) / |bound|, at which to stop.
-    seed : int
-    verbose : bool
-        Print the solver's log.
-
-    Returns
-    -------
-    Result
-        Method ``"network"``. The plan is the core's replay of the solver's choices; the bound is
-        the solver's own word (`BoundKind.SOLVER_CLAIMED`).
-
-    Raises
-    ------
-    ValueError
-        If `time_limit`, `gap` or `seed` is out of range.
+    Parameters and errors are those of `formulations.solve`; the time limit includes building the
+    model, and `verbose` prints the solver's log. The result has method ``"network"``: its plan is
+    the core's replay of the solver's choices, its bound the solver's own word
+    (`BoundKind.SOLVER_CLAIMED`).
     """
     progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
     blocks = build(instance)

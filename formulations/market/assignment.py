@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import highspy
 import numpy as np
 from numpy.typing import NDArray
 
@@ -159,18 +158,13 @@ def _highs(
     lp = highs.program(entries, cost, one, np.full(len(most), -np.inf), most)
     if integer:
         highs.make_integer(lp, 0, len(buyer))
-    solver = highs.make(mip_rel_gap=0.0, mip_abs_gap=0.5, time_limit=float(time_limit))
-    solver.passModel(lp)
-    solver.run()
-    status, info = solver.getModelStatus(), solver.getInfo()
-    if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
-        raise RuntimeError(f"HiGHS stopped with {solver.modelStatusToString(status)}")
-    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+    found = highs.run(lp, time_limit=time_limit, gap=0.0, absolute_gap=0.5)
+    x = found.values
+    if x is None:
         return 0.0, {}
-    x = np.asarray(solver.getSolution().col_value)
     used = np.flatnonzero(x > 1e-6)
     solution = {(int(buyer[e]), int(server[e])): float(x[e]) for e in used}
-    return -2.0 * info.objective_function_value, solution
+    return -2.0 * found.objective, solution
 
 
 def _edges(surplus: IntArray) -> IntArray:

@@ -147,16 +147,11 @@ def solve_milp(
 ) -> Result:
     """Solve the compact model with HiGHS, on one thread.
 
+    Other parameters, and errors, are those of `formulations.solve`; the time limit includes
+    building the model, and `verbose` prints the solver's log.
+
     Parameters
     ----------
-    instance : OffloadingInstance
-    time_limit : float, optional
-        Seconds, model building included.
-    gap : float
-        Relative gap, (objective - bound) / |bound|, at which to stop.
-    seed : int
-    verbose : bool
-        Print the solver's log.
     warm_start : Schedule, optional
         A schedule of this instance to start from; the result is never worse.
 
@@ -171,8 +166,8 @@ def solve_milp(
     Raises
     ------
     ValueError
-        If the instance has both DAG options and down intervals, if a number is out of range, or
-        if `warm_start` belongs to another instance.
+        If the instance has both DAG options and down intervals, or `warm_start` belongs to another
+        instance.
     """
     progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
     _check_arguments(instance, warm_start)

@@ -94,6 +94,15 @@ class Layout:
         unknown = [(i, j) for (i, j, _), known in self.rivals.items() if not known]
         return sorted({(min(pair), max(pair)) for pair in unknown})
 
+    def before(self, i: int) -> dict[int, list[int]]:
+        """Steps that precede step i, by option."""
+        x, step = self.instance, self.steps[i]
+        first = self.steps_of[step.task][0]
+        return {
+            o: [first + int(p - x.stage_ptr[o]) for p in x.pred[x.pred_ptr[s] : x.pred_ptr[s + 1]]]
+            for o, s in step.stages.items()
+        }
+
     @cached_property
     def visits(self) -> dict[int, dict[int, list[int]]]:
         """Stations each step may visit, each with the options (global) that lead there."""

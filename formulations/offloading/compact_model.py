@@ -78,21 +78,11 @@ def _variables(m: pyo.ConcreteModel, layout: milp.Layout) -> None:
     )
     m.prompt = pyo.Var(waits, domain=pyo.Binary)
     m.last = pyo.Var(
-        [(i, j, o) for i in joins for o, before in _before(layout, i).items() for j in before],
+        [(i, j, o) for i in joins for o, before in layout.before(i).items() for j in before],
         domain=pyo.Binary,
     )
     strict_late = [k for k in late if not all(layout.cost_rises[o] for o in x.options_of(k))]
     m.proof = pyo.Var([i for k in strict_late for i in layout.last_steps[k]], domain=pyo.Binary)
-
-
-def _before(layout: milp.Layout, i: int) -> dict[int, list[int]]:
-    """Steps that precede step i, by option."""
-    x, step = layout.instance, layout.steps[i]
-    first = layout.steps_of[step.task][0]
-    return {
-        o: [first + int(p - x.stage_ptr[o]) for p in x.pred[x.pred_ptr[s] : x.pred_ptr[s + 1]]]
-        for o, s in step.stages.items()
-    }
 
 
 def _is_terminal(layout: milp.Layout, q: int) -> bool:
@@ -174,7 +164,7 @@ def _times(m: pyo.ConcreteModel, layout: milp.Layout) -> Rows:
             continue
         release = float(x.release_ns[step.task]) / unit
         big = float(layout.latest[i, 0]) / unit - release
-        before = _before(layout, i)
+        before = layout.before(i)
         fed = sum(m.x[o] for o, steps in before.items() if steps)
         out["join_source"][i] = m.a[i] <= release + big * fed
         for o, steps in before.items():
@@ -245,16 +235,8 @@ def _no_idling(m: pyo.ConcreteModel, layout: milp.Layout) -> Rows:
 
 def _costs(m: pyo.ConcreteModel, layout: milp.Layout) -> Rows:
     x, w, unit = layout.instance, layout.windows, layout.unit_ns
-    keys = [
-        "deadline",
-        "late_is_late",
-        "late_proof",
-        "latency",
-        "latency_floor",
-        "fixed",
-        "fixed_floor",
-    ]
-    out: Rows = {key: {} for key in keys}
+    keys = "deadline late_is_late late_proof latency latency_floor fixed fixed_floor"
+    out: Rows = {key: {} for key in keys.split()}
     shortest = w.earliest_finish - x.release_ns[x.task_of_option[x.option_of_stage]]
     least = np.maximum.reduceat(shortest, x.stage_ptr[:-1]) / unit
     for k in range(x.n_tasks):

@@ -145,14 +145,10 @@ def _simulate(layout: milp.Layout, choice: NDArray[np.int64]) -> _Run:
 
 def _feeding(layout: milp.Layout, i: int, option: int) -> list[int]:
     """Steps whose finish is step i's arrival under the chosen option."""
-    x, step = layout.instance, layout.steps[i]
+    step = layout.steps[i]
     if step.kind == "follow":
         return [step.follows]
-    if step.kind == "release" or option not in step.stages:
-        return []
-    s, first = step.stages[option], layout.steps_of[step.task][0]
-    before = x.pred[x.pred_ptr[s] : x.pred_ptr[s + 1]]
-    return [first + int(p - x.stage_ptr[option]) for p in before]
+    return [] if step.kind == "release" else layout.before(i).get(option, [])
 
 
 def _station_at(layout: milp.Layout, resource: int, now: int) -> int:

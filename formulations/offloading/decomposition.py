@@ -196,31 +196,10 @@ def solve_plans(
     verbose: bool = False,
     start: Schedule | None = None,
 ) -> Result:
-    """Certified interval and schedule by plan decomposition.
+    """Certified interval and schedule by plan decomposition, from the schedule `start` if given.
 
-    Parameters
-    ----------
-    instance : OffloadingInstance
-    time_limit : float, optional
-        Wall seconds; 60 unless said.
-    gap : float
-        Relative gap to stop at.
-    seed : int
-        Of the annealing.
-    verbose : bool
-        Print bound and objective as they move.
-    start : Schedule, optional
-        A schedule to start from.
-
-    Returns
-    -------
-    Result
-        With `prices` (duals of server time), `proof`, and `progress`.
-
-    Raises
-    ------
-    ValueError
-        If `time_limit`, `gap` or `seed` is out of range.
+    Other parameters, and errors, are those of `formulations.solve`; `seed` is that of the
+    annealing. The result has `prices` (duals of server time), `proof`, and `progress`.
     """
     limit = routes("offloading").time_limit if time_limit is None else time_limit
     progress = Progress(limit, gap, seed, verbose)

@@ -112,18 +112,11 @@ class Candidates:
     movable: NDArray[np.int64]
 
 
-def candidates(instance: OffloadingInstance, keep: NDArray[np.bool_] | None = None) -> Candidates:
-    """All options and the drop of every task, or the kept ones.
-
-    Parameters
-    ----------
-    keep : (O + K,) bool, optional
-        Options to keep, then one flag per task for its drop.
-    """
-    x, n = instance, instance.n_options
-    wanted = np.ones(n + x.n_tasks, dtype=bool) if keep is None else keep
-    task = np.concatenate([x.task_of_option, np.arange(x.n_tasks)])[wanted]
-    option = np.concatenate([np.arange(n), np.full(x.n_tasks, -1)])[wanted]
+def candidates(instance: OffloadingInstance) -> Candidates:
+    """All options and the drop of every task."""
+    x = instance
+    task = np.concatenate([x.task_of_option, np.arange(x.n_tasks)])
+    option = np.concatenate([np.arange(x.n_options), np.full(x.n_tasks, -1)])
     order = np.argsort(task, kind="stable")
     count = np.bincount(task, minlength=x.n_tasks)
     ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)

@@ -226,7 +226,7 @@ class Tree:
             only[u] = True
             values = {}
             for o in allowed.alternatives(x, int(k)):
-                forced = self._force(branch, int(k), o)
+                forced = self._force(branch, allowed, int(k), o)
                 alone = oracle.price(prices, forced, only, priced.value)
                 value = rest_value - priced.value[u] + alone.value[u]
                 values[o] = oracle.safe(prices, value, priced) if np.isfinite(value) else np.inf
@@ -249,17 +249,12 @@ class Tree:
                 score[int(k)] = {o: values[o] for o in kept}
         return score, removed, node, allowed
 
-    def _force(self, branch: Branch, task: int, option: int) -> Branch:
-        """The branch with one task forced; FIFO windows stay as they are."""
-        x = self.instance
-        flags, droplike = branch.allowed.copy(), branch.droplike.copy()
-        flags[x.option_ptr[task] : x.option_ptr[task + 1]] = 0
-        if option < 0:
-            droplike[task] = 1
-        else:
-            flags[option] = 1
-            droplike[task] = self.tightener.single_droplike(task, option)
-        return Branch(flags, droplike, branch.earliest)
+    def _force(self, branch: Branch, allowed: Allowed, task: int, option: int) -> Branch:
+        """The branch of `allowed` with one task forced; FIFO windows stay as they are."""
+        droplike = branch.droplike.copy()
+        droplike[task] = 1 if option < 0 else self.tightener.single_droplike(task, option)
+        forced = allowed.only(self.instance, task, option)
+        return Branch(forced.option, droplike, branch.earliest)
 
     def _choose(self, score: dict[int, dict[int, float]]) -> tuple[int, int]:
         """Task and alternative to split: the first open task of an owner, dearest second choice."""

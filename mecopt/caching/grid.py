@@ -7,8 +7,6 @@ numbers of 2^-30.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -20,13 +18,6 @@ COST_SCALE = 2**30
 ENERGY_J = 10
 #: Largest whole number that a field may hold, so that sums stay in 64 bits.
 LARGEST = 10**9
-
-
-def frozen(array: ArrayLike, dtype: Any) -> NDArray[Any]:
-    """A read-only contiguous copy."""
-    out = np.array(array, dtype=dtype, order="C", copy=True)
-    out.setflags(write=False)
-    return out
 
 
 def whole(
@@ -60,7 +51,7 @@ def whole(
         checks.refuse(given != np.rint(given), name, given, grid)
     checks.refuse(given < 0, name, given, "is negative")
     checks.refuse(given > LARGEST, name, given, "is larger than 1e9")
-    return frozen(given, np.int64)
+    return checks.frozen(given, np.int64)
 
 
 def cost(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -79,4 +70,4 @@ def cost(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.flo
     checks.refuse(~np.isfinite(given), name, given, "is not a finite number")
     checks.refuse(given < 0, name, given, "is negative")
     checks.refuse(given > 1e6, name, given, "is larger than 1e6")
-    return frozen(np.rint(given * float(COST_SCALE)) / COST_SCALE, np.float64)
+    return checks.frozen(np.rint(given * float(COST_SCALE)) / COST_SCALE, np.float64)

@@ -21,7 +21,6 @@ exact; costs are multiples of 2^-30, so that replays are.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -51,7 +50,7 @@ _COSTS = ("switch_cost", "edge_cost", "compute_cost", "cloud_cost")
 
 
 @dataclass(frozen=True, eq=False)
-class CachingInstance:
+class CachingInstance(files.Saved):
     """Model caching and inference offloading (frozen, validated, serialisable).
 
     N servers, P pairs, T slots.
@@ -160,7 +159,7 @@ class CachingInstance:
             if given.shape != (p,):
                 raise ValueError(f"{name} must have shape ({p},), has {given.shape}")
             checks.refuse(~np.isfinite(given), name, given, "is not a finite number")
-            object.__setattr__(self, name, grid.frozen(given, np.float64))
+            object.__setattr__(self, name, checks.frozen(given, np.float64))
         wrong = (self.inaccuracy < 0) | (self.inaccuracy > 1)
         checks.refuse(wrong, "inaccuracy", self.inaccuracy, "must be between 0 and 1")
         beta = self.log_inverse_beta
@@ -211,12 +210,12 @@ class CachingInstance:
     @cached_property
     def serve_cost(self) -> FloatArray:
         """(P,) transmission and compute of a request served at the edge."""
-        return grid.frozen(self.edge_cost + self.compute_cost, np.float64)
+        return checks.frozen(self.edge_cost + self.compute_cost, np.float64)
 
     @cached_property
     def cloud_only(self) -> NDArray[np.bool_]:
         """(P,) pairs larger than every server: their requests always go to the cloud."""
-        return grid.frozen(self.memory_mb > self.capacity_mb.max(), np.bool_)
+        return checks.frozen(self.memory_mb > self.capacity_mb.max(), np.bool_)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -244,8 +243,10 @@ class CachingInstance:
                 digest.update(f"{name}{value!r}".encode())
         return digest.hexdigest()
 
-    #: Which family of problems this is.
+    #: Which family of problems this is, and what its files look like.
     family: ClassVar[str] = "caching"
+    format: ClassVar = FORMAT
+    readers: ClassVar = {"coupling": couplings.from_document}
 
     @property
     def cost_unit(self) -> str:
@@ -309,6 +310,7 @@ class CachingInstance:
 
         beta = per_pair("beta").astype(np.float64)
         checks.refuse(~((beta > 0) & (beta < 1)), "beta", beta, "must be between 0 and 1")
+        as_they_are: dict[str, Any] = {n: per_pair(n) for n in (*_PER_PAIR, *_COSTS)}
         return cls(
             server_names=tuple(server_names or ())
             or tuple(f"server {n}" for n in range(len(capacity))),
@@ -319,65 +321,14 @@ class CachingInstance:
             capacity_mb=_on_grid("capacity_gb", capacity * 1e3, "1 MB"),
             energy_10j=_on_grid("energy_j", per_pair("energy_j") / grid.ENERGY_J, "10 J"),
             energy_budget_10j=_on_grid("energy_budget_j", budget / grid.ENERGY_J, "10 J"),
-            thoughts=per_pair("thoughts"),
-            vanish=per_pair("vanish"),
-            kappa_max=per_pair("kappa_max"),
             inaccuracy=1.0 - per_pair("accuracy").astype(np.float64),
             log_inverse_beta=-np.log(beta),
             accuracy_weight=accuracy_weight,
-            switch_cost=per_pair("switch_cost"),
-            edge_cost=per_pair("edge_cost"),
-            compute_cost=per_pair("compute_cost"),
-            cloud_cost=per_pair("cloud_cost"),
             slot_s=slot_s,
             coupling=coupling,
             meta=dict(meta or {}),
+            **as_they_are,
         )
-
-    # ---------------------------------------------------------------- files
-    def to_document(self) -> dict[str, Any]:
-        """JSON-able fields of the file format (docs/files.md), with the content hash."""
-        body: dict[str, Any] = {"content_hash": self.content_hash}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            body[f.name] = value.tolist() if isinstance(value, np.ndarray) else value
-        body["coupling"] = None if self.coupling is None else self.coupling.to_document()
-        body["meta"] = dict(self.meta)
-        return body
-
-    @classmethod
-    def from_document(cls, body: Mapping[str, Any], where: str = "instance") -> CachingInstance:
-        """Inverse of `to_document`.
-
-        Raises
-        ------
-        ValueError
-            Missing or malformed fields, or a content hash that does not match the content.
-        """
-        names = [f.name for f in fields(cls)]
-        missing = [name for name in names if name not in body]
-        if missing:
-            raise ValueError(f"{where}: field {missing[0]!r} is missing")
-        try:
-            given = {name: body[name] for name in names}
-            given["coupling"] = couplings.from_document(body["coupling"])
-            instance = cls(**given)
-        except (TypeError, OverflowError) as error:
-            raise ValueError(f"{where}: malformed field ({error})") from None
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        if body.get("content_hash") != instance.content_hash:
-            raise ValueError(f"{where}: content_hash does not match the content")
-        return instance
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the instance to one JSON file (``.gz`` compresses it)."""
-        FORMAT.write(path, self.to_document())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> CachingInstance:
-        """Read an instance file; raises ValueError or FileNotFoundError naming the file."""
-        return cls.from_document(FORMAT.read(path), str(path))
 
 
 def _on_grid(name: str, units: NDArray[Any], unit: str) -> NDArray[Any]:

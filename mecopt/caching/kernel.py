@@ -60,25 +60,12 @@ def aged(kappa, served, thoughts, vanish, kappa_max):
 
 
 @njit(cache=True, nogil=True)
-def replay_kernel(
-    resident,
-    served,
-    to_cloud,
-    thoughts,
-    vanish,
-    kappa_max,
-    accuracy_cost,
-    switch_cost,
-    edge_cost,
-    compute_cost,
-    cloud_cost,
-    kappa,
-    cost,
-):
+def replay_kernel(pairs, edge_cost, compute_cost, resident, served, to_cloud, kappa, cost):
     """Fill kappa (N, P, T) and cost (5, N, T) from checked decisions (N, P, T)."""
-    servers, pairs, slots = resident.shape
+    _, _, thoughts, vanish, kappa_max, accuracy_cost, switch_cost, _, cloud_cost = pairs
+    servers, n_pairs, slots = resident.shape
     for n in range(servers):
-        for p in range(pairs):
+        for p in range(n_pairs):
             age = 0
             before = False
             for t in range(slots):
@@ -97,8 +84,3 @@ def replay_kernel(
                     before = False
                 cost[CLOUD, n, t] += to_cloud[n, p, t] * cloud_cost[p]
                 kappa[n, p, t] = age
-
-
-def new_outputs(servers: int, pairs: int, slots: int) -> tuple[np.ndarray, np.ndarray]:
-    """Zeroed kappa (N, P, T) and cost (5, N, T)."""
-    return np.zeros((servers, pairs, slots), dtype=np.int64), np.zeros((5, servers, slots))

@@ -115,21 +115,10 @@ def price(
 ) -> CachingPlan:
     """The plan of decisions that are known to be feasible (what `replay` checks is not checked)."""
     i = instance
-    kappa, cost = kernel.new_outputs(i.n_servers, i.n_pairs, i.n_slots)
+    kappa = np.zeros(i.requests.shape, dtype=np.int64)
+    cost = np.zeros((len(kernel.PARTS), i.n_servers, i.n_slots))
     kernel.replay_kernel(
-        resident,
-        served,
-        to_cloud,
-        i.thoughts,
-        i.vanish,
-        i.kappa_max,
-        i.accuracy_cost,
-        i.switch_cost,
-        i.edge_cost,
-        i.compute_cost,
-        i.cloud_cost,
-        kappa,
-        cost,
+        i.pairs, i.edge_cost, i.compute_cost, resident, served, to_cloud, kappa, cost
     )
     parts: tuple[str, ...] = kernel.PARTS
     if isinstance(i.coupling, Backhaul):

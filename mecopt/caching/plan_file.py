@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
 
@@ -42,25 +41,10 @@ def load(path: str | os.PathLike[str], instance: CachingInstance) -> CachingPlan
         it claims (to 1e-9 relative).
     """
     body = FORMAT.read(path)
-    kinds: dict[str, Any] = {
-        "instance_hash": str,
-        "objective": (int, float),
-        "a": list,
-        "flow": list,
-    }
-    for name, kind in kinds.items():
-        if not isinstance(body.get(name), kind):
-            raise ValueError(f"{path}: field {name!r} is missing or malformed")
-    if body["instance_hash"] != instance.content_hash:
-        raise ValueError(
-            f"{path}: instance_hash is {body['instance_hash'][:12]}..., the instance given has "
-            f"{instance.content_hash[:12]}..."
-        )
+    files.check_decision(path, body, {"a": list, "flow": list}, instance)
     try:
         plan = replay(instance, np.array(body["a"]), np.array(body["flow"]))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    claimed, found = float(body["objective"]), plan.objective
-    if not abs(claimed - found) <= 1e-9 * abs(found):
-        raise ValueError(f"{path}: objective is {claimed!r}, the replay costs {found!r}")
+    files.check_objective(path, body, plan.objective)
     return plan

@@ -12,11 +12,10 @@ buyer wants one unit and a seller's units are the seats of the server.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,7 +42,7 @@ def _flat(name: str, given: Sequence[Any] | NDArray[Any]) -> tuple[IntArray, Int
 
 
 @dataclass(frozen=True, eq=False)
-class Market:
+class Market(files.Saved):
     """Reports of B buyers and J sellers (frozen, validated, serialisable).
 
     Parameters
@@ -87,23 +86,16 @@ class Market:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("values", "costs", "buyer_ptr", "seller_ptr", "link_cost", "memory"):
-            self._freeze(name, np.int64)
-        self._freeze("server_memory", np.int64)
-        self._freeze("compatible", np.bool_)
+        for name in _ARRAYS:
+            given = getattr(self, name)
+            if given is not None:
+                dtype = np.bool_ if name == "compatible" else np.int64
+                object.__setattr__(self, name, checks.frozen(given, dtype))
         for name in ("buyer_names", "seller_names"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         low, high = self.price_range
         object.__setattr__(self, "price_range", (int(low), int(high)))
         check_market(self)
-
-    def _freeze(self, name: str, dtype: Any) -> None:
-        given = getattr(self, name)
-        if given is None:
-            return
-        array = np.array(given, dtype=dtype)
-        array.setflags(write=False)
-        object.__setattr__(self, name, array)
 
     # ---------------------------------------------------------------- sizes and views
     @property
@@ -289,28 +281,11 @@ class Market:
         """A checked copy with other fields."""
         return replace(self, **changes)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the market to one JSON file (``.gz`` compresses it)."""
-        body: dict[str, Any] = {"content_hash": self.content_hash, "meta": dict(self.meta)}
-        for name in ("price_range", "buyer_names", "seller_names", *_ARRAYS):
-            body[name] = getattr(self, name)
-        FORMAT.write(path, body)
+    format: ClassVar = FORMAT
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Market:
-        """Read a market file; raises ValueError or FileNotFoundError naming the file."""
-        body = FORMAT.read(path)
-        wanted = ("price_range", "buyer_names", "seller_names", *_ARRAYS, "content_hash", "meta")
-        for name in wanted:
-            if name not in body:
-                raise ValueError(f"{path}: field {name!r} is missing")
-        try:
-            market = cls(**{name: body[name] for name in wanted if name != "content_hash"})
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{path}: {error}") from None
-        if market.content_hash != body["content_hash"]:
-            raise ValueError(f"{path}: content_hash does not match the content")
-        return market
+    def saved_fields(cls) -> tuple[str, ...]:
+        return ("meta", "price_range", "buyer_names", "seller_names", *_ARRAYS)
 
 
 _ARRAYS = (

@@ -62,19 +62,15 @@ def from_frame(
         if not traders:
             raise ValueError(f"{where}: side: there is no {side}")
     buyers, sellers = list(prices["buyer"]), list(prices["seller"])
+    for position, ids in allowed.values():
+        for one in ids:
+            if one not in prices["seller"]:
+                at = f"{where}: row {position}"
+                raise ValueError(f"{at}: compatible: unknown seller id {one!r}")
     compatible = None
     if allowed:
-        index = {name: j for j, name in enumerate(sellers)}
-        compatible = np.ones((len(buyers), len(sellers)), dtype=bool)
-        for i, name in enumerate(buyers):
-            if name in allowed:
-                position, ids = allowed[name]
-                for one in ids:
-                    if one not in index:
-                        raise ValueError(
-                            f"{where}: row {position}: compatible: unknown seller id {one!r}"
-                        )
-                compatible[i] = np.isin(np.arange(len(sellers)), [index[one] for one in ids])
+        served = {name: set(ids) for name, (_, ids) in allowed.items()}
+        compatible = [[j in served.get(i, prices["seller"]) for j in sellers] for i in buyers]
 
     def prices_of(side: str) -> list[Any]:
         rows = list(prices[side].values())

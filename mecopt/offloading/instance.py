@@ -8,7 +8,6 @@ certificate is exact. Costs are measured in seconds of latency and stored in nan
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -29,24 +28,16 @@ from mecopt.offloading.validate import check_offloading
 FORMAT = files.Format("mecopt.offloading-instance", version=1)
 
 
-def _frozen(array: ArrayLike, dtype: Any) -> NDArray[Any]:
-    out = np.ascontiguousarray(np.asarray(array, dtype=dtype))
-    if out.flags.writeable:
-        out = out.copy()
-        out.setflags(write=False)
-    return out
-
-
 def _whole(name: str, array: ArrayLike, dtype: Any) -> NDArray[Any]:
     """Frozen integer array; refuses fractions, other types and values out of range."""
     given = np.asarray(array)
     if given.size == 0:
-        return _frozen(given, dtype)
+        return checks.frozen(given, dtype)
     if given.dtype.kind not in "iu":
         raise ValueError(f"{name}: must hold whole numbers, has dtype {given.dtype}")
     limits = np.iinfo(dtype)
     checks.refuse((given < limits.min) | (given > limits.max), name, given, "is out of range")
-    return _frozen(given, dtype)
+    return checks.frozen(given, dtype)
 
 
 _INT64 = (
@@ -72,7 +63,7 @@ _INT32 = (
 
 
 @dataclass(frozen=True, eq=False)
-class OffloadingInstance:
+class OffloadingInstance(files.Saved):
     """Tasks that choose routes over FIFO resources (frozen, validated, serialisable).
 
     K tasks, O options, S stages, R resources, U owners, all in flat arrays. Options
@@ -147,11 +138,11 @@ class OffloadingInstance:
             object.__setattr__(self, name, _whole(name, getattr(self, name), np.int64))
         for name in _INT32:
             object.__setattr__(self, name, _whole(name, getattr(self, name), np.int32))
-        object.__setattr__(self, "down_ns", _frozen(self.down_ns.reshape(-1, 2), np.int64))
+        object.__setattr__(self, "down_ns", checks.frozen(self.down_ns.reshape(-1, 2), np.int64))
         weight = np.asarray(self.latency_weight, dtype=np.float64)
         checks.refuse(~np.isfinite(weight) | (weight < 0), "latency_weight", weight, "must be >= 0")
         grid = np.rint(weight * 2.0**30) / 2.0**30
-        object.__setattr__(self, "latency_weight", _frozen(grid, np.float64))
+        object.__setattr__(self, "latency_weight", checks.frozen(grid, np.float64))
         for name in ("resource_names", "resource_kinds", "owner_names", "labels", "task_names"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.task_names:
@@ -223,8 +214,9 @@ class OffloadingInstance:
             return "dropped"
         return self.labels[self.option_label[self.option_ptr[task] + choice]]
 
-    #: Which family of problems this is.
+    #: Which family of problems this is, and what its files look like.
     family: ClassVar[str] = "offloading"
+    format: ClassVar = FORMAT
 
     @property
     def cost_unit(self) -> str:
@@ -324,43 +316,3 @@ class OffloadingInstance:
             task_names=tuple(named),
             meta=dict(meta or {}),
         )
-
-    # ---------------------------------------------------------------- files
-    def to_document(self) -> dict[str, Any]:
-        """JSON-able fields of the file format (docs/files.md), with the content hash."""
-        body: dict[str, Any] = {"content_hash": self.content_hash}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            body[f.name] = value.tolist() if isinstance(value, np.ndarray) else value
-        body["meta"] = dict(self.meta)
-        return body
-
-    @classmethod
-    def from_document(cls, body: Mapping[str, Any], where: str = "instance") -> OffloadingInstance:
-        """Inverse of `to_document`.
-
-        Raises
-        ------
-        ValueError
-            Missing or malformed fields, or a content hash that does not match the content.
-        """
-        names = [f.name for f in fields(cls)]
-        missing = [name for name in names if name not in body]
-        if missing:
-            raise ValueError(f"{where}: field {missing[0]!r} is missing")
-        try:
-            instance = cls(**{name: body[name] for name in names})
-        except (TypeError, OverflowError) as error:
-            raise ValueError(f"{where}: malformed field ({error})") from None
-        if body.get("content_hash") != instance.content_hash:
-            raise ValueError(f"{where}: content_hash does not match the content")
-        return instance
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the instance to one JSON file (``.gz`` compresses it)."""
-        FORMAT.write(path, self.to_document())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> OffloadingInstance:
-        """Read an instance file; raises ValueError or FileNotFoundError naming the file."""
-        return cls.from_document(FORMAT.read(path), str(path))

@@ -130,8 +130,10 @@ class OnlineSystem:
         self._choice = np.full(n, -1, dtype=np.int64)
         self._status = np.zeros(n, dtype=np.int8)
         self._completion = np.zeros(n, dtype=np.int64)
-        self._times = tuple(np.full(slots, NEVER, dtype=np.int64) for _ in range(3))
         self._lost = np.zeros(n, dtype=np.int64)
+        # Arrival, start and finish of stages, and when a task was lost.
+        stages = (np.full(slots, NEVER, dtype=np.int64) for _ in range(3))
+        self._times = (*stages, self._lost)
         self._active = np.empty(n, dtype=np.int64)
         self._n_active = 0
         self._state = (
@@ -143,17 +145,15 @@ class OnlineSystem:
             np.zeros(slots, dtype=np.int32),
             np.zeros(slots, dtype=np.int64),
         )
-        # Scratch of the believed world, reused by every observation.
-        self._free = np.zeros(int(a.free_ptr[-1]), dtype=np.int64)
-        self._heap = (np.empty(slots + 1, dtype=np.int64), np.empty(slots + 1, dtype=np.int32))
-        self._waiting = np.zeros(slots, dtype=np.int32)
-        self._ready = np.zeros(slots, dtype=np.int64)
-        r = instance.n_resources
-        self._entries = (
-            np.full(r, -1, dtype=np.int64),
-            np.full(r, -1, dtype=np.int64),
-            *(np.empty(slots + 1, dtype=np.int64) for _ in range(3)),
+        # Scratch of the believed world, reused by every observation: unit times, heap, joins.
+        self._believed = (
+            np.zeros(int(a.free_ptr[-1]), dtype=np.int64),
+            np.empty(slots + 1, dtype=np.int64),
+            np.empty(slots + 1, dtype=np.int32),
+            np.zeros(slots, dtype=np.int32),
+            np.zeros(slots, dtype=np.int64),
         )
+        self._entries = projection.entries_for(instance.n_resources, slots + 1)
 
     def advance(self, task: int) -> None:
         """Let the realised world run up to the release of `task`, arrivals then included."""
@@ -166,7 +166,7 @@ class OnlineSystem:
                 self._x.service_ns,
                 self._choice,
                 now,
-                *self._times,
+                *self._times[:3],
                 self._completion,
                 self._status,
             )
@@ -183,7 +183,7 @@ class OnlineSystem:
             self._choice,
             now,
             self._state,
-            (*self._times, self._lost),
+            self._times,
             self._status,
             self._completion,
         )
@@ -194,32 +194,15 @@ class OnlineSystem:
         now = int(x.release_ns[task])
         active = self._active[: self._n_active].copy()
         size = projection.believe(
-            a,
-            x.believed_ns,
-            self._choice,
-            active,
-            now,
-            (*self._times, self._lost),
-            self._free,
-            *self._heap,
-            self._waiting,
-            self._ready,
+            a, x.believed_ns, self._choice, active, now, self._times, *self._believed
         )
-        free = self._free.copy()
+        units_and_heap, joins = self._believed[:3], self._believed[3:]
+        free = units_and_heap[0].copy()
         projection.project(
-            a,
-            x.believed_ns,
-            self._choice,
-            self._free,
-            *self._heap,
-            size,
-            self._waiting,
-            self._ready,
-            self._entries,
+            a, x.believed_ns, self._choice, *units_and_heap, size, *joins, self._entries
         )
-        times = (*self._times, self._lost)
         up = self._up(now)
-        return Observation(x, task, now, self._choice, active, up, free, self._entries, times)
+        return Observation(x, task, now, self._choice, active, up, free, self._entries, self._times)
 
     def _up(self, now: int) -> NDArray[np.bool_]:
         x = self._x

@@ -10,11 +10,19 @@ is ignored.
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from mecopt.offloading.fifo import enqueue, free_for, occupy, serve, step
 from mecopt.offloading.heap import pop, push
 from mecopt.offloading.status import DROPPED, FAILED, NEVER
+
+
+def entries_for(n_resources: int, room: int) -> tuple[NDArray[np.int64], ...]:
+    """Empty lists of committed stages by resource, for `project`, with room for so many in all."""
+    ends = (np.full(n_resources, -1, dtype=np.int64) for _ in range(2))
+    return (*ends, *(np.empty(room, dtype=np.int64) for _ in range(3)))
 
 
 @njit(cache=True)

@@ -39,20 +39,11 @@ def load(path: str | os.PathLike[str], instance: OffloadingInstance) -> Schedule
         claims (to 1e-9 relative).
     """
     body = FORMAT.read(path)
-    for name, kind in (("instance_hash", str), ("choice", list), ("objective", (int, float))):
-        if not isinstance(body.get(name), kind):
-            raise ValueError(f"{path}: field {name!r} is missing or malformed: {body.get(name)!r}")
-    if body["instance_hash"] != instance.content_hash:
-        raise ValueError(
-            f"{path}: instance_hash is {body['instance_hash'][:12]}..., the instance given has "
-            f"{instance.content_hash[:12]}..."
-        )
+    files.check_decision(path, body, {"choice": list}, instance)
     try:
         choice = check_choice(instance, body["choice"])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     schedule = replay(instance, choice)
-    claimed, found = float(body["objective"]), schedule.objective
-    if not (claimed == found or abs(claimed - found) <= 1e-9 * abs(found)):
-        raise ValueError(f"{path}: objective is {claimed!r}, the replay costs {found!r}")
+    files.check_objective(path, body, schedule.objective)
     return schedule

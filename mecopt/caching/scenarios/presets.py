@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 
+from mecopt import checks
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.scenarios import t2drl, trace
 
 
 def check_preset(preset: str) -> None:
     """Raise ValueError unless `make` knows the preset."""
-    if preset not in (*t2drl.PRESETS, trace.PRESET):
-        known = ", ".join((*t2drl.PRESETS, trace.PRESET))
-        raise ValueError(f"preset: unknown {preset!r}, one of {known}")
+    checks.known_preset(preset, (*t2drl.PRESETS, trace.PRESET))
 
 
 def make(

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mecopt import checks
 from mecopt.caching.coupling import Backhaul, Coupling, Forwarding
 from mecopt.caching.grid import ENERGY_J
 from mecopt.caching.instance import CachingInstance
-from mecopt.checks import check_seed
 
 
 class Model(NamedTuple):
@@ -96,34 +96,15 @@ class Parameters:
 
 
 #: Where each number comes from; carried into reports.
+_PRINTED = (
+    "agents servers slots capacity_gb power_w tflops paths vanish tokens accuracy_weight "
+    "edge_per_token"
+)
 TAGS = {
-    "agents": "P",
-    "servers": "P",
-    "slots": "P",
-    "slot_s": "D",
-    "capacity_gb": "P",
-    "power_w": "P",
-    "tflops": "P",
-    "utilisation": "D",
-    "paths": "P",
-    "vanish": "P",
-    "tokens": "P",
-    "tokens_per_path": "D",
-    "zeta": "D",
-    "kappa_max": "D",
-    "beta": "D",
-    "accuracy_weight": "P",
+    **dict.fromkeys(asdict(Parameters()), "D"),
+    **dict.fromkeys(_PRINTED.split(), "P"),
     "cloud_per_token": "P, D",
-    "edge_per_token": "P",
-    "compute_per_gpu_s": "D",
     "switch_per_mb": "P, D",
-    "requests_per_agent": "D",
-    "zipf": "D",
-    "burst_slots": "D",
-    "burst_factors": "D",
-    "backhaul_share": "D",
-    "overflow_per_token": "D",
-    "hop_share": "D",
     "accuracy table": "P",
     "model sizes, mix, cloud factors": "D",
 }
@@ -151,12 +132,8 @@ def parameters(preset: str = "base", **changes: object) -> Parameters:
     ValueError
         If the preset or a parameter name is unknown.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"preset: unknown {preset!r}, one of {', '.join(PRESETS)}")
-    unknown = set(changes) - set(asdict(_BASE))
-    if unknown:
-        raise ValueError(f"parameters: unknown {sorted(unknown)[0]!r}")
-    return replace(PRESETS[preset], **changes)  # type: ignore[arg-type]
+    checks.known_preset(preset, PRESETS)
+    return checks.changed(PRESETS[preset], changes)
 
 
 class _Agents(NamedTuple):
@@ -227,7 +204,7 @@ def generate(
         Overrides of `Parameters` fields.
     """
     p = parameters(preset, **changes)
-    check_seed(seed)
+    checks.check_seed(seed)
     rng = _request_rng(seed, request_seed)
     requests = rng.poisson(_rates(p, seed, rng))
     agents = _agents(p, seed)

@@ -19,15 +19,15 @@ deals sessions, models and servers. Tags as there.
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from mecopt import checks
 from mecopt.caching.grid import ENERGY_J
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.scenarios import demand as caching_demand
 from mecopt.caching.scenarios import t2drl as caching
-from mecopt.checks import check_seed
 from mecopt.data.folder import find, resolve_data_dir
 from mecopt.data.tables import Table, read
 
@@ -86,11 +86,8 @@ def generate(
     FileNotFoundError, ValueError
         Missing or malformed data files, unknown parameters, too few clients in the workload.
     """
-    unknown = set(changes) - set(asdict(Parameters()))
-    if unknown:
-        raise ValueError(f"parameters: unknown {sorted(unknown)[0]!r}")
-    check_seed(seed)
-    p, base = replace(Parameters(), **changes), caching.Parameters()  # type: ignore[arg-type]
+    p, base = checks.changed(Parameters(), changes), caching.Parameters()
+    checks.check_seed(seed)
     folder = resolve_data_dir(data_dir)
     rates = read(find("servegen-rates"), folder)
     lengths = read(find("servegen-tokens"), folder)

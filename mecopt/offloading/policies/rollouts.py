@@ -23,7 +23,7 @@ from mecopt.offloading.arrays import Arrays
 from mecopt.offloading.fifo import enqueue, free_for, step
 from mecopt.offloading.heap import pop, push
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.projection import believe, estimate
+from mecopt.offloading.projection import believe, entries_for, estimate
 from mecopt.offloading.status import NEVER
 from mecopt.offloading.units import UNLIMITED
 
@@ -147,11 +147,7 @@ def scratch(world: World, room: int) -> Scratch:
         latest=np.zeros((2, n_tasks), dtype=np.int64),
         slot_waiting=np.zeros(slots, dtype=np.int32),
         slot_ready=np.zeros(slots, dtype=np.int64),
-        entries=(
-            np.full(n_resources, -1, dtype=np.int64),
-            np.full(n_resources, -1, dtype=np.int64),
-            *(np.empty(room, dtype=np.int64) for _ in range(3)),
-        ),
+        entries=entries_for(n_resources, room),
         units=np.empty(int(np.diff(a.free_ptr).max(initial=1)), dtype=np.int64),
         ends=np.empty(int(np.diff(a.stage_ptr).max()), dtype=np.int64),
     )

@@ -18,27 +18,28 @@ from mecopt.offloading.observation import Observation
 from mecopt.offloading.status import NEVER
 
 
-@dataclass
-class OneStepOracle:
-    """Least believed cost now; never drops (least cost even when late)."""
-
-    name: str = "one-step-oracle"
+class _Forgetful:
+    """A rule that decides by the observation alone."""
 
     def reset(self, instance: OffloadingInstance) -> None:
         """Nothing to prepare."""
+
+
+@dataclass
+class OneStepOracle(_Forgetful):
+    """Least believed cost now; never drops (least cost even when late)."""
+
+    name: str = "one-step-oracle"
 
     def act(self, observation: Observation) -> int:
         return int(np.argmin(observation.run_cost_s))
 
 
 @dataclass
-class OneStepOracleDrop:
+class OneStepOracleDrop(_Forgetful):
     """Least believed cost now; drops when dropping is cheaper than every option."""
 
     name: str = "one-step-oracle-drop"
-
-    def reset(self, instance: OffloadingInstance) -> None:
-        """Nothing to prepare."""
 
     def act(self, observation: Observation) -> int:
         cost = observation.cost_s
@@ -67,15 +68,15 @@ class Random:
         return int(self._rng.integers(observation.n_options))
 
 
-def _by_kind(instance: OffloadingInstance, task: int, kinds: tuple[str, ...]) -> list[int]:
-    """Options of a task whose every stage that is not a link or uplink is of the given kinds."""
-    wanted = []
-    for i, o in enumerate(instance.options_of(task)):
-        stages = range(instance.stage_ptr[o], instance.stage_ptr[o + 1])
-        used = {instance.resource_kinds[instance.stage_resource[s]] for s in stages}
-        if used - {"uplink", "link"} <= set(kinds) and used & set(kinds):
+def _options_at(observation: Observation, kind: str) -> list[int]:
+    """Options whose every stage that is not a link or uplink is of a kind; all if there is none."""
+    x, wanted = observation.instance, []
+    for i, o in enumerate(x.options_of(observation.task)):
+        stages = range(x.stage_ptr[o], x.stage_ptr[o + 1])
+        used = {x.resource_kinds[x.stage_resource[s]] for s in stages}
+        if used - {"uplink", "link"} == {kind}:
             wanted.append(i)
-    return wanted
+    return wanted or list(range(observation.n_options))
 
 
 def own_service_s(observation: Observation) -> NDArray[np.float64]:
@@ -88,43 +89,33 @@ def own_service_s(observation: Observation) -> NDArray[np.float64]:
 
 
 @dataclass
-class Local:
+class Local(_Forgetful):
     """Always the device; the least believed cost among the others where there is no device."""
 
     name: str = "local"
 
-    def reset(self, instance: OffloadingInstance) -> None:
-        """Nothing to prepare."""
-
     def act(self, observation: Observation) -> int:
-        local = _by_kind(observation.instance, observation.task, ("device",))
-        pool = local or list(range(observation.n_options))
+        pool = _options_at(observation, "device")
         return min(pool, key=lambda i: observation.run_cost_s[i])
 
 
 @dataclass
-class Nearest:
+class Nearest(_Forgetful):
     """The server whose first stage (the upload) is shortest; the device where there is none."""
 
     name: str = "nearest"
 
-    def reset(self, instance: OffloadingInstance) -> None:
-        """Nothing to prepare."""
-
     def act(self, observation: Observation) -> int:
         x, options = observation.instance, observation.instance.options_of(observation.task)
-        pool = _by_kind(x, observation.task, ("server",)) or list(range(observation.n_options))
+        pool = _options_at(observation, "server")
         return min(pool, key=lambda i: x.believed_ns[x.stage_ptr[options.start + i]])
 
 
 @dataclass
-class LeastLoaded:
+class LeastLoaded(_Forgetful):
     """The option whose last resource has the shortest committed queue; ties to the shortest."""
 
     name: str = "least-loaded"
-
-    def reset(self, instance: OffloadingInstance) -> None:
-        """Nothing to prepare."""
 
     def act(self, observation: Observation) -> int:
         x, backlog = observation.instance, observation.backlog_s
@@ -150,7 +141,7 @@ class RoundRobin:
 
     def act(self, observation: Observation) -> int:
         x = observation.instance
-        pool = _by_kind(x, observation.task, ("server",)) or list(range(observation.n_options))
+        pool = _options_at(observation, "server")
         up = [i for i in pool if observation.completion_ns[i] < NEVER] or pool
         owner = int(x.owner[observation.task])
         turn = self._next.get(owner, 0)

@@ -9,11 +9,11 @@ Tags: P printed in the paper, N from a neighbouring paper or sister code, D our 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from mecopt.checks import check_seed
+from mecopt import checks
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import to_ns
 
@@ -38,17 +38,9 @@ class Parameters:
 
 #: Where each number comes from; carried into reports.
 TAGS = {
-    "users": "P",
-    "servers": "P",
-    "slots": "P",
-    "slot_s": "P",
-    "arrival_probability": "P",
-    "server_ghz": "P",
+    **dict.fromkeys(asdict(Parameters()), "P"),
     "device_ghz": "N",
     "uplink_mbps": "P, D",
-    "task_mbit": "P",
-    "density_gcycles_per_mbit": "P",
-    "deadline_slots": "P",
     "drop_cost_slots": "N",
 }
 
@@ -70,12 +62,8 @@ def parameters(preset: str = "paper", **changes: object) -> Parameters:
     ValueError
         If the preset or a parameter name is unknown.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"preset: unknown {preset!r}, one of {', '.join(PRESETS)}")
-    unknown = set(changes) - set(asdict(PRESETS[preset]))
-    if unknown:
-        raise ValueError(f"parameters: unknown {sorted(unknown)[0]!r}")
-    return replace(PRESETS[preset], **changes)  # type: ignore[arg-type]
+    checks.known_preset(preset, PRESETS)
+    return checks.changed(PRESETS[preset], changes)
 
 
 def generate(
@@ -102,9 +90,9 @@ def generate(
         first user in slot 0, so that instances are never empty.
     """
     p = parameters(preset, **changes)
-    check_seed(seed)
+    checks.check_seed(seed)
     if task_seed is not None:
-        check_seed(task_seed, "task_seed")
+        checks.check_seed(task_seed, "task_seed")
     server_rng = np.random.default_rng([0, seed])
     rng = np.random.default_rng([1, seed] if task_seed is None else [2, seed, task_seed])
     ghz = server_rng.uniform(*p.server_ghz, size=p.servers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from mecopt.checks import check_seed
@@ -47,22 +48,12 @@ def generated_futures(seed: int = 0, data_dir: str | os.PathLike[str] | None = N
             )
         changes = {name: _frozen(value) for name, value in meta["parameters"].items()}
         first = _FIRST_TASK_SEED + 1_000 * seed
+        # Either generator takes its setting, the seed of what stays, and the seed of the tasks.
         if scenario == "comllm":
-            return [
-                comllm.generate(meta["preset"], meta["seed"], task_seed=first + i, **changes)
-                for i in range(samples)
-            ]
-        return [
-            traces.generate(
-                meta["trace"],
-                meta["window"],
-                meta["seed"],
-                data_dir=data_dir,
-                task_seed=first + i,
-                **changes,
-            )
-            for i in range(samples)
-        ]
+            generate = partial(comllm.generate, meta["preset"])
+        else:
+            generate = partial(traces.generate, meta["trace"], meta["window"], data_dir=data_dir)
+        return [generate(meta["seed"], task_seed=first + i, **changes) for i in range(samples)]
 
     return futures
 

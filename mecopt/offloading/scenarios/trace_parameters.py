@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
+
+from mecopt import checks
 
 #: Data files besides the trace.
 TABLES = (
@@ -82,10 +84,7 @@ def parameters(**changes: object) -> Parameters:
     ValueError
         If a name is unknown or a value is out of range.
     """
-    unknown = set(changes) - set(TAGS)
-    if unknown:
-        raise ValueError(f"parameters: unknown {sorted(unknown)[0]!r}")
-    p = replace(Parameters(), **changes)  # type: ignore[arg-type]
+    p = checks.changed(Parameters(), changes)
     for name in ("gpu_sites", "slots", "max_sites", "cloud_gpus", "cloud_batch", "length_bins"):
         if getattr(p, name) < 1:
             raise ValueError(f"{name} = {getattr(p, name)} must be >= 1")

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from mecopt.caching.policies.kernels.slot import decide_server, give_back, hand_out
-from mecopt.caching.policies.kernels.values import correct, future_of_server
+from mecopt.caching.policies.kernels.values import cleared_future
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -62,16 +62,10 @@ def decide_together(
             kept = a[n].copy()
             give_back(n, flow, left, away)
             _left_to(n, a, rates, pairs.cloud, hop, offered, worth)
-            for c in range(corrections + 1 if i == 0 else 1):
-                memory, energy = future_of_server(
-                    pairs, capacity[n], budget[n], was[n], kappa[n], left[n] + away, offered,
-                    worth, prices[n], future,
-                )  # fmt: skip
-                if i == 0 and c < corrections:
-                    correct(
-                        prices[n], memory, energy, capacity[n], budget[n], left[n] + away, offered,
-                        worth, step / (1.0 + c),
-                    )  # fmt: skip
+            cleared_future(
+                pairs, capacity[n], budget[n], was[n], kappa[n], left[n] + away, offered, worth,
+                prices[n], corrections if i == 0 else 0, step, future,
+            )  # fmt: skip
             decide_server(
                 pairs, capacity[n], budget[n], was[n], kappa[n], left[n], away, pairs.cloud,
                 pairs.cloud - hop, future, knapsack_prices[n], a[n], x,

@@ -151,18 +151,27 @@ def correct(prices, memory, energy, capacity, budget, requests, rates, worth, st
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def cleared_future(
+    pairs, capacity, budget, was, kappa, requests, rates, worth, prices, steps, step, future
+):
+    """`future_of_server` after `steps` corrections of the prices (2,) by what is used."""
+    for i in range(steps + 1):
+        memory, energy = future_of_server(
+            pairs, capacity, budget, was, kappa, requests, rates, worth, prices, future
+        )
+        if i < steps:
+            correct(
+                prices, memory, energy, capacity, budget, requests, rates, worth, step / (1.0 + i)
+            )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def futures(
     pairs, capacity, budget, was, kappa, requests, rates, worth, prices, steps, step, future
 ):
     """Fill future (N, P, K + 1), after `steps` corrections of prices (N, 2) by what is used."""
     for n in range(len(capacity)):
-        for i in range(steps + 1):
-            memory, energy = future_of_server(
-                pairs, capacity[n], budget[n], was[n], kappa[n], requests[n], rates[n], worth,
-                prices[n], future[n],
-            )  # fmt: skip
-            if i < steps:
-                correct(
-                    prices[n], memory, energy, capacity[n], budget[n], requests[n], rates[n], worth,
-                    step / (1.0 + i),
-                )  # fmt: skip
+        cleared_future(
+            pairs, capacity[n], budget[n], was[n], kappa[n], requests[n], rates[n], worth,
+            prices[n], steps, step, future[n],
+        )  # fmt: skip
