@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
+from learning import zoo
 from learning.caching import features, servers
 from learning.caching.actions import scores_and_shares
 from learning.caching.fast_weights import FastWeights
@@ -168,7 +168,7 @@ def shipped(name: str = "t2drl", preset: str = "ten") -> LearnedPolicy:
     ValueError
         If there is none of that name and preset.
     """
-    folder = Path(str(resources.files("learning"))) / "caching" / "checkpoints" / preset / name
-    if not folder.is_dir():
+    folder = zoo.shipped("caching", preset, name)
+    if folder is None:
         raise ValueError(f"checkpoint: none is shipped for {name!r} on {preset!r}")
     return load(folder)

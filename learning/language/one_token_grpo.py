@@ -25,6 +25,7 @@ whose best policy is softmax(r / tau): no option is ever forgotten.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -81,7 +82,7 @@ class OneWordGRPOTrainer(GRPOTrainer):
         groups = prompts[::size]
         ids = [self._prompt_ids[text] for text in groups]
         with torch.no_grad():
-            logps = self._next_word(self.model, *self._padded(ids)).log_softmax(dim=-1)
+            logps = self._next_word(self.model, self._padded(ids))
         if self._exact is None:
             # (groups, size) draws from the policy
             drawn = torch.multinomial(logps.exp(), size, replacement=True)
@@ -94,17 +95,17 @@ class OneWordGRPOTrainer(GRPOTrainer):
             "logprobs": chosen.tolist(),
         }
 
-    def _padded(self, ids: list[list[int]]) -> tuple[Tensor, Tensor]:
-        """(B, T) tokens padded on the left, and their mask."""
+    def _padded(self, ids: list[list[int]]) -> Tensor:
+        """(B, T) tokens padded on the left."""
         width = max(map(len, ids))
         pad = self.processing_class.pad_token_id
-        rows = torch.tensor([[pad] * (width - len(row)) + row for row in ids])
-        return rows, (rows != pad).long()
+        return torch.tensor([[pad] * (width - len(row)) + row for row in ids])
 
-    def _next_word(self, model: Any, ids: Tensor, mask: Tensor) -> Tensor:
-        """(B, words) logits of the word after each prompt, temperature applied."""
+    def _next_word(self, model: Any, ids: Tensor) -> Tensor:
+        """(B, words) log-probabilities of the word after each prompt, temperature applied."""
+        mask = (ids != self.processing_class.pad_token_id).long()
         logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=1).logits[:, -1]
-        return logits / self.temperature
+        return (logits / self.temperature).log_softmax(dim=-1)
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -116,18 +117,30 @@ class OneWordGRPOTrainer(GRPOTrainer):
         compute_entropy: bool = False,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor | None, None]:
-        """(B, 1) log-probabilities and entropies; rows with one prompt share a forward pass."""
-        if logits_to_keep != 1:
-            raise ValueError(f"answers must be one token, got {logits_to_keep}")
-        rows = torch.cat([input_ids[:, :-1], attention_mask[:, :-1]], dim=1)
-        unique, where = torch.unique(rows, dim=0, return_inverse=True)
-        ids, mask = unique.chunk(2, dim=1)
-        logps = self._next_word(model, ids, mask).log_softmax(dim=-1)
-        chosen = logps[where].gather(1, input_ids[:, -1:])
+        """(B, T) log-probabilities and entropies of answers, 0 where there is none (`_answers`)."""
+        logps, answer, placed = self._answers(model, input_ids, attention_mask, logits_to_keep)
         entropy = None
         if compute_entropy:
-            entropy = -(logps.exp() * logps).sum(dim=-1)[where, None].detach()
-        return chosen, entropy, None
+            entropy = placed(-(logps.exp() * logps).sum(dim=-1).detach())
+        return placed(logps.gather(1, answer)[:, 0]), entropy, None
+
+    def _answers(
+        self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int
+    ) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+        """Score the answers of a batch; rows with one prompt share a forward pass.
+
+        Returns
+        -------
+        logps : (N, words) Tensor
+            Log-probabilities of the word after the prompt of each answer.
+        answer : (N, 1) Tensor
+        placed : callable
+            (N,) numbers of the answers -> (B, T) numbers of the words that TRL asks for.
+        """
+        if logits_to_keep != 1:
+            raise ValueError(f"answers must be one token, got {logits_to_keep}")
+        ids, where = torch.unique(input_ids[:, :-1], dim=0, return_inverse=True)
+        return self._next_word(model, ids)[where], input_ids[:, -1:], lambda value: value[:, None]
 
     # ------------------------------------------------------------------------------ exact groups
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Tensor:

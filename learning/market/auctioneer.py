@@ -119,6 +119,7 @@ def train(
     q, target = network(), network()
     target.load_state_dict(q.state_dict())
     optimiser = torch.optim.Adam(q.parameters(), lr=s.learning_rate)
+    best = greedy(q)
     memory: deque[tuple[list[float], int, float, list[float] | None]] = deque(maxlen=s.memory)
     rows = []
     for episode in range(s.episodes):
@@ -127,14 +128,9 @@ def train(
         path: list[tuple[list[float], int]] = []
 
         def policy(state: State, path: list = path, explore: float = explore) -> int:
-            seen = features(state)
-            if rng.random() < explore:
-                action = rng.randrange(len(JUMPS))
-            else:
-                with torch.no_grad():
-                    action = int(q(torch.tensor([seen])).argmax())
-            path.append((seen, action))
-            return JUMPS[action]
+            jump = rng.choice(JUMPS) if rng.random() < explore else best(state)
+            path.append((features(state), JUMPS.index(jump)))
+            return jump
 
         outcome = adaptive.run(market, policy=policy)
         ratio = welfare_ratio(market, outcome)

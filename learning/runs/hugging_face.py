@@ -96,15 +96,13 @@ def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **chang
         return kind(**(common | changes))
 
 
-def telling(trainer: Any, run: TrainingRun, on_progress: OnProgress | None) -> Any:
-    """The trainer, which now tells the run what it logs, prints nothing and writes no card."""
+def fit(trainer: Any, run: TrainingRun, on_progress: OnProgress | None = None) -> None:
+    """Train, from the last whole state in the run's folder if there is one.
+
+    The trainer tells the run what it logs, prints nothing and writes no card.
+    """
     trainer.add_callback(Progress(run, on_progress))
     trainer.remove_callback(PrinterCallback)
     trainer.create_model_card = lambda *_, **__: None
-    return trainer
-
-
-def fit(trainer: Any, run: TrainingRun) -> None:
-    """Train, from the last whole state in the run's folder if there is one."""
     state = run.trainer_state()
     trainer.train(resume_from_checkpoint=None if state is None else str(state))

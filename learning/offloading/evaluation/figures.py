@@ -89,13 +89,6 @@ class Request:
             policies, preset=self.preset, count=self.states, seed=self.seed, **changes
         )
 
-    def suite(self, names: tuple[str, ...], **changes: Any) -> Suite:
-        """The episodes of some policies."""
-        trained = tuple(c for c in self.checkpoints if c.name in names)
-        return Suite(
-            "comllm", (self.preset,), self.seeds, names, checkpoints=trained, options=changes
-        )
-
 
 def default_policies(checkpoints: tuple[Checkpoint, ...] = ()) -> tuple[str, ...]:
     """Rules of the core, trained policies that are shipped, and checkpoints given."""
@@ -158,7 +151,11 @@ def _ratio_interval(
 
 def play(request: Request, what: str, **changes: Any) -> dict[str, pd.DataFrame]:
     """Tables of the episodes of a request, from a run folder named after them that resumes."""
-    suite = request.suite(request.policies, **changes)
+    names = request.policies
+    trained = tuple(c for c in request.checkpoints if c.name in names)
+    suite = Suite(
+        "comllm", (request.preset,), request.seeds, names, checkpoints=trained, options=changes
+    )
     folder = benchmark.run(
         suite,
         request.out / f"episodes-{suite.digest}",

@@ -74,16 +74,7 @@ def _ii(request: Request) -> Table:
         "parsed_percent",
     )  # fmt: skip
     episodes = episode_figures(request, "", "cost_slots", "drop_percent", "gap_percent")
-    printed = [
-        published.PublishedClaim(row.method, quantity, value, "=", row.ours, row.tag)
-        for row in published.COMLLM_TABLE_II
-        for quantity, value in (
-            ("cost_slots", row.cost_slots),
-            ("drop_percent", row.drop_percent),
-            ("pr_percent", row.pr_percent),
-        )
-        if value is not None and row.ours is not None
-    ]
+    printed = _printed("cost_slots", "drop_percent", "pr_percent")
     title = f"Table II: {sample.n_servers} servers, {len(sample)} independent states"
     note = (
         "The states are those of the oracle's trajectories; Random's printed cost fits states that "
@@ -133,13 +124,10 @@ def _v(request: Request) -> Table:
     sample, answers = request.ask()
     both = ("backlog_fairness", "assignment_fairness")
     episodes = episode_figures(request, "", *both, "gap_percent")
-    printed = [
-        published.PublishedClaim(row.method, "lbi_percent", row.lbi_percent, "=", row.ours)
-        for row in published.COMLLM_TABLE_II
-        if row.lbi_percent is not None and row.ours is not None
-    ]
     unknown = [Figure("states", name, "", "lbi_percent", float("nan")) for name in request.policies]
-    figures = _beside([*state_figures(sample, answers, "", *both), *unknown], printed)
+    figures = _beside(
+        [*state_figures(sample, answers, "", *both), *unknown], _printed("lbi_percent")
+    )
     notes = (
         "The paper's load-balance index (LBI) is not defined in what is public, so nothing of ours "
         "can be called a reproduction of it: two named indices stand beside it.",
@@ -169,6 +157,16 @@ def _vi(request: Request) -> Table:
     return _table(
         request, "VI", "Table VI: perturbed prompts", figures, (*notes, *COMMON_NOTES[:1])
     )
+
+
+def _printed(*quantities: str) -> list[published.PublishedClaim]:
+    """What Table II of the paper says of methods that have a counterpart here."""
+    return [
+        published.PublishedClaim(row.method, quantity, value, "=", row.ours, row.tag)
+        for row in published.COMLLM_TABLE_II
+        for quantity in quantities
+        if (value := getattr(row, quantity)) is not None and row.ours is not None
+    ]
 
 
 _MAKERS = {"II": _ii, "III": _iii, "IV": _iv, "V": _v, "VI": _vi}

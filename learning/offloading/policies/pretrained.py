@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,6 +35,26 @@ ANSWER_TOKENS = 6
 def answers_of(names: Sequence[str]) -> list[str]:
     """What the model is to write for each option; empty for options that do not exist."""
     return [f" {name}" if name else "" for name in names]
+
+
+class _Read(NamedTuple):
+    """Prompts that a model has read.
+
+    Parameters
+    ----------
+    first : (B, words) Tensor
+        Logits of the first token of the answer.
+    cache
+        Keys and values of the prompts.
+    mask : (B, T) Tensor
+    end : (B,) Tensor
+        Position of the first token of the answer.
+    """
+
+    first: Tensor
+    cache: Any
+    mask: Tensor
+    end: Tensor
 
 
 class PretrainedPolicy(OneByOne):
@@ -107,25 +127,25 @@ class PretrainedPolicy(OneByOne):
         """What the model writes after each prompt, greedily."""
         out: list[str] = []
         for texts, _ in self._batches(found, naming, "slots", 0):
-            tokens = self._write(*self._read(texts, "slots", 0))
+            tokens = self._write(self._read(texts, "slots", 0))
             # An instruction-tuned model may go on after a line break; its answer is the first line.
             written = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
             out += [text.lstrip().split("\n")[0] for text in written]
         return out
 
-    def _write(self, first: Tensor, cache: Any, mask: Tensor, end: Tensor) -> Tensor:
-        """(B, T) likeliest tokens one after the other, from what `_read` gave."""
-        device, stop = self.model.device, self.tokenizer.eos_token_id
+    def _write(self, read: _Read) -> Tensor:
+        """(B, T) likeliest tokens one after the other."""
+        mask, device, stop = read.mask, self.model.device, self.tokenizer.eos_token_id
         ends = torch.tensor(sorted(self._end_tokens()))
-        token = first.argmax(dim=-1)
+        token = read.first.argmax(dim=-1)
         written, ended = [token], torch.isin(token, ends)
         while len(written) < ANSWER_TOKENS and not ended.all():
             mask = torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
             output = self.model(
                 input_ids=token[:, None].to(device),
                 attention_mask=mask.to(device),
-                position_ids=(end + len(written) - 1)[:, None].to(device),
-                past_key_values=cache,
+                position_ids=(read.end + len(written) - 1)[:, None].to(device),
+                past_key_values=read.cache,
             )
             token = output.logits[:, -1].argmax(dim=-1).cpu().masked_fill(ended, stop)
             written.append(token)
@@ -150,9 +170,7 @@ class PretrainedPolicy(OneByOne):
         """
         parts = []
         for texts, names in self._batches(found, naming, units, wording):
-            first, cache, mask, end = self._read(texts, units, wording)
-            logps = first.float().log_softmax(dim=-1)
-            parts.append(self._score_options(logps, cache, mask, end, names))
+            parts.append(self._score_options(self._read(texts, units, wording), names))
         return np.concatenate(parts)
 
     # ------------------------------------------------------------------------------------ both
@@ -174,21 +192,8 @@ class PretrainedPolicy(OneByOne):
             self._prefix[units, wording] = ids.shape[1], output.past_key_values
         return self._prefix[units, wording]
 
-    def _read(
-        self, texts: list[str], units: str, wording: int
-    ) -> tuple[Tensor, Any, Tensor, Tensor]:
-        """Read prompts of which the instructions are known.
-
-        Returns
-        -------
-        first : (B, words) Tensor
-            Logits of the first token of the answer.
-        cache
-            Keys and values of the prompts.
-        mask : (B, T) Tensor
-        end : (B,) Tensor
-            Position of the first token of the answer.
-        """
+    def _read(self, texts: list[str], units: str, wording: int) -> _Read:
+        """Read prompts of which the instructions are known."""
         length, prefix = self._instructions(units, wording)
         device = self.model.device
         given = self.tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=False)
@@ -205,24 +210,12 @@ class PretrainedPolicy(OneByOne):
             past_key_values=cache,
             logits_to_keep=1,
         )
-        return output.logits[:, -1].cpu(), output.past_key_values, mask, length + real.sum(1)
+        first = output.logits[:, -1].cpu()
+        return _Read(first, output.past_key_values, mask, length + real.sum(1))
 
-    def _score_options(
-        self, first: Tensor, cache: Any, mask: Tensor, end: Tensor, names: list[list[str]]
-    ) -> NDArray[np.float64]:
-        """(B, J + 2) from the logits after each prompt and its keys and values.
-
-        Parameters
-        ----------
-        first : (B, words) Tensor
-            Log-probabilities of the first word of an answer.
-        cache
-            Keys and values of the prompts.
-        mask : (B, T) Tensor
-        end : (B,) Tensor
-            Position of the first word of an answer.
-        names : list of list of str
-        """
+    def _score_options(self, read: _Read, names: list[list[str]]) -> NDArray[np.float64]:
+        """(B, J + 2) log-probabilities of the names after prompts that were read."""
+        first = read.first.float().log_softmax(dim=-1)
         width = len(names[0])
         flat = [name or names[0][0] for row in names for name in row]
         words = [self.tokenizer(name, add_special_tokens=False)["input_ids"] for name in flat]
@@ -232,15 +225,15 @@ class PretrainedPolicy(OneByOne):
         known = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in words])
         total = first.repeat_interleave(width, dim=0).gather(1, ids[:, :1])[:, 0]
         if longest > 1:
-            cache.batch_repeat_interleave(width)
+            read.cache.batch_repeat_interleave(width)
             device = self.model.device
-            before = mask.repeat_interleave(width, dim=0)
-            position = end.repeat_interleave(width)[:, None] + torch.arange(longest - 1)
+            before = read.mask.repeat_interleave(width, dim=0)
+            position = read.end.repeat_interleave(width)[:, None] + torch.arange(longest - 1)
             output = self.model(
                 input_ids=ids[:, :-1].to(device),
                 attention_mask=torch.cat([before, known[:, :-1]], dim=1).to(device),
                 position_ids=position.to(device),
-                past_key_values=cache,
+                past_key_values=read.cache,
             )
             logps = output.logits.float().log_softmax(dim=-1).cpu()
             later = logps.gather(2, ids[:, 1:, None])[..., 0]

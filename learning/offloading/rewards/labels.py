@@ -15,7 +15,7 @@ differences count. `soft` turns it into a distribution.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import formulations
-from learning.offloading.rewards import user_values
+from learning.offloading.rewards import rewards, user_values
 from learning.offloading.states import decision_states as decision_states
 from learning.offloading.states.decision_states import States
 from mecopt import files
@@ -173,46 +173,28 @@ def by_lookahead(
     seed : int
         Of the futures.
     """
-    teacher = _Remembering(Lookahead(samples, horizon_s, generated_futures(seed)))
-    teacher.reset(instance)
+    teacher = _Remembering(samples, horizon_s, generated_futures(seed))
     follow = teacher if behaviour == "lookahead" else behaviour
-    cost: list[NDArray[np.float64]] = []
-    visited = decision_states.visit([instance], follow, seed=seed)
-    seen = decision_states.gather(_priced(visited, teacher, cost))
-    slots = np.array(cost) / float(instance.meta["slot_s"])
-    return Labelled(seen, slots, "lookahead", _unknown(len(seen)))
+    seen, cost = rewards.collect([instance], teacher, follow, seed=seed)
+    return Labelled(seen, cost, "lookahead", _unknown(len(seen)))
 
 
-def _priced(
-    observations: Iterable[Observation], teacher: _Remembering, cost: list[NDArray[np.float64]]
-) -> Iterator[Observation]:
-    """The same observations, each priced on its way."""
-    for observation in observations:
-        cost.append(teacher.cost_s(observation))
-        yield observation
-
-
-class _Remembering:
+@dataclass
+class _Remembering(Lookahead):
     """Look-ahead that prices a decision once, whether it labels or acts."""
 
-    name = "lookahead"
-
-    def __init__(self, policy: Lookahead) -> None:
-        self._policy = policy
-        self._last: tuple[int, NDArray[np.float64]] = (-1, np.empty(0))
-
     def reset(self, instance: OffloadingInstance) -> None:
-        self._policy.reset(instance)
-        self._last = (-1, np.empty(0))
+        super().reset(instance)
+        self._slot_s = float(instance.meta["slot_s"])
+        self._priced: tuple[int, NDArray[np.float64]] = (-1, np.empty(0))
 
-    def cost_s(self, observation: Observation) -> NDArray[np.float64]:
-        if self._last[0] != observation.task:
-            self._last = (observation.task, self._policy.candidate_costs(observation))
-        return self._last[1]
+    def candidate_costs(self, observation: Observation) -> NDArray[np.float64]:
+        if self._priced[0] != observation.task:
+            self._priced = (observation.task, super().candidate_costs(observation))
+        return self._priced[1].copy()
 
-    def act(self, observation: Observation) -> int:
-        option = int(np.argmin(self.cost_s(observation)))
-        return decision_states.to_choice(option, observation.n_options - 1)
+    def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
+        return self.candidate_costs(observation) / self._slot_s
 
 
 def by_schedule(

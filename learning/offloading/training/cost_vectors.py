@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from learning import seeds
@@ -138,14 +137,6 @@ class Examples:
         return len(self.options)
 
 
-def label(given: states.States, instance: OffloadingInstance, labels: str) -> NDArray[np.float64]:
-    """(B, J + 2) label in slots of states of one preset and number of servers."""
-    if labels == "one-step":
-        return given.one_step_cost_slots
-    grid = user_values.solve(user_values.parameters_of(instance))
-    return user_values.cost_vectors(given, grid)
-
-
 def collect(settings: Settings, seed: int) -> Examples:
     """Examples of training seeds; equal arguments give equal examples."""
     rng = np.random.default_rng([3, seed])
@@ -166,10 +157,10 @@ def tuning_examples(settings: Settings) -> list[Examples]:
     """Examples of tuning seeds, one part per number of servers."""
     first = seeds.PARTS["tune"][0]
     parts = []
+    drawn = range(first, first + _TUNING_INSTANCES)
     for servers in settings.servers:
         of_presets = []
         for preset in settings.presets:
-            drawn = range(first, first + _TUNING_INSTANCES)
             episodes = [comllm.generate(preset, s, servers=servers) for s in drawn]
             of_presets.append(_examples(episodes, user_values.UserValues(), settings.labels))
         parts.append(_joined(of_presets))
@@ -181,7 +172,11 @@ def _examples(
 ) -> Examples:
     given = states.collect(episodes, behaviour)
     options, load = option_features.of_states(given)
-    cost = np.minimum(label(given, episodes[0], labels), _ABSENT).astype(np.float32)
+    cost = given.one_step_cost_slots
+    if labels == "user-values":  # all episodes have the parameters of the first
+        grid = user_values.solve(user_values.parameters_of(episodes[0]))
+        cost = user_values.cost_vectors(given, grid)
+    cost = np.minimum(cost, _ABSENT).astype(np.float32)
     return Examples(torch.from_numpy(options), torch.from_numpy(load), torch.from_numpy(cost))
 
 

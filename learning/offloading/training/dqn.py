@@ -70,12 +70,6 @@ class Settings(reinforcement.Settings):
             )
 
 
-class _RowQNetwork(QNetwork):
-    def __init__(self, *args: Any, hidden: int, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.q_net = Scores(hidden)
-
-
 class _RowPolicy(DQNPolicy):
     def __init__(self, *args: Any, hidden: int, **kwargs: Any) -> None:
         self._hidden = hidden
@@ -83,8 +77,9 @@ class _RowPolicy(DQNPolicy):
 
     def make_q_net(self) -> QNetwork:
         """Called twice: online and target network."""
-        given = self._update_features_extractor(self.net_args, features_extractor=None)
-        return _RowQNetwork(hidden=self._hidden, **given).to(self.device)
+        network = super().make_q_net()
+        network.q_net = Scores(self._hidden).to(self.device)  # type: ignore[assignment]
+        return network
 
 
 class _MaskedDQN(stable_baselines3.DQN):

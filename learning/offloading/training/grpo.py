@@ -11,11 +11,9 @@ steps are ours (D): the published 1e-6 is for billions of parameters.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, update_wrapper
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,9 +28,8 @@ from learning.offloading.rewards.teachers import REWARDS, GreedyTeacher, Remembe
 from learning.offloading.states import decision_states as states
 from learning.offloading.states.decision_states import States
 from learning.offloading.training.episodes import draw_parameters
-from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments, start_folder
-from learning.runs import hugging_face
-from learning.runs.folder import OnProgress, TrainingRun
+from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments, train_embedded
+from learning.runs.folder import TrainingRun
 from learning.runs.settings import at_least, one_of
 from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.scenarios import comllm
@@ -208,45 +205,8 @@ def decision_reward(
     return earned
 
 
-def train(
-    settings: Settings,
-    out: str | os.PathLike[str],
-    *,
-    seed: int,
-    resume: bool = False,
-    on_progress: OnProgress | None = None,
-) -> Path:
-    """Train, or take an interrupted training up (`learning.recipes`); returns the run folder.
-
-    Raises
-    ------
-    ValueError
-        If the start is no checkpoint of the embedded model or one of another vocabulary, or `out`
-        holds something else.
-    """
-    from learning.language import tiny_model
-
-    source = start_folder(settings.start)
-    model = tiny_model.load(source)
-    run = TrainingRun.open(out, "grpo", settings, seed=seed, resume=resume, start=source)
-    if run.is_whole:
-        return run.path
-    found, cost = collect(settings, seed=seed)
-    rows = dataset(found, cost, seed=seed)
-    trainer = make_trainer(model, rows, settings, run, seed=seed, on_progress=on_progress)
-    hugging_face.fit(trainer, run)
-    tiny_model.save(model, run.checkpoint, reward=settings.reward)
-    return run.finish({"states": len(found), "start": str(settings.start)})
-
-
 def make_trainer(
-    model: Any,
-    rows: Dataset,
-    settings: Settings,
-    run: TrainingRun,
-    *,
-    seed: int,
-    on_progress: OnProgress | None,
+    model: Any, rows: Dataset, settings: Settings, run: TrainingRun, *, seed: int
 ) -> Any:
     """TRL's GRPO trainer over the rows of `dataset`."""
     from learning.language.one_token_grpo import OneWordGRPOTrainer, Options
@@ -261,7 +221,7 @@ def make_trainer(
             text: Options([i for i in ids if i != pad], -unparsable_cost_slots(cost))
             for text, ids, cost in zip(texts, rows["option_ids"][:], rows["cost"][:], strict=True)
         }
-    trainer = OneWordGRPOTrainer(
+    return OneWordGRPOTrainer(
         model=model,
         reward_funcs=group_reward(settings.group),
         args=grpo_arguments(
@@ -277,9 +237,21 @@ def make_trainer(
         exact=exact,
         entropy_slots=settings.entropy_slots,
     )
-    return hugging_face.telling(trainer, run, on_progress)
 
 
 def group_reward(group: int) -> Callable[..., list[float]]:
     """`decision_reward` for groups of a size, under its own name, by which TRL logs it."""
     return update_wrapper(partial(decision_reward, group=group), decision_reward)
+
+
+def _from_episodes(
+    model: Any, settings: Settings, run: TrainingRun, seed: int
+) -> tuple[Any, dict[str, int]]:
+    """The trainer over states of training episodes, and how many these are."""
+    found, cost = collect(settings, seed=seed)
+    rows = dataset(found, cost, seed=seed)
+    return make_trainer(model, rows, settings, run, seed=seed), {"states": len(found)}
+
+
+#: Train into a run folder; the other arguments of `grpo_config.train_embedded`.
+train = partial(train_embedded, "grpo", "{reward}", _from_episodes)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from learning.offloading import zoo
-from learning.runs.folder import TrainingRun
+from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, positive
 from mecopt import checkpoints
 
@@ -95,3 +96,49 @@ def grpo_arguments(settings: Any, run: TrainingRun, *, seed: int, answers: int, 
     return hugging_face.arguments(
         GRPOConfig, run, seed=seed, max_steps=settings.steps, **(fields | more)
     )
+
+
+def train_embedded(
+    kind: str,
+    reward: str,
+    make: Callable[[Any, Any, TrainingRun, int], tuple[Any, Mapping[str, Any]]],
+    settings: Any,
+    out: str | os.PathLike[str],
+    *,
+    seed: int,
+    resume: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Path:
+    """Train the embedded model, or take an interrupted training up; returns the run folder.
+
+    Parameters
+    ----------
+    kind : str
+        Of the training, as its folder says.
+    reward : str
+        What the checkpoint says that it was rewarded by, with fields of the settings in braces.
+    make : callable
+        (model, settings, run, seed) -> trainer, figures of the finished run.
+    settings : GrpoSettings
+        Of a training that also names the checkpoint to ``start`` from.
+    out, seed, resume, on_progress
+        See `learning.recipes`.
+
+    Raises
+    ------
+    ValueError
+        If the start is no checkpoint of the embedded model or one of another vocabulary, or `out`
+        holds something else.
+    """
+    from learning.language import tiny_model
+    from learning.runs import hugging_face
+
+    source = start_folder(settings.start)
+    model = tiny_model.load(source)
+    run = TrainingRun.open(out, kind, settings, seed=seed, resume=resume, start=source)
+    if run.is_whole:
+        return run.path
+    trainer, figures = make(model, settings, run, seed)
+    hugging_face.fit(trainer, run, on_progress)
+    tiny_model.save(model, run.checkpoint, reward=reward.format_map(vars(settings)))
+    return run.finish({**figures, "start": str(settings.start)})

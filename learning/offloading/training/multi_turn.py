@@ -22,10 +22,9 @@ normalised over the group at that turn, as TRL's advantages of shape (B, T).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,9 +38,8 @@ from learning.language.one_token_grpo import OneWordGRPOTrainer
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.states.batch_rollout import decide_all
 from learning.offloading.states.decision_states import States
-from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments, start_folder
-from learning.runs import hugging_face
-from learning.runs.folder import OnProgress, TrainingRun
+from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments, train_embedded
+from learning.runs.folder import TrainingRun
 from learning.runs.settings import at_least, one_of, share
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import replay
@@ -226,10 +224,8 @@ class TrajectoryGRPOTrainer(OneWordGRPOTrainer):
         super().__init__(*args, prompt_ids={}, **kwargs)
 
     def _answer(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        rows = torch.from_numpy(ids)
-        mask = (rows != self.processing_class.pad_token_id).long()
         with torch.no_grad():
-            logps = self._next_word(self.model, rows, mask).log_softmax(dim=-1)
+            logps = self._next_word(self.model, torch.from_numpy(ids))
         drawn = torch.multinomial(logps.exp(), 1)
         return drawn[:, 0].numpy(), logps.gather(1, drawn)[:, 0].double().numpy()
 
@@ -285,65 +281,30 @@ class TrajectoryGRPOTrainer(OneWordGRPOTrainer):
         output["advantages"] = per_token
         return output
 
-    def _get_per_token_logps_and_entropies(
-        self,
-        model: Any,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        logits_to_keep: int,
-        batch_size: int | None = None,
-        compute_entropy: bool = False,
-        **kwargs: Any,
-    ) -> tuple[Tensor, Tensor | None, None]:
-        """(B, T) log-probabilities and entropies, 0 on words of the environment.
-
-        Every turn is a row of its own: its answer is conditioned on its prompt only.
-        """
+    def _answers(
+        self, model: Any, input_ids: Tensor, attention_mask: Tensor, logits_to_keep: int
+    ) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+        """Score every turn as a row of its own: its answer is conditioned on its prompt only."""
         batch, length = input_ids.shape
         turn = input_ids.reshape(-1, self._turn_width)
         real = torch.nonzero(attention_mask.reshape(-1, self._turn_width)[:, -1])[:, 0]
-        ids = turn[real, :-1]
-        mask = (ids != self.processing_class.pad_token_id).long()
-        logps = self._next_word(model, ids, mask).log_softmax(dim=-1)
-        chosen = logps.gather(1, turn[real, -1:])[:, 0]
         place = (real + 1) * self._turn_width - 1
 
-        def spread_out(value: Tensor) -> Tensor:
+        def placed(value: Tensor) -> Tensor:
             out = torch.zeros(batch * length, dtype=value.dtype).index_put((place,), value)
             return out.reshape(batch, length)[:, -logits_to_keep:]
 
-        entropy = None
-        if compute_entropy:
-            entropy = spread_out(-(logps.exp() * logps).sum(dim=-1).detach())
-        return spread_out(chosen), entropy, None
+        return self._next_word(model, turn[real, :-1]), turn[real, -1:], placed
 
 
-def train(
-    settings: Settings,
-    out: str | os.PathLike[str],
-    *,
-    seed: int,
-    resume: bool = False,
-    on_progress: OnProgress | None = None,
-) -> Path:
-    """Train on trajectories, or take an interrupted training up; returns the run folder.
-
-    Raises
-    ------
-    ValueError
-        If the start is no checkpoint of the embedded model or one of another vocabulary, or `out`
-        holds something else.
-    """
+def _trainer(
+    model: Any, settings: Settings, run: TrainingRun, seed: int
+) -> tuple[TrajectoryGRPOTrainer, dict[str, int]]:
+    """The trainer over every training episode, and how many these are."""
     from datasets import Dataset
 
-    from learning.language import tiny_model
     from learning.language.tokenizer import CompactTokenizer
 
-    source = start_folder(settings.start)
-    model = tiny_model.load(source)
-    run = TrainingRun.open(out, "multi-turn", settings, seed=seed, resume=resume, start=source)
-    if run.is_whole:
-        return run.path
     worlds = episodes(settings, seed=seed)
     trainer = TrajectoryGRPOTrainer(
         model=model,
@@ -357,6 +318,8 @@ def train(
         credit=settings.credit,
         discount=settings.discount,
     )
-    hugging_face.fit(hugging_face.telling(trainer, run, on_progress), run)
-    tiny_model.save(model, run.checkpoint, reward="realised cost")
-    return run.finish({"episodes": len(worlds), "start": str(settings.start)})
+    return trainer, {"episodes": len(worlds)}
+
+
+#: Train into a run folder; the other arguments of `grpo_config.train_embedded`.
+train = partial(train_embedded, "multi-turn", "realised cost", _trainer)

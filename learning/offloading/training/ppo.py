@@ -19,7 +19,6 @@ from typing import Any
 import sb3_contrib
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.type_aliases import Schedule
-from torch import Tensor, nn
 
 from learning.offloading.training import reinforcement
 from learning.offloading.training.reinforcement import REWARD_SHIFT_SLOTS, Scores, Value
@@ -70,30 +69,11 @@ class Settings(reinforcement.Settings):
             )
 
 
-class _Observation(nn.Module):
-    """Hands the flat observation to both heads."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.latent_dim_pi = self.latent_dim_vf = width
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        return features, features
-
-    def forward_actor(self, features: Tensor) -> Tensor:
-        return features
-
-    def forward_critic(self, features: Tensor) -> Tensor:
-        return features
-
-
 class _RowPolicy(MaskableActorCriticPolicy):
     def __init__(self, *args: Any, hidden: int, temperature_slots: float, **kwargs: Any) -> None:
         self._hidden, self._temperature = hidden, temperature_slots
+        # Without layers in between both heads read the flat observation.
         super().__init__(*args, net_arch=[], ortho_init=False, **kwargs)
-
-    def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor = _Observation(self.features_dim)  # type: ignore[assignment]
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)

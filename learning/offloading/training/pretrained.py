@@ -166,7 +166,7 @@ def train(
     rows = dataset(found, cost, settings.form, seed=seed)
     make = _sft_trainer if settings.method == "sft" else _grpo_trainer
     trainer = make(with_adapter(model, settings, seed), tokenizer, rows, settings, run, seed)
-    hugging_face.fit(hugging_face.telling(trainer, run, on_progress), run)
+    hugging_face.fit(trainer, run, on_progress)
     trainer.save_model(str(run.checkpoint))
     if processes.is_main_process:
         tokenizer.save_pretrained(run.checkpoint)

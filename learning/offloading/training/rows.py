@@ -5,8 +5,6 @@ A row in the wrong part (`learning.seeds`) is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import datasets as hf
 import numpy as np
 import pyarrow as pa
@@ -38,7 +36,9 @@ def training_rows(labelled: Labelled, uses: int, *, seed: int) -> hf.Dataset:
     ValueError
         If there is no state, one of another part, or `uses` is below 1.
     """
-    _refuse_empty(labelled)
+    if len(labelled) == 0:
+        raise ValueError("labelled: is empty, there is nothing to learn from")
+    labels.soft(labelled.cost_slots[:1], 1.0)  # a state without any option is no example
     if uses < 1:
         raise ValueError(f"uses = {uses} must be >= 1")
     seeds.check(labelled.states.seed, "train")
@@ -48,10 +48,10 @@ def training_rows(labelled: Labelled, uses: int, *, seed: int) -> hf.Dataset:
     lines = int(labelled.states.present.sum(axis=1).max())
     ids = np.empty((uses, len(vocabulary.STATE_KEYS) + LINE * lines + 1), dtype=np.int32)
     cost = np.empty((uses, lines + 2), dtype=np.float32)
-    for first, chosen in _chunks(order):
-        part = labelled[chosen]
+    for first in range(0, uses, _CHUNK):
+        part = labelled[order[first : first + _CHUNK]]
         naming = prompts.shuffled(part.states, rng)
-        where = slice(first, first + len(chosen))
+        where = slice(first, first + len(part))
         chunk = prompts.compact_ids(part.states, naming)
         ids[where, : -chunk.shape[1]] = WORD_ID[vocabulary.PAD]
         ids[where, -chunk.shape[1] :] = chunk
@@ -92,17 +92,6 @@ def line_costs(cost_slots: NDArray[np.float64], naming: Naming, lines: int) -> N
     return out
 
 
-def _chunks(order: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    for first in range(0, len(order), _CHUNK):
-        yield first, order[first : first + _CHUNK]
-
-
 def _lists(array: NDArray) -> pa.FixedSizeListArray:
     """A 2-D array as a column of lists, without a Python object per number."""
     return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])
-
-
-def _refuse_empty(labelled: Labelled) -> None:
-    if len(labelled) == 0:
-        raise ValueError("labelled: is empty, there is nothing to learn from")
-    labels.soft(labelled.cost_slots[:1], 1.0)  # a state without any option is no example

@@ -211,7 +211,7 @@ def train(
     seconds = run.cpu_seconds
     model = tiny_model.create(seed, hidden_size=settings.hidden, num_hidden_layers=settings.layers)
     trainer = make_trainer(settings, model, data, run, seed=seed)
-    hugging_face.fit(hugging_face.telling(trainer, run, on_progress), run)
+    hugging_face.fit(trainer, run, on_progress)
     model.eval()
     tiny_model.save(model, run.checkpoint)
     return run.finish({"states": len(data), "label_cpu_seconds": seconds})

@@ -18,6 +18,7 @@ from learning.offloading.rewards import rewards
 from learning.offloading.states import decision_states as states
 from learning.offloading.training import grpo
 from learning.offloading.training.grpo import Settings
+from learning.runs import hugging_face
 from learning.runs.folder import TrainingDiverged, TrainingRun
 from mecopt.offloading.scenarios import comllm
 
@@ -204,7 +205,7 @@ def test_groups_without_spread_teach_nothing(start, tmp_path, monkeypatch):
     settings = tiny(start, kl=0.0)
     model = tiny_model.load(start)
     run = TrainingRun.open(tmp_path / "run", "grpo", settings, seed=0, resume=False)
-    grpo.make_trainer(model, rows, settings, run, seed=0, on_progress=None).train()
+    hugging_face.fit(grpo.make_trainer(model, rows, settings, run, seed=0), run)
     assert equal(model.state_dict(), tiny_model.load(start).state_dict())
     assert run.rows[-1]["groups_without_spread"] == 1.0
 
@@ -213,7 +214,7 @@ def _share_of_local(settings, tmp_path, found, cost) -> float:
     rows = grpo.dataset(found, cost, seed=0)
     model = tiny_model.load(settings.start)
     run = TrainingRun.open(tmp_path / "run", "grpo", settings, seed=0, resume=False)
-    grpo.make_trainer(model, rows, settings, run, seed=0, on_progress=None).train()
+    hugging_face.fit(grpo.make_trainer(model, rows, settings, run, seed=0), run)
     ids = torch.tensor(rows["prompt_ids"])
     with torch.no_grad():
         answer = model.eval()(ids, logits_to_keep=1).logits[:, -1].argmax(dim=1)
