@@ -101,7 +101,7 @@ def solver(family: str, method: str | None = None) -> Callable[..., Any]:
     """
     known = routes(family).methods
     name = certified(family) if method is None else method
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ValueError(f"method: unknown {name!r}, one of {', '.join(known)}")
     return resolve_name(known[name])
 

@@ -73,6 +73,15 @@ def changed(parameters: ParametersT, changes: Mapping[str, object]) -> Parameter
     return replace(parameters, **changes)  # type: ignore[type-var]
 
 
+def pair(name: str, value: Any) -> tuple[float, float]:
+    """Two numbers, such as the ends of a range; anything else is refused."""
+    try:
+        first, second = (float(v) for v in value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} = {value!r} must be two numbers") from None
+    return first, second
+
+
 def check_seed(seed: Any, name: str = "seed") -> None:
     """Refuse a seed that is negative or no whole number."""
     whole(name, seed)

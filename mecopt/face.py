@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,8 @@ def audit(market: Any, mechanisms: Any = None, **asked: Any) -> AuditReport:
         if mechanisms is None:
             names = [name for name in rules.NAMES if rules.fits(name, market)]
         else:
-            names = [mechanisms] if isinstance(mechanisms, str) else list(mechanisms)
+            names = [mechanisms] if isinstance(mechanisms, str) else mechanisms
+            if not isinstance(names, Iterable) or not all(isinstance(n, str) for n in names):
+                raise ValueError(f"mechanisms = {mechanisms!r} must be names of rules")
         chosen = {name: rules.mechanism(name) for name in names}
     return run_audit(market, chosen, **asked)

@@ -9,6 +9,7 @@ import gzip
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -26,9 +27,12 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     OSError
         If the folder cannot be written (the old file is untouched).
     """
-    target = Path(path)
-    if target.exists() and not target.is_file():  # a device or a pipe is written, not replaced
-        target.write_bytes(data)
+    # A link stays a link: what it leads to is replaced. /dev/stdout leads to an open file of this
+    # process, which is written; so is a device or a pipe.
+    target = Path(os.path.realpath(path))
+    if _is_open_file(Path(path)) or (target.exists() and not target.is_file()):
+        with open(path, "ab") as f:
+            f.write(data)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -42,6 +46,17 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _is_open_file(path: Path) -> bool:
+    """Whether a path leads, link by link, to a descriptor of a process (``/dev/stdout``)."""
+    for _ in range(40):
+        if re.match(r"/proc/[^/]+/fd(/|$)", os.path.realpath(path.parent)):
+            return True
+        if not path.is_symlink():
+            return False
+        path = path.parent / os.readlink(path)
+    return False
 
 
 def _from_numpy(value: Any) -> Any:

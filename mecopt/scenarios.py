@@ -1,8 +1,7 @@
 """Seeded generators of instances of every family: ``scenarios.comllm.generate("paper", 0)``."""
 
-from mecopt.caching.scenarios import presets as caching_presets
 from mecopt.caching.scenarios import t2drl as caching
 from mecopt.market import scenarios as markets
 from mecopt.offloading.scenarios import comllm, traces
 
-__all__ = ["caching", "caching_presets", "comllm", "markets", "traces"]
+__all__ = ["caching", "comllm", "markets", "traces"]

@@ -2,6 +2,8 @@
 
 import gzip
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -59,3 +61,18 @@ def test_what_json_cannot_hold_is_refused(tmp_path):
 def test_plain_numbers_are_strict_json():
     """Infinity and NaN become null; everything else stays."""
     assert files.plain({"gap": math.inf, "x": (1, math.nan)}) == {"gap": None, "x": [1, None]}
+
+
+def test_a_link_is_followed_and_standard_output_written(tmp_path):
+    """Writing through a link keeps the link; ``/dev/stdout`` sent to a file stays what it is."""
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    files.write_bytes(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == b"new"
+    (tmp_path / "so").symlink_to("/proc/self/fd/1")
+    program = "import sys; from mecopt import files; files.write_bytes(sys.argv[1], b'{}')"
+    with open(tmp_path / "out", "wb") as out:
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "so")], stdout=out, check=True
+        )
+    assert (tmp_path / "so").is_symlink() and (tmp_path / "out").read_bytes() == b"{}"

@@ -18,5 +18,8 @@ class _Callable(ModuleType):
 
         return bench(*asked, **options)
 
+    def __dir__(self) -> list[str]:
+        return [name for name in vars(self) if isinstance(vars(self)[name], ModuleType)]
+
 
 sys.modules[__name__].__class__ = _Callable

@@ -71,13 +71,15 @@ def bench(
         raise ValueError(f"scenario: unknown {scenario!r}, one of {', '.join(scenario_names())}")
     of = family.scenario(scenario)
     presets = preset if preset is not None else of.defaults["preset"]
-    trained = checkpoints or {}
+    trained = {} if checkpoints is None else checkpoints
+    if not isinstance(trained, Mapping):
+        raise ValueError(f"checkpoints = {checkpoints!r} must map names to folders")
     rules = policies if policies is not None else parse_names(of.defaults["policies"])
     suite = Suite(
         scenario=scenario,
-        presets=parse_names(presets) if isinstance(presets, str) else tuple(presets),
+        presets=parse_names(presets) if isinstance(presets, str) else presets,
         seeds=parse_range(of.defaults["seeds"]) if seeds is None else seeds,
-        policies=parse_names(rules) if isinstance(rules, str) else tuple(rules),
+        policies=parse_names(rules) if isinstance(rules, str) else rules,  # type: ignore[arg-type]
         method=method,
         time_limit_s=of.defaults["time_limit"] if time_limit is None else time_limit,
         gap=of.defaults["gap"] if gap is None else gap,

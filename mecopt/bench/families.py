@@ -252,12 +252,23 @@ def register(family: Family) -> None:
     ValueError
         If its name, or that of one of its scenarios, is taken by another family.
     """
+    if not isinstance(family, Family):
+        raise ValueError(f"family: {family!r} is not a Family")
     if family.name in NAMES:
         raise ValueError(f"family: {family.name!r} is a family of mecopt")
     for scenario in family.scenarios:
         owner = family_of_scenario(scenario.name)
         if owner is not None and owner.name != family.name:
             raise ValueError(f"scenario: {scenario.name!r} belongs to family {owner.name!r}")
+        for option in fields(scenario.options):
+            if "read" not in option.metadata:
+                raise ValueError(f"scenario {scenario.name}: {option.name} is not made by `option`")
+    words = [scenario.name for scenario in family.scenarios]
+    if len(set(words)) < len(words):
+        raise ValueError(f"scenario: {words} has a name twice")
+    certificate = family.certificate
+    if certificate is not None and family.name != certificate.FAMILY:
+        raise ValueError(f"certificate: its FAMILY is {certificate.FAMILY!r}, not {family.name!r}")
     FAMILIES.add(family)
 
 

@@ -64,3 +64,9 @@ def parse_whole(text: str, name: str) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"{name}: {text!r} is not a whole number") from None
+
+
+def short(number: float) -> str:
+    """A number in the fewest letters that read back as the same number."""
+    text = f"{number:g}"
+    return text if float(text) == number else repr(float(number))

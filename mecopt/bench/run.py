@@ -19,7 +19,9 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from mecopt import checks
 from mecopt.bench import provenance
+from mecopt.bench.families import FAMILIES, NAMES, Family
 from mecopt.bench.run_folder import RunFolder, resume_command
 from mecopt.bench.suite import Suite, Unit
 from mecopt.bench.unit import run_unit
@@ -32,9 +34,16 @@ def default_folder(suite: Suite) -> Path:
     return Path("runs") / f"{suite.scenario}-{suite.digest}"
 
 
-def _attempt(suite: Suite, unit: Unit) -> tuple[Unit, dict[str, Any] | None, Exception | None]:
-    """`run_unit`, with what went wrong as a value: one bad unit must not cost the others."""
+def _attempt(
+    suite: Suite, unit: Unit, family: Family | None = None
+) -> tuple[Unit, dict[str, Any] | None, Exception | None]:
+    """`run_unit`, with what went wrong as a value: one bad unit must not cost the others.
+
+    `family` comes with its suite when it was registered in the process that asks.
+    """
     try:
+        if family is not None and family.name not in FAMILIES:
+            FAMILIES.add(family)
         return unit, run_unit(suite, unit), None
     except Exception as error:
         return unit, None, error
@@ -111,8 +120,7 @@ def run(
     if address and engine != "ray":
         raise ValueError(f"address: {address!r} needs engine 'ray'")
     jobs = jobs if jobs is not None else os.cpu_count() or 1
-    if jobs < 1:
-        raise ValueError(f"jobs = {jobs} must be >= 1")
+    checks.whole("jobs", jobs, 1)
     begin = perf_counter()
     folder = RunFolder.open(out, suite)
     missing = folder.missing(suite)
@@ -142,9 +150,10 @@ def _fan_out(
     done = total - len(missing)
     on_part(done, total)
     failed: list[tuple[Unit, Exception]] = []
+    registered = None if suite.family.name in NAMES else suite.family
     with _engine(engine, address, jobs):
         parallel = Parallel(return_as="generator_unordered", batch_size=1)
-        finished = parallel(delayed(_attempt)(suite, unit) for unit in missing)
+        finished = parallel(delayed(_attempt)(suite, unit, registered) for unit in missing)
         try:
             for unit, part, error in finished:
                 if part is None:

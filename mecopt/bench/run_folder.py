@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ import pandas as pd
 
 from formulations import methods
 from mecopt import files
+from mecopt.bench.reading import short
 from mecopt.bench.suite import Suite, Unit
 
 PARAMETERS = files.Format("mecopt.benchmark-parameters", version=1)
@@ -167,7 +169,13 @@ class RunFolder:
 def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
     """The command line that takes up a run."""
     scenario = suite.its_scenario
-    parts = ["mecopt bench", suite.scenario, f"--{scenario.preset_option}", ",".join(suite.presets)]
+    parts = [
+        "mecopt",
+        "bench",
+        suite.scenario,
+        f"--{scenario.preset_option}",
+        ",".join(suite.presets),
+    ]
     for option in fields(suite.options):
         value = getattr(suite.options, option.name)
         if value is not None:
@@ -181,8 +189,8 @@ def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
         parts += ["--checkpoint", f"{trained.name}={trained.folder}"]
     if suite.method != methods.certified(suite.family.name):
         parts += ["--method", suite.method]
-    parts += ["--time-limit", f"{suite.time_limit_s:g}", "--gap", f"{suite.gap:g}"]
-    return " ".join([*parts, "--out", str(path)])
+    parts += ["--time-limit", short(suite.time_limit_s), "--gap", short(suite.gap)]
+    return shlex.join([*parts, "--out", str(path)])
 
 
 def _refuse_other(folder: RunFolder, found: Suite, wanted: Suite) -> None:

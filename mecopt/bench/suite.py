@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from hashlib import sha256
 from typing import Any
+
+import numpy as np
 
 from formulations import methods
 from formulations.dual.stopping import check_stopping
@@ -80,8 +83,9 @@ class Suite:
     checkpoints: tuple[Checkpoint, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("presets", "seeds", "policies"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("presets", "policies"):
+            object.__setattr__(self, name, _words(name, getattr(self, name)))
+        object.__setattr__(self, "seeds", _ends(self.seeds))
         one_of("scenario", self.scenario, scenario_names())
         if not self.method:
             object.__setattr__(self, "method", methods.certified(self.family.name))
@@ -89,6 +93,10 @@ class Suite:
         if isinstance(self.options, Mapping):
             options = self.its_scenario.make_options(self.options)
             object.__setattr__(self, "options", options)
+        if not isinstance(self.options, self.its_scenario.options):
+            raise ValueError(
+                f"options = {self.options!r} are not those of scenario {self.scenario}"
+            )
         for name, values in (("presets", self.presets), ("policies", self.policies)):
             if not values:
                 raise ValueError(f"{name}: is empty")
@@ -106,13 +114,16 @@ class Suite:
         if not 0 <= first < end:
             raise ValueError(f"seeds: {first}:{end} is empty or negative, need 0 <= A < B")
         check_stopping(self.time_limit_s, self.gap, first)
+        object.__setattr__(self, "time_limit_s", float(self.time_limit_s))
+        object.__setattr__(self, "gap", float(self.gap))
         self.its_scenario.check(self.presets, self.options)
 
     @property
     def family(self) -> Family:
         """The family of the scenario: what instances, policies and figures look like."""
         family = family_of_scenario(self.scenario)
-        assert family is not None
+        if family is None:
+            raise ValueError(f"scenario: no family has {self.scenario!r} in this process")
         return family
 
     @property
@@ -179,6 +190,29 @@ class Suite:
             return cls(**asked, options=own)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{where}: {error}") from None
+
+
+def _words(name: str, value: Any) -> tuple[str, ...]:
+    """Names as a tuple; paths of files count as names."""
+    if isinstance(value, str | type) or not isinstance(value, Iterable):
+        raise ValueError(f"{name} = {value!r} must be names, as a list or tuple")
+    words = tuple(os.fspath(word) if isinstance(word, os.PathLike) else word for word in value)
+    for word in words:
+        if not isinstance(word, str):
+            raise ValueError(f"{name}: {word!r} is not a name")
+    return words
+
+
+def _ends(seeds: Any) -> tuple[int, int]:
+    """First seed and the one after the last, from such a pair or a range."""
+    if isinstance(seeds, range) and seeds.step == 1:
+        return seeds.start, seeds.stop
+    if not isinstance(seeds, tuple | list) or len(seeds) != 2:
+        raise ValueError(f"seeds = {seeds!r} must be (first, end), the end left out")
+    for value in seeds:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise ValueError(f"seeds = {seeds!r} must be whole numbers")
+    return int(seeds[0]), int(seeds[1])
 
 
 def one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -113,7 +113,7 @@ def best_schedule(result: Result, schedules: Mapping[str, ScheduleT]) -> tuple[s
 def check_bound(unit: Unit, result: Result, best: Replayed) -> None:
     """Raise BrokenBound when the best schedule costs less than the bound."""
     slack = 1e-9 * max(1.0, abs(result.bound))
-    if result.bound > best.objective + slack:
+    if not result.bound <= best.objective + slack:  # a bound that is no number is refused too
         unit_of_cost = result.instance.cost_unit
         raise BrokenBound(
             f"{unit.key}: the {result.bound_kind} bound {result.bound!r}{unit_of_cost} is above a "

@@ -66,6 +66,9 @@ def register(module: ModuleType) -> None:
         With a string ``FAMILY``, a string ``COST_UNIT``, and functions ``body(result)`` and
         ``check(document, where, progress)`` as in `mecopt.certificates.offloading.document`.
     """
+    known = _FAMILIES.get(module.FAMILY)
+    if known in (offloading, caching) and known is not module:
+        raise ValueError(f"certificate: the proofs of {module.FAMILY!r} are those of mecopt")
     _FAMILIES[module.FAMILY] = module
 
 
@@ -77,11 +80,15 @@ def save(path: str | os.PathLike[str], result: Result[Any, Any]) -> None:
     ValueError
         If the bound is a solver's claim, or there is no schedule to certify.
     """
+    if not isinstance(result, Result):
+        raise ValueError(f"result: {result!r} is not what `solve` returns")
     if result.bound_kind is not BoundKind.CERTIFIED or result.proof is None:
         raise ValueError(f"certificate: the bound of method {result.method!r} is solver-claimed")
     if result.schedule is None:
         raise ValueError("certificate: the result has no schedule")
     family = result.instance.family
+    if family not in _FAMILIES:
+        raise ValueError(f"certificate: family {family!r} has no certificates")
     body = {"family": family, **_FAMILIES[family].body(result)}
     FORMAT.write(path, body)
 
@@ -103,6 +110,8 @@ def verify(
         If the file cannot be read as a certificate (a readable one that does not hold is a
         `Verdict` with ``ok = False``).
     """
+    if not isinstance(path, str | os.PathLike):
+        raise ValueError(f"path: {path!r} is not the name of a file")
     begin = time.perf_counter()
     document = FORMAT.read(path)
     name = document.get("family", _FIRST)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import formulations
 import mecopt
 from formulations import methods
-from mecopt.bench import families, pages, run, scorecard
+from mecopt.bench import families, pages, run, scorecard, unit
 from mecopt.bench.run_folder import RunFolder
 from mecopt.bench.suite import Suite
 from mecopt.certificates import verify as certificates
@@ -214,3 +214,56 @@ def test_the_toy_by_hand():
     assert result.objective == 7.0
     # Price 4 - 1 = 3: min(9, 4) + min(4, 4) + min(2, 4) - 3 = 7.
     assert result.bound == 7.0
+
+
+def test_a_registered_family_runs_in_worker_processes(tmp_path):
+    """Two jobs are two processes that never registered anything."""
+    folder = mecopt.bench("toy", seeds=(0, 3), out=tmp_path / "run", jobs=2)
+    assert len(folder.read()[1]["instances"]) == 3
+
+
+def test_broken_families_are_refused():
+    """No foreign verifier for a family of mecopt, no name twice."""
+    with pytest.raises(ValueError, match="its FAMILY is 'toy', not 'other'"):
+        families.register(dataclasses.replace(TOY, name="other", scenarios=()))
+    with pytest.raises(ValueError, match="has a name twice"):
+        families.register(dataclasses.replace(TOY, scenarios=TOY.scenarios * 2))
+    with pytest.raises(ValueError, match="'toy' is not a Family"):
+        families.register("toy")
+
+
+def test_a_bound_that_is_no_number_is_refused(tmp_path, monkeypatch):
+    """NaN is not below anything."""
+    honest = formulations.solve
+
+    def lying(*arguments, **options):
+        return dataclasses.replace(honest(*arguments, **options), bound=float("nan"))
+
+    monkeypatch.setattr(formulations, "solve", lying)
+    with pytest.raises(unit.BrokenBound):
+        mecopt.bench("toy", seeds=(0, 1), out=tmp_path / "run", jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seeds": (0,)}, r"seeds = \(0,\) must be"),
+        ({"seeds": (0.5, 2)}, "must be whole numbers"),
+        ({"policies": "random"}, "policies = 'random' must be names"),
+        ({"presets": 3}, "presets = 3 must be names"),
+        ({"options": {"servers": 2.5}}, "servers = 2.5 must be a whole number"),
+        ({"options": {"task_mbit": (2,)}}, "task_mbit = .* must be two numbers"),
+        ({"options": families.NoOptions()}, "are not those of scenario comllm"),
+    ],
+)
+def test_suites_name_what_they_refuse(changes, words):
+    """Argument and value stand in the message."""
+    asked = {"scenario": "comllm", "presets": ["paper"], "seeds": (0, 1), "policies": ["random"]}
+    with pytest.raises(ValueError, match=words):
+        Suite(**(asked | changes))
+
+
+def test_suites_take_numbers_of_numpy_and_ranges():
+    """And their documents are plain JSON."""
+    suite = Suite("comllm", ["paper"], range(0, 3), ["random"], time_limit_s=np.float32(1))
+    assert suite.seeds == (0, 3) and json.dumps(suite.to_document())

@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from mecopt import checks
 from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, percent, tenths_of_percent
 from mecopt.bench.families import Family, Scenario, Tables, option
 from mecopt.bench.offloading import page
-from mecopt.bench.reading import parse_interval, parse_whole, parse_window
+from mecopt.bench.reading import parse_interval, parse_whole, parse_window, short
 from mecopt.offloading import schedule_file
 from mecopt.offloading.instance import FORMAT, OffloadingInstance
 from mecopt.offloading.metrics import performance_ratio, run_policy
@@ -23,7 +24,7 @@ from mecopt.result import Result
 
 
 def _interval_text(ends: tuple[float, float]) -> str:
-    return f"{ends[0]:g}:{ends[1]:g}"
+    return f"{short(ends[0])}:{short(ends[1])}"
 
 
 # ------------------------------------------------------------------------------------- scenarios
@@ -40,11 +41,12 @@ class ComllmOptions:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        if self.servers is not None and self.servers < 1:
-            raise ValueError(f"servers = {self.servers} must be >= 1")
+        if self.servers is not None:
+            checks.whole("servers", self.servers, 1)
+            object.__setattr__(self, "servers", int(self.servers))
         if self.task_mbit is not None:
-            object.__setattr__(self, "task_mbit", tuple(self.task_mbit))
-            least, most = self.task_mbit
+            least, most = checks.pair("task_mbit", self.task_mbit)
+            object.__setattr__(self, "task_mbit", (least, most))
             if not 0 < least <= most:
                 raise ValueError(f"task_mbit = {self.task_mbit} must satisfy 0 < A <= B")
 
@@ -111,7 +113,10 @@ class TraceOptions:
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "window_s", tuple(self.window_s))
+        start, end = checks.pair("window_s", self.window_s)
+        if not 0 <= start < end < float("inf"):
+            raise ValueError(f"window_s = {self.window_s} must satisfy 0 <= S < E")
+        object.__setattr__(self, "window_s", (start, end))
 
 
 def _check_trace(presets: tuple[str, ...], options: TraceOptions) -> None:

@@ -77,7 +77,7 @@ def generate(
     ----------
     seed : int
     data_dir : path, optional
-        Data folder (see `mecopt.data.registry.resolve_data_dir`).
+        Data folder (see `mecopt.data.folder.resolve_data_dir`).
     **changes
         Overrides of `Parameters` fields.
 
