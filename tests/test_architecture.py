@@ -67,19 +67,10 @@ def test_dependency_rule_sees_a_breach(tmp_path):
 
 
 def imports_of(path: Path, modules: set[str]) -> set[str]:
-    """Modules of ours that a file imports, inside functions too; those for type checkers not."""
+    """Modules of ours that a file imports, inside functions and for type checkers too."""
     tree = ast.parse(path.read_text())
-    guarded = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
     found = set()
     for node in ast.walk(tree):
-        if id(node) in guarded:
-            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

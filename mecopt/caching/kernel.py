@@ -6,14 +6,11 @@ are exact while they stay below 2^23, in whatever order they are taken.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from mecopt.caching.instance import CachingInstance
 
 #: Parts of the cost, in the order of the kernel's output; couplings add ``overflow`` or ``hops``.
 PARTS = ("switching", "transmission", "compute", "accuracy", "cloud")
@@ -34,8 +31,8 @@ class Pairs(NamedTuple):
     cloud: NDArray[np.float64]  # (P,) per request
 
 
-def pairs_of(instance: CachingInstance) -> Pairs:
-    """The arrays of an instance that do not depend on the slot."""
+def pairs_of(instance: Any) -> Pairs:
+    """The arrays of a `CachingInstance`, which imports this module, that no slot changes."""
     i = instance
     return Pairs(
         i.memory_mb,

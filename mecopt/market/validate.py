@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from mecopt import checks
 from mecopt.market.units import HALF_UNITS, to_money
 
-if TYPE_CHECKING:
-    from mecopt.market.instance import Market
-
 IntArray = NDArray[np.int64]
 
 
-def check_market(m: Market) -> None:
-    """Validate a market; errors name the argument, the position and the value."""
+def check_market(m: Any) -> None:
+    """Validate a `Market`, which imports this module; errors name the argument, the position and the value."""
     low, high = m.price_range
     if not 0 <= low < high:
         raise ValueError(f"price_range = ({low}, {high}) must rise from a price >= 0")

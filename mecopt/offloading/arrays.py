@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mecopt.offloading.units import UNLIMITED
-
-if TYPE_CHECKING:
-    from mecopt.offloading.instance import OffloadingInstance
 
 
 class Arrays(NamedTuple):
@@ -37,8 +34,8 @@ class Arrays(NamedTuple):
     slot_ptr: NDArray[np.int32]
 
 
-def kernel_arrays(instance: OffloadingInstance) -> Arrays:
-    """Derive the kernel's arrays from an instance."""
+def kernel_arrays(instance: Any) -> Arrays:
+    """The kernel's arrays of an `OffloadingInstance`, which imports this module."""
     n_stages = len(instance.service_ns)
     child = np.repeat(np.arange(n_stages), np.diff(instance.pred_ptr))
     order = np.argsort(instance.pred, kind="stable")

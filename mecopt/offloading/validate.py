@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mecopt.checks import no_duplicates, refuse
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
-
-if TYPE_CHECKING:
-    from mecopt.offloading.instance import OffloadingInstance
 
 
 def _pointer(name: str, ptr: NDArray[Any], groups: int, members: int) -> None:
@@ -25,8 +22,8 @@ def _index(name: str, array: NDArray[Any], size: int, of: str) -> None:
     refuse((array < 0) | (array >= size), name, array, f"is not one of the {size} {of}")
 
 
-def check_offloading(x: OffloadingInstance) -> None:
-    """Validate the flat arrays of an offloading instance."""
+def check_offloading(x: Any) -> None:
+    """Validate the flat arrays of an `OffloadingInstance`, which imports this module."""
     n_tasks, n_resources = len(x.release_ns), len(x.resource_names)
     n_options, n_stages = len(x.fixed_cost_ns), len(x.service_ns)
     if n_tasks == 0:
@@ -85,7 +82,7 @@ def check_offloading(x: OffloadingInstance) -> None:
     _check_stage_graphs(x, n_stages)
 
 
-def _check_stage_graphs(x: OffloadingInstance, n_stages: int) -> None:
+def _check_stage_graphs(x: Any, n_stages: int) -> None:
     """Predecessors stay within their option and contain no cycle."""
     option = np.repeat(np.arange(len(x.fixed_cost_ns)), np.diff(x.stage_ptr))
     child = np.repeat(np.arange(n_stages), np.diff(x.pred_ptr))
