@@ -14,7 +14,10 @@ IntArray = NDArray[np.int64]
 
 
 def check_market(m: Any) -> None:
-    """Validate a `Market`, which imports this module; errors name the argument, the position and the value."""
+    """Validate a `Market`, which imports this module.
+
+    Errors name the argument, the position and the value.
+    """
     low, high = m.price_range
     if not 0 <= low < high:
         raise ValueError(f"price_range = ({low}, {high}) must rise from a price >= 0")
