@@ -189,14 +189,14 @@ def test_command_writes_exactly_the_documented_keys(tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (("--states", 0), "states = 0 must be >= 1"),
-        (("--states", 10, "--servers", 0), "servers = 0 must be >= 1"),
+        (("--states", 10, "--servers", 0), "servers = 0 must be a whole number >= 1"),
         (("--states", 10, "--seed", -1), "seeds: -1:0 is empty or negative"),
         (("--states", 10, "--seeds", "0:3"), "seeds = 0:3 goes with episodes"),
         (("--states", 10, "--preset", "paper,busy"), "--states takes one, got 'paper,busy'"),
         (("--states", 10, "--policies", "oracle"), "policies: unknown 'oracle'"),
         (("--states", 10, "--checkpoint", "sft"), "'sft' is not NAME=FOLDER"),
         (("--seed", 3), "seed = 3 goes with --states"),
-        (("--servers", 0), "servers = 0 must be >= 1"),
+        (("--servers", 0), "servers = 0 must be a whole number >= 1"),
     ],
 )
 def test_user_errors_are_one_line(arguments, message):
