@@ -59,10 +59,10 @@ def one_of(name: str, value: Any, allowed: Iterable[str]) -> None:
         raise ValueError(f"{name} = {value!r} must be one of {', '.join(allowed)}")
 
 
-def known_preset(preset: str, presets: Iterable[str]) -> None:
-    """Refuse the name of a preset that does not exist."""
-    if preset not in presets:
-        raise ValueError(f"preset: unknown {preset!r}, one of {', '.join(presets)}")
+def known(name: str, value: Any, names: Iterable[str]) -> None:
+    """Refuse a name that nothing has, such as that of a preset."""
+    if value not in tuple(names):
+        raise ValueError(f"{name}: unknown {value!r}, one of {', '.join(names)}")
 
 
 def changed(parameters: ParametersT, changes: Mapping[str, object]) -> ParametersT:

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -136,7 +137,7 @@ class Format:
         return isinstance(body, dict) and body.get("schema") == self.schema
 
 
-class Saved:
+class Saved(ABC):
     """What instances of every family share: one file each, that proves its own content.
 
     A document holds the content hash, then the fields of the (frozen data) class.
@@ -147,9 +148,9 @@ class Saved:
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
     @property
+    @abstractmethod
     def content_hash(self) -> str:
         """SHA-256 (hex) of everything that can change an outcome."""
-        raise NotImplementedError
 
     @classmethod
     def saved_fields(cls) -> tuple[str, ...]:

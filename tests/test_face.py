@@ -73,7 +73,7 @@ def test_bench_is_a_package_and_a_function(tmp_path, monkeypatch):
         (lambda x: mecopt.solve(x, seed=-1), "seed = -1"),
         (lambda x: mecopt.solve(x, time_limit=float("nan")), "time_limit = nan"),
         (lambda x: mecopt.solve(x, method="magic"), "method: unknown 'magic'"),
-        (lambda x: mecopt.rollout("x", "random"), "instance: 'x'"),
+        (lambda x: mecopt.rollout("x", "random"), "instance = 'x' must be an instance"),
         (lambda x: mecopt.rollout(x, "magic"), "policy: unknown name 'magic'"),
         (lambda x: mecopt.rollout(x, 3), "policy = 3 has no method"),
         (lambda x: mecopt.rollout(x, int), "policy: int is a class"),

@@ -293,9 +293,4 @@ def family_of(instance: Instance) -> Family:
     ValueError
         If it is no instance, or of a family that nobody registered.
     """
-    name = getattr(instance, "family", None)
-    if isinstance(instance, type) or name not in FAMILIES:
-        raise ValueError(
-            f"instance: {instance!r} is not an instance of a family, one of {', '.join(FAMILIES)}"
-        )
-    return FAMILIES[str(name)]
+    return FAMILIES[formulations.methods.family_of(instance)]

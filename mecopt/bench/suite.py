@@ -14,6 +14,7 @@ import numpy as np
 
 from formulations import methods
 from formulations.dual.stopping import check_stopping
+from mecopt import checks
 from mecopt.bench.families import Family, Scenario, family_of_scenario, scenario_names
 from mecopt.checkpoints import Checkpoint
 
@@ -86,10 +87,10 @@ class Suite:
         for name in ("presets", "policies"):
             object.__setattr__(self, name, _words(name, getattr(self, name)))
         object.__setattr__(self, "seeds", _ends(self.seeds))
-        one_of("scenario", self.scenario, scenario_names())
+        checks.known("scenario", self.scenario, scenario_names())
         if not self.method:
             object.__setattr__(self, "method", methods.certified(self.family.name))
-        one_of("method", self.method, methods.names(self.family.name))
+        checks.known("method", self.method, methods.names(self.family.name))
         if isinstance(self.options, Mapping):
             options = self.its_scenario.make_options(self.options)
             object.__setattr__(self, "options", options)
@@ -109,7 +110,7 @@ class Suite:
                 raise ValueError(f"checkpoint: {name!r} is not among the policies")
         for policy in self.policies:
             if policy not in trained:
-                one_of("policies", policy, self.family.policies.names())
+                checks.known("policies", policy, self.family.policies.names())
         first, end = self.seeds
         if not 0 <= first < end:
             raise ValueError(f"seeds: {first}:{end} is empty or negative, need 0 <= A < B")
@@ -213,9 +214,3 @@ def _ends(seeds: Any) -> tuple[int, int]:
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise ValueError(f"seeds = {seeds!r} must be whole numbers")
     return int(seeds[0]), int(seeds[1])
-
-
-def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise ValueError unless a value is one of the known ones."""
-    if value not in known:
-        raise ValueError(f"{name}: unknown {value!r}, one of {', '.join(known)}")

@@ -49,7 +49,7 @@ def root(
 
 
 # What scenarios and policies there are is read when these two are used, not at every start.
-LATE["solve"] = ("Find a schedule and a proven lower bound for one instance.", solve.build)
+LATE["solve"] = (solve.HELP.partition("\n")[0], solve.build)
 LATE["bench"] = (bench.HELP, bench.build)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)

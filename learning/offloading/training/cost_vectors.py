@@ -14,6 +14,7 @@ servers of every state are shuffled, which a permutation-equivariant network doe
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ _TUNING_INSTANCES = 2
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(ABC):
     """What decides the result of a training, besides its seed.
 
     Parameters
@@ -87,13 +88,13 @@ class Settings:
         positive(self, "learning_rate", "temperature_slots")
 
     @property
+    @abstractmethod
     def kind(self) -> str:
         """Kind of the checkpoint."""
-        raise NotImplementedError
 
+    @abstractmethod
     def network(self) -> Network:
         """The untrained network."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ it would have done.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -156,7 +157,7 @@ class Value(nn.Module):
         return SCALE * self.value(pooled(self.encode(rows), options))
 
 
-class Learner:
+class Learner(ABC):
     """An algorithm of stable-baselines3 and the network that it trains, as `train` needs them.
 
     Attributes
@@ -171,15 +172,15 @@ class Learner:
     model: BaseAlgorithm
     net: EquivariantNet
 
-    def __init__(self, settings: Any, seed: int) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def __init__(self, settings: Any, seed: int) -> None: ...
 
-    def prepare(self, share: float) -> None:
+    def prepare(self, share: float) -> None:  # noqa: B027 - a hook
         """Set what changes over training besides the learning rate; `share` of it is done."""
 
+    @abstractmethod
     def figures(self) -> dict[str, float]:
         """``loss`` and ``reward`` (mean per decision, slots) of the last segment."""
-        raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
         """Everything that the next segment depends on."""

@@ -11,7 +11,7 @@ from mecopt.caching.scenarios import t2drl, trace
 
 def check_preset(preset: str) -> None:
     """Raise ValueError unless `make` knows the preset."""
-    checks.known_preset(preset, (*t2drl.PRESETS, trace.PRESET))
+    checks.known("preset", preset, (*t2drl.PRESETS, trace.PRESET))
 
 
 def make(

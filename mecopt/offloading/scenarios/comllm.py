@@ -62,7 +62,7 @@ def parameters(preset: str = "paper", **changes: object) -> Parameters:
     ValueError
         If the preset or a parameter name is unknown.
     """
-    checks.known_preset(preset, PRESETS)
+    checks.known("preset", preset, PRESETS)
     return checks.changed(PRESETS[preset], changes)
 
 
