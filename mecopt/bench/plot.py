@@ -183,9 +183,11 @@ def size_picture(instances: pd.DataFrame, size: tuple[str, str]) -> Figure:
             part = instances[instances["preset"] == preset]
             y = np.maximum(part[column] * scale, 0.0)
             panel.plot(part[size[0]], y, "o", color=colour, label=preset, alpha=0.8)
-        panel.set_ylim(bottom=0)
-        panel.margins(x=0.08, y=0.15)
-        panel.set_ylim(bottom=0)
+        panel.margins(x=0.08)
+        # Room above the highest dot; an axis whose dots all lie at zero keeps its default height.
+        known = instances[column][np.isfinite(instances[column])]
+        highest = scale * float(known.max()) if len(known) else 0.0
+        panel.set_ylim(0.0, 1.15 * highest if highest > 0 else None)
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         clean(panel, "both")
         panel.set_xlabel(f"{size[1]} in the instance", fontsize=9, color=MUTED)
