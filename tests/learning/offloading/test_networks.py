@@ -220,11 +220,11 @@ def test_equal_seeds_give_equal_examples(tiny: Settings) -> None:
 
 def test_bad_settings() -> None:
     with pytest.raises(ValueError, match="labels: unknown 'best'"):
-        Settings(labels="best")
+        cost_training.EquivariantSettings(labels="best")
     with pytest.raises(ValueError, match="steps = 0"):
-        Settings(steps=0)
+        cost_training.EquivariantSettings(steps=0)
     with pytest.raises(ValueError, match="temperature_slots = nan"):
-        Settings(temperature_slots=float("nan"))
+        cost_training.EquivariantSettings(temperature_slots=float("nan"))
 
 
 @pytest.mark.parametrize("name", ["equivariant", "mlp", "dqn", "ppo"])
