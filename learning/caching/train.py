@@ -185,6 +185,8 @@ def train(
     """
     torch.set_num_threads(1)
     run = TrainingRun.open(out, policies.KIND, settings, seed=seed, resume=resume)
+    if run.is_whole:
+        return run.path
     first = TRAINING_SEED + 10_000_000 * seed
     env, model, rate = _model(settings, first, seed)
     agent: Agent = model.policy.agent

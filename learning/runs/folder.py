@@ -6,8 +6,9 @@ Layout::
                        starts from, where it starts from some (written first)
     progress.parquet   one row per logged step: step, loss, ... (every number of the trainer)
     checkpoint/        the trained policy, loadable; `mecopt.json` in it says of which kind
-    state.pt, trainer/, labelled.npz   optimiser and trainer state, and labels that took long, to
-                       take an interrupted training up again
+    state.safetensors, trainer/, labelled.npz
+                       optimiser and trainer state, and labels that took long, to take an
+                       interrupted training up again
     run.json           versions, CPU seconds, figures; written last: without it training has not
                        ended
 """
@@ -35,6 +36,8 @@ PARAMETERS = files.Format("mecopt.training-parameters", version=1)
 RUN = files.Format("mecopt.training-run", version=1)
 CHECKPOINT = files.Format("mecopt.checkpoint", version=1)
 
+#: File that a trainer of our own keeps its state in.
+STATE = "state.safetensors"
 #: Packages whose versions can change a trained model.
 PACKAGES = ("mecopt", "numpy", "torch", "transformers", "trl", "stable-baselines3", "sb3-contrib")
 
@@ -166,25 +169,34 @@ class TrainingRun:
         TrainingDiverged
             If a tensor of floating-point numbers in it is not finite.
         """
-        import torch
+        from learning.runs import state as trainer_state
 
         self.check_weights(step, _float_tensors("state", state))
         body = {"step": step, "rows": self.rows, "cpu_seconds": self.cpu_seconds, **state}
-        buffer = io.BytesIO()
-        torch.save(body, buffer)
-        files.write_bytes(self.path / "state.pt", buffer.getvalue())
+        trainer_state.write(self.path / STATE, body)
 
     def load_state(self) -> dict[str, Any] | None:
         """What `save_state` kept last, with ``step``; None when nothing was kept.
 
         Takes up the rows of progress and the CPU time of that moment.
-        """
-        import torch
 
-        file = self.path / "state.pt"
-        if not file.exists():
+        Raises
+        ------
+        ValueError
+            If what was kept is damaged, or was kept by a version of mecopt whose files could run
+            code when they are read.
+        """
+        from learning.runs import state as trainer_state
+
+        old = self.path / "state.pt"
+        if old.exists():
+            raise ValueError(
+                f"{old}: written by an earlier mecopt, and not read any more because reading it "
+                "could run code; delete it to train from the beginning"
+            )
+        if not (self.path / STATE).exists():
             return None
-        state = torch.load(file, weights_only=False)
+        state = trainer_state.read(self.path / STATE)
         self.rows, self._cpu_before = state.pop("rows"), state.pop("cpu_seconds")
         return state
 

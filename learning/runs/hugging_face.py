@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import PrinterCallback, TrainerCallback
 
 from learning.runs.folder import OnProgress, TrainingRun
@@ -99,10 +101,23 @@ def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **chang
 def fit(trainer: Any, run: TrainingRun, on_progress: OnProgress | None = None) -> None:
     """Train, from the last whole state in the run's folder if there is one.
 
-    The trainer tells the run what it logs, prints nothing and writes no card.
+    The trainer tells the run what it logs, prints nothing and writes no card. What it kept is
+    pickled, and `transformers` unpickles tensors, numbers and text only.
+
+    Raises
+    ------
+    ValueError
+        If the state holds anything else, as one that somebody wants to run code with does.
     """
     trainer.add_callback(Progress(run, on_progress))
     trainer.remove_callback(PrinterCallback)
     trainer.create_model_card = lambda *_, **__: None
     state = run.trainer_state()
-    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    try:
+        trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    except (pickle.UnpicklingError, EOFError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{state}: no state of a training that can be read safely ({reason}); delete it to go "
+            "on from an earlier one"
+        ) from None
