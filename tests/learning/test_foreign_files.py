@@ -227,7 +227,7 @@ def test_a_pretrained_model(byte_model, tmp_path, mark, harm):
     said |= {
         "model_type": "own",
         "auto_map": {"AutoConfig": "code.C", "AutoModelForCausalLM": "code.M"},
-    }  # noqa: E501
+    }
     (base / "config.json").write_text(json.dumps(said))
     (base / "code.py").write_text(f"import os; os.mkdir({str(mark)!r})")
     refused(mark, "model: .*base", pretrained_models.load, str(base))
