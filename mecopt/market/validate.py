@@ -57,6 +57,32 @@ def check_market(m: Any) -> None:
         checks.no_duplicates(name, names)
 
 
+def whole_numbers(name: str, given: Any) -> NDArray[Any]:
+    """Whole numbers as an array, nothing cut off.
+
+    Raises
+    ------
+    ValueError
+        If there are fractions (money goes through `Market.of`), or no numbers.
+    """
+    array = np.asarray(given)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind == "f":
+        checks.refuse(~(array == np.rint(array)), name, array, "is not a whole number")
+    elif array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: must hold whole numbers, has dtype {array.dtype}")
+    return array
+
+
+def yes_or_no(given: Any) -> NDArray[Any]:
+    """Who can be served by whom, as truth values or 0 and 1; words are refused."""
+    array = np.asarray(given)
+    if array.dtype.kind != "b" and not (array.dtype.kind in "iuf" and np.isin(array, (0, 1)).all()):
+        raise ValueError("compatible: must hold true and false (or 1 and 0)")
+    return array
+
+
 def _check_units(side: str, prices: IntArray, ptr: IntArray) -> None:
     if ptr.ndim != 1 or len(ptr) < 2 or ptr[0] != 0 or ptr[-1] != len(prices):
         raise ValueError(f"{side}: unit pointers must rise from 0 to {len(prices)}")

@@ -370,7 +370,7 @@ def test_malformed_own_trace_is_refused_without_advice_to_download(folder, tmp_p
 
 
 def test_times_of_an_own_trace_count_from_its_first_request(folder, tmp_path):
-    """The miniature trace under its name, as a file, and with every stamp 1.7e9 s later: the same."""
+    """The miniature trace under its name, as a file, and with stamps 1.7e9 s later: the same."""
     own, later = tmp_path / "own.csv", tmp_path / "later.csv"
     own.write_text(mini_data.AZURE)
     head, *rows = mini_data.AZURE.splitlines()
