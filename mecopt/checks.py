@@ -26,12 +26,12 @@ def refuse(bad: NDArray[np.bool_], name: str, values: ArrayLike, why: str) -> No
 def steps(values: ArrayLike, step: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Whole steps of a grid nearest to each amount, and which amounts are not on the grid.
 
-    Amounts may miss the grid by what floating point makes of sums such as 0.1 + 0.2: 2^-40 of the
-    largest amount, and never more than a thousandth of a step.
+    An amount may miss the grid by what floating point makes of sums such as 0.1 + 0.2: 2^-40 of
+    itself, and never more than a thousandth of a step.
     """
     exact = np.asarray(values, dtype=np.float64) / step
     nearest = np.rint(exact)
-    noise = np.minimum(1e-3, np.abs(exact).max(initial=0.0) * 2.0**-40)
+    noise = np.minimum(1e-3, np.abs(exact) * 2.0**-40)
     return nearest, np.abs(exact - nearest) > noise
 
 

@@ -3,9 +3,9 @@
 Text is text: no word means "missing" by itself, and no cell is cut. A comment is a whole line
 that begins with ``#``. The header line says what separates cells: a comma, semicolon, tab or bar,
 whichever it shows most of, a comma when in doubt (a line ``sep=;`` before it decides). Where that
-is no comma, numbers may have decimal commas. A byte order mark, any line ends, empty lines and rows
-of nothing but empty cells are no content. What cannot be read for certain is refused with the line
-of the file.
+is no comma, numbers may have decimal commas. A byte order mark, any line ends, empty lines, rows of
+nothing but empty cells and columns without name and content do not count. What cannot be read for
+certain is refused with the line of the file.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 #: What may separate cells; the first wins a tie.
 DELIMITERS = ",;\t|"
-#: Cell names listed in a message.
-_LISTED = 20
+#: Names listed in a message, and characters shown of each.
+_LISTED, _SHORT = 20, 40
 #: What numbers are written with: no digit groups, no words.
 NUMERALS = frozenset("0123456789+-.eE")
 
@@ -69,6 +69,8 @@ class CsvText:
         if comma is None:
             return found
         for i, name, cell in every:
+            if "." in cell and "," in cell:
+                raise ValueError(f"{self.at(i, name)}: {cell!r} has digit groups; leave them out")
             if "." in cell:
                 raise ValueError(
                     f"{self.at(i, name)}: {cell!r} has a point, but {comma[2]!r} in line "
@@ -89,8 +91,13 @@ class CsvText:
 
 def listed(names: Sequence[str]) -> str:
     """Names for a message, the first twenty of them."""
-    shown = ", ".join(name or "(no name)" for name in names[:_LISTED])
+    shown = ", ".join(short(name) or "(no name)" for name in names[:_LISTED])
     return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more"
+
+
+def short(text: str) -> str:
+    """Text for a message, cut where it is long."""
+    return text if len(text) <= _SHORT else f"{text[:_SHORT]}..."
 
 
 def parse(data: bytes, where: str) -> CsvText:
@@ -128,16 +135,27 @@ def parse(data: bytes, where: str) -> CsvText:
         source.fresh = True
         if row is None:
             break
+        if not any(map(str.strip, row)):
+            continue
         if not header:
             header = source.header = _header(row, source.at)
         elif len(row) != len(header):
             raise ValueError(f"{source.at}{_ragged(row, header, source.delimiter)}")
-        elif any(map(str.strip, row)):
+        else:
             rows.append(row)
             lines.append(source.begin)
     if not header:
         raise ValueError(f"{where}: is empty")
+    header, rows = _with_content(header, rows)
     return CsvText(where, tuple(header), rows, lines, source.delimiter)
+
+
+def _with_content(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """The table without columns that have neither a name nor a cell that is not empty."""
+    kept = [i for i, n in enumerate(header) if n or any(row[i].strip() for row in rows)]
+    if len(kept) == len(header):
+        return header, rows
+    return [header[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
 class _Lines:

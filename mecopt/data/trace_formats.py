@@ -22,6 +22,8 @@ from mecopt.data.tables import Table, checked_columns, content
 
 #: Longest trace, and latest moment (seconds since 1970 are well below, milliseconds above), s.
 LONGEST_S, LATEST_S = 10**8, 10**11
+#: Digits before the point beyond which a number is only known to be large.
+_DIGITS = 24
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ def _number(cell: str, at: str) -> Decimal:
     try:
         if not set(cell) <= csv_text.NUMERALS:
             raise ValueError
-        return Decimal(cell)
+        number = Decimal(cell)
     except (InvalidOperation, ValueError):
-        raise ValueError(f"{at} is not a number") from None
+        raise ValueError(f"{at} is not a number (nor a date such as 2023-11-16 18:15:46)") from None
+    return number if number.adjusted() < _DIGITS else Decimal(f"1e{_DIGITS}").copy_sign(number)

@@ -37,9 +37,9 @@ def _flat(
 ) -> tuple[IntArray, IntArray | None]:
     """Flatten one price or a sequence of prices per trader into prices and pointers."""
     if not isinstance(given, np.ndarray) and any(np.ndim(row) == 1 for row in given):
-        rows = [np.atleast_1d(row) for row in given]
-        units = [len(row) for row in rows]
-        return to_half_units(np.concatenate(rows), name, unit=unit), _pointers(units)
+        rows = [row if np.ndim(row) else [row] for row in given]
+        prices = [price for row in rows for price in row]
+        return to_half_units(prices, name, unit=unit), _pointers([len(row) for row in rows])
     return to_half_units(given, name, unit=unit), None
 
 

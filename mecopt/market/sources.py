@@ -137,7 +137,7 @@ def _columns(header: Sequence[str], where: str) -> dict[str, int]:
         what = meaning.get(name.strip().casefold())
         if what is None:
             raise ValueError(
-                f"{where}: unknown column {name!r}; {told}"
+                f"{where}: unknown column {csv_text.short(name)!r}; {told}"
                 if name
                 else f"{where}: column {at + 1} has no name (an index?); {told}"
             )
@@ -198,7 +198,7 @@ def _market(
     _check_money(kept, unit)
     every = {side: _traders([row for row in rows if row.side == side]) for side in SIDES}
     traders = {
-        side: {name: _prices(of) for name, of in every[side].items() if _prices(of)}
+        side: {name: prices for name, of in every[side].items() if (prices := _prices(of))}
         for side in SIDES
     }
     buyers, sellers = list(traders["buyer"]), list(traders["seller"])

@@ -17,7 +17,8 @@ def parsed(text: str) -> csv_text.CsvText:
         "a,b\r\n1,x\r\n2,y\r\n",  # Windows
         "a,b\r1,x\r2,y",  # old Mac, no end of the last line
         "# made by hand\n\na,b\n1,x\n#--\n2,y\n\n\n",  # comments and empty lines
-        " a , b\n1, x\n2,y\n,\n , \n",  # blanks, rows without content
+        " a , b\n1, x\n,,\n2,y\n,\n , \n",  # blanks, rows without content
+        "a,b,\n1,x,\n2,y, \n",  # a column without content
         'a,b\n"1","x"\n2,"y"\n',
         "a;b\n1;x\n2;y\n",
         "a\tb\n1\tx\n2\ty\n",
@@ -84,3 +85,5 @@ def test_points_beside_decimal_commas_are_refused():
     """Is 1.234 one thousand or a little more than one? Nobody knows."""
     with pytest.raises(ValueError, match="line 3, column 'n': '1.234' has a point, but '9,5' in"):
         parsed("v;n\n9,5;3\n2;1.234\n").numbers(["v", "n"])
+    with pytest.raises(ValueError, match="line 2, column 'v': '1.234,5' has digit groups"):
+        parsed("v;n\n1.234,5;3\n").numbers(["v", "n"])

@@ -74,6 +74,8 @@ def test_failures_are_left_out_and_counted(tmp_path):
         (OURS + "0,1,2\n-1,1,2\n", "line 3, column 'arrival_s': '-1' is lower than in the row"),
         (OURS + "0,1,2\n,1,2\n", "line 3, column 'arrival_s': '' is empty"),
         (OURS + "noon,1,2\n", "line 2, column 'arrival_s': 'noon' is not a number"),
+        (OURS + "1e999999999,1,2\n", "line 2, column 'arrival_s': '1e999999999' is beyond 1e.11"),
+        (AZURE + "11/16/2023 18:15,1,2\n", "is not a number .nor a date such as 2023-11-16 18:15"),
         (OURS + "nan,1,2\n", "line 2, column 'arrival_s': 'nan' is not a number"),
         (OURS + "0,1,2.5\n", "line 2, column 'generated_tokens': '2.5' is not a whole number"),
         (OURS + "0,1_0,2\n", "line 2, column 'context_tokens': '1_0' is not a whole number"),

@@ -96,6 +96,7 @@ def test_who_can_be_served_by_whom(read, cells, expected):
             "side,worth\nbuyer,1\n",
             "unknown column 'worth'; it has side, worth; accepted are side or type",
         ),
+        ("x" * 10**5 + "\n", "unknown column 'x{40}...'; it has x{40}...; accepted"),
         (",side,value\n0,buyer,1\n", r"column 1 has no name \(an index\?\); it has"),
         ("side,value\nbuyer,0\nbuyer,nan\nseller,1\n", "line 3: value = 'nan' is not a number"),
         ("side,value\nbuyer,1e400\nseller,1\n", "line 2: value = '1e400' is not a finite"),

@@ -24,6 +24,7 @@ def test_floating_point_noise_is_no_fraction():
             r"values\[0\] = 6e-07 is not on the grid of 1e-06, nearest 1e-06; unit=0.001 ",
         ),
         (lambda: Market.of([1e-13], [1]), r"values\[0\] = 1e-13 is not on the .* unit=1e-09"),
+        (lambda: Market.of([6e5, 1e-12], [1]), r"values\[1\] = 1e-12 is not on the grid of 1e-06"),
         (lambda: Market.of([1 / 3], [0]), r"values\[0\] = 0.33\d* is not .*0.333333; round it"),
         (lambda: Market.of([[9, 1 / 3]], [0]), r"values\[1\] = 0.33\d* is not on the grid"),
         (lambda: Market.of([9], [1], price_range=(0, 9 + 1e-7)), r"price_range\[1\] = 9.0000001"),
