@@ -22,6 +22,8 @@ HALF_UNITS = 2 * MINOR_UNITS
 MINOR = 2
 #: Largest amount a report may name, in units of account: a million of them add up inside 63 bits.
 LARGEST = 1_000_000
+#: Smallest and largest unit of account, in money.
+UNITS = 1e-15, 1e15
 #: Memory is counted in thousandths of a GB.
 MEMORY_GB = 1e-3
 
@@ -63,9 +65,10 @@ def to_half_units(money: ArrayLike, name: str = "money", *, unit: float = 1.0) -
 
 
 def check_unit(unit: float) -> None:
-    """Refuse a unit of account that is no positive number."""
-    if isinstance(unit, bool) or not isinstance(unit, Real) or not 0 < float(unit) < np.inf:
-        raise ValueError(f"unit = {unit!r} must be a number > 0")
+    """Refuse a unit of account that is no number of a size that money has."""
+    low, high = UNITS
+    if isinstance(unit, bool) or not isinstance(unit, Real) or not low <= float(unit) <= high:
+        raise ValueError(f"unit = {unit!r} must be a number from {low:g} to {high:g}")
 
 
 def suggestion(amounts: ArrayLike, unit: float = 1.0) -> str:
@@ -73,7 +76,7 @@ def suggestion(amounts: ArrayLike, unit: float = 1.0) -> str:
     amount = np.asarray(amounts, dtype=np.float64)
     for factor in (1e-3, 1e-6, 1e-9, 1e-12, 1e-1, 1e-2, 1e3, 1e6, 1e9):
         other = factor * unit
-        fits = amount.max(initial=0.0) <= LARGEST * other
+        fits = UNITS[0] <= other <= UNITS[1] and amount.max(initial=0.0) <= LARGEST * other
         if fits and not checks.steps(amount, other / MINOR_UNITS)[1].any():
             return f"; unit={other:g} (--unit {other:g}) holds it exactly"
     return "; round it, or scale all amounts"

@@ -20,7 +20,8 @@ def check_market(m: Any) -> None:
     """
     low, high = m.price_range
     if not 0 <= low < high:
-        raise ValueError(f"price_range = ({low}, {high}) must rise from a price >= 0")
+        ends = f"({low / HALF_UNITS:g}, {high / HALF_UNITS:g})"
+        raise ValueError(f"price_range = {ends} must rise from a price >= 0")
     for side, prices, ptr in (("values", m.values, m.buyer_ptr), ("costs", m.costs, m.seller_ptr)):
         if prices.ndim != 1:
             raise ValueError(f"{side} must be one-dimensional, has shape {prices.shape}")
