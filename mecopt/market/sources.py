@@ -3,7 +3,7 @@
 One row per trader: ``side``, ``value`` (a buyer's value or a seller's cost, per unit) and,
 optionally, ``units`` (1 by default; a row of 0 units is no unit and is left out), ``id`` and
 ``compatible``. Rows with the same side and id are further units of one trader, at their own price.
-`COLUMNS` and `SIDES` list other words for the same.
+`mecopt.market.rows` lists other words for the same.
 
 ``compatible`` stands on a buyer's row: the ids of the sellers that can serve it, separated by
 semicolons, or by blanks; ``*`` means everybody and ``-`` nobody. A buyer of whom nothing is said
@@ -13,8 +13,7 @@ semicolons, or by blanks; ``*`` means everybody and ``-`` nobody. A buyer of who
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,27 +25,11 @@ from mecopt import checks
 from mecopt.data import csv_text
 from mecopt.data.tables import content
 from mecopt.market.instance import Market
+from mecopt.market.rows import SIDES, Row, columns_of, rows_of
 from mecopt.market.units import LARGEST, MINOR_UNITS, check_unit, suggestion
 
-#: Names of columns that are understood, the first is ours; the case of letters does not count.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "side": ("side", "type", "role"),
-    "value": ("value", "price", "cost", "valuation"),
-    "units": ("units", "quantity", "qty", "volume"),
-    "id": ("id", "name", "trader", "agent", "user"),
-    "compatible": ("compatible",),
-}
-#: Words for the sides of the market.
-SIDES: Mapping[str, tuple[str, ...]] = {
-    "buyer": ("buyer", "buy", "bid", "demand"),
-    "seller": ("seller", "sell", "ask", "offer", "supply"),
-}
 #: In the column `compatible`.
 EVERYBODY, NOBODY = "*", "-"
-#: Most units of one row.
-MOST_UNITS = 1_000_000
-
-_SIDE = {word: side for side, words in SIDES.items() for word in words}
 
 
 def from_frame(
@@ -73,12 +56,12 @@ def from_frame(
     ValueError
         Names the field and the row (counted from 1) of whatever is malformed.
     """
-    names = _columns([str(c) for c in table.columns], where)
+    names = columns_of([str(c) for c in table.columns], where)
     columns = {
         name: [None if _missing(x) else x for x in table.iloc[:, at]] for name, at in names.items()
     }
     places = [f"{where}: row {i}" for i in range(1, len(table) + 1)]
-    return _market(_rows(columns, places), where, price_range, unit)
+    return _market(rows_of(columns, places), where, price_range, unit)
 
 
 def read_market(
@@ -111,81 +94,18 @@ def read_market(
             raise ValueError(f"unit: {path} already counts in units of account of its own")
         return market
     text = csv_text.parse(content(Path(path)), os.fspath(path))
-    names = _columns(text.header, text.where)
+    names = columns_of(text.header, text.where)
     written = {name: text.header[at] for name, at in names.items()}
     numbers = text.numbers([written[n] for n in ("value", "units") if n in written])
     columns: dict[str, list[Any]] = {
         name: list(numbers.get(header) or text.cells(header)) for name, header in written.items()
     }
     places = [text.at(row) for row in range(len(text.rows))]
-    return _market(_rows(columns, places), text.where, price_range, unit)
-
-
-def _columns(header: Sequence[str], where: str) -> dict[str, int]:
-    """Which column of a table holds what.
-
-    Raises
-    ------
-    ValueError
-        Lists the columns found and the names accepted.
-    """
-    meaning = {word: name for name, words in COLUMNS.items() for word in words}
-    accepted = "; ".join(" or ".join(words) for words in COLUMNS.values())
-    told = f"it has {csv_text.listed(header)}; accepted are {accepted}"
-    found: dict[str, int] = {}
-    for at, name in enumerate(header):
-        what = meaning.get(name.strip().casefold())
-        if what is None:
-            raise ValueError(
-                f"{where}: unknown column {csv_text.short(name)!r}; {told}"
-                if name
-                else f"{where}: column {at + 1} has no name (an index?); {told}"
-            )
-        if what in found:
-            raise ValueError(
-                f"{where}: columns {header[found[what]]!r} and {name!r} both mean {what}"
-            )
-        found[what] = at
-    for what in ("side", "value"):
-        if what not in found:
-            raise ValueError(f"{where}: column {what!r} is missing; {told}")
-    return found
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One row of a market table; text without blanks around it."""
-
-    at: str
-    position: int
-    side: str
-    value: float
-    units: int
-    id: str
-    compatible: str
-
-
-def _rows(columns: Mapping[str, Sequence[Any]], places: Sequence[str]) -> Iterator[_Row]:
-    for i, at in enumerate(places):
-        row = {name: cells[i] for name, cells in columns.items()}
-        text = {n: "" if row.get(n) is None else str(row[n]).strip() for n in COLUMNS}
-        side = _SIDE.get(text["side"].casefold())
-        if side is None:
-            words = " or ".join(", ".join(words) for words in SIDES.values())
-            raise ValueError(f"{at}: side = {row['side']!r} must be buyer or seller ({words})")
-        if text["compatible"] and side == "seller":
-            raise ValueError(f"{at}: compatible belongs on a buyer's row")
-        units = 1.0 if text["units"] == "" else _number(at, "units", row["units"])
-        if units != int(units) or units > MOST_UNITS:
-            raise ValueError(
-                f"{at}: units = {row['units']!r} must be a whole number up to {MOST_UNITS}"
-            )
-        value = _number(at, "value", row["value"])
-        yield _Row(at, i + 1, side, value, int(units), text["id"], text["compatible"])
+    return _market(rows_of(columns, places), text.where, price_range, unit)
 
 
 def _market(
-    rows: Iterable[_Row], where: str, price_range: tuple[float, float] | None, unit: float
+    rows: Iterable[Row], where: str, price_range: tuple[float, float] | None, unit: float
 ) -> Market:
     check_unit(unit)
     rows = list(rows)
@@ -222,7 +142,7 @@ def _market(
         raise ValueError(f"{where}: {error}") from None
 
 
-def _check_money(rows: Sequence[_Row], unit: float) -> None:
+def _check_money(rows: Sequence[Row], unit: float) -> None:
     """Refuse what the money grid cannot hold, by the place where it is written."""
     amounts = np.array([row.value for row in rows])
     minor = unit / MINOR_UNITS
@@ -235,10 +155,10 @@ def _check_money(rows: Sequence[_Row], unit: float) -> None:
             raise ValueError(f"{row.at}: value = {row.value:.15g} {why}{suggestion(amounts, unit)}")
 
 
-def _traders(rows: Sequence[_Row]) -> dict[str, list[_Row]]:
+def _traders(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Rows of each trader, by name; a row without an id is a trader of its own."""
     ids = {row.id for row in rows}
-    found: dict[str, list[_Row]] = {}
+    found: dict[str, list[Row]] = {}
     for row in rows:
         name = row.id or f"{row.side} {row.position}"
         if not row.id and name in ids:
@@ -247,7 +167,7 @@ def _traders(rows: Sequence[_Row]) -> dict[str, list[_Row]]:
     return found
 
 
-def _prices(rows: Sequence[_Row]) -> list[float]:
+def _prices(rows: Sequence[Row]) -> list[float]:
     """One price per unit of a trader, in order: values fall, costs rise."""
     units = [row for row in rows if row.units > 0]
     for before, row in pairwise(units):
@@ -263,7 +183,7 @@ def _serves(sellers: frozenset[str] | None, seller: str) -> bool:
     return sellers is None or seller in sellers
 
 
-def _served(rows: Sequence[_Row], sellers: Collection[str]) -> frozenset[str] | None:
+def _served(rows: Sequence[Row], sellers: Collection[str]) -> frozenset[str] | None:
     """Sellers that can serve the buyer of some rows; None where that is everybody."""
     said = [(row, _named(row, sellers)) for row in rows if row.compatible]
     for (_, one), (row, other) in pairwise(said):
@@ -275,7 +195,7 @@ def _served(rows: Sequence[_Row], sellers: Collection[str]) -> frozenset[str] | 
     return said[0][1] if said else None
 
 
-def _named(row: _Row, sellers: Collection[str]) -> frozenset[str] | None:
+def _named(row: Row, sellers: Collection[str]) -> frozenset[str] | None:
     """The sellers of a cell of `compatible`; None for everybody."""
     cell, at = row.compatible, f"{row.at}: compatible = {row.compatible!r}"
     if cell in (EVERYBODY, NOBODY):
@@ -305,23 +225,9 @@ def _notes(
         return []
     gone = [f"{n!r} ({side})" for side in SIDES for n in every[side] if n not in kept[side]]
     rows = "1 row of 0 units is" if dropped == 1 else f"{dropped} rows of 0 units are"
-    without = f", and with it {csv_text.listed(gone)}" if gone else ""
+    without = f"; without any unit: {csv_text.listed(gone)}" if gone else ""
     return [f"{rows} left out{without}"]
 
 
 def _missing(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or value != value
-
-
-def _number(at: str, name: str, value: Any) -> float:
-    if isinstance(value, str) and not set(value.strip()) <= csv_text.NUMERALS:
-        raise ValueError(f"{at}: {name} = {value!r} is not a number")
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{at}: {name} = {value!r} is not a number") from None
-    if not np.isfinite(number):
-        raise ValueError(f"{at}: {name} = {value!r} is not a finite number")
-    if number < 0:
-        raise ValueError(f"{at}: {name} = {value!r} is negative")
-    return number

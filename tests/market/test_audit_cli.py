@@ -84,7 +84,7 @@ def test_a_row_of_no_units_is_no_unit(tmp_path):
     )
     options = ["audit", "--market", tmp_path / "m.csv", "--json", tmp_path / "o.json"]
     result = CliRunner().invoke(app, [str(o) for o in [*options, "--sample", "0"]])
-    assert "1 row of 0 units is left out, and with it 'buyer 2' (buyer)" in result.output
+    assert "1 row of 0 units is left out; without any unit: 'buyer 2' (buyer)" in result.output
     body = json.loads((tmp_path / "o.json").read_text())
     assert [row["mechanism"] for row in body["mechanisms"]] == list(rules.NAMES)
     assert body["left_out"] == {} and len(body["notes"]) == 1

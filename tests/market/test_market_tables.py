@@ -65,7 +65,7 @@ def test_rows_of_no_units_are_no_units(read):
     )
     assert market.buyer_names == ("a", "b") and market.unit_demand
     assert money(market.values) == [9, 7]
-    assert market.meta["notes"] == ["2 rows of 0 units are left out, and with it 'c' (buyer)"]
+    assert market.meta["notes"] == ["2 rows of 0 units are left out; without any unit: 'c' (buyer)"]
 
 
 @pytest.mark.parametrize(
