@@ -12,7 +12,7 @@ buyer wants one unit and a seller's units are the seats of the server.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -36,7 +36,9 @@ def _flat(
     name: str, given: Sequence[Any] | NDArray[Any], unit: float
 ) -> tuple[IntArray, IntArray | None]:
     """Flatten one price or a sequence of prices per trader into prices and pointers."""
-    if not isinstance(given, np.ndarray) and any(np.ndim(row) == 1 for row in given):
+    if not isinstance(given, Iterable):
+        raise ValueError(f"{name} = {given!r} must be numbers, one or more per trader")
+    if np.ndim(given) == 2 if isinstance(given, np.ndarray) else any(map(np.ndim, given)):
         rows = [row if np.ndim(row) else [row] for row in given]
         prices = [price for row in rows for price in row]
         return to_half_units(prices, name, unit=unit), _pointers([len(row) for row in rows])
@@ -97,14 +99,21 @@ class Market(files.Saved):
     def __post_init__(self) -> None:
         for name in _ARRAYS:
             given = getattr(self, name)
-            if given is not None:
+            if given is not None or name in ("values", "costs"):
                 dtype = np.bool_ if name == "compatible" else np.int64
                 whole = yes_or_no(given) if name == "compatible" else whole_numbers(name, given)
                 object.__setattr__(self, name, checks.frozen(whole, dtype))
         for name in ("buyer_names", "seller_names"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        low, high = (int(x) for x in whole_numbers("price_range", self.price_range))
-        object.__setattr__(self, "price_range", (low, high))
+            given = getattr(self, name)
+            if isinstance(given, str) or not isinstance(given, Iterable):
+                raise ValueError(f"{name} = {given!r} must be a list of names")
+            object.__setattr__(self, name, tuple(given))
+        if not isinstance(self.meta, Mapping):
+            raise ValueError(f"meta = {self.meta!r} must be a mapping")
+        ends = whole_numbers("price_range", self.price_range)
+        if ends.shape != (2,):
+            raise ValueError(f"price_range = {self.price_range!r} must be two numbers")
+        object.__setattr__(self, "price_range", tuple(ends.tolist()))
         check_market(self)
 
     # ---------------------------------------------------------------- sizes and views

@@ -230,4 +230,4 @@ def _notes(
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or value != value
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))

@@ -38,6 +38,11 @@ def test_floating_point_noise_is_no_fraction():
         (lambda: Market.of([9], [1], unit="EUR"), "unit = 'EUR' must be a number from"),
         (lambda: Market([9.5], [1], price_range=(0, 10)), r"values\[0\] = 9.5 is not a whole"),
         (lambda: Market([8], [2], price_range=(0, 9.5)), r"price_range\[1\] = 9.5 is not a whole"),
+        (lambda: Market.of(None, [1]), "values = None must be numbers, one or more per trader"),
+        (lambda: Market(None, [2], price_range=(0, 2)), "values: must hold whole numbers"),
+        (lambda: Market([8], [2], price_range=(8,)), r"price_range = \(8,\) must be two numbers"),
+        (lambda: Market([8], [2], price_range=(0, 8), meta=5), "meta = 5 must be a mapping"),
+        (lambda: Market([8], [2], (0, 8), buyer_names="a"), "buyer_names = 'a' must be a list"),
         (lambda: Market.of([9], [1], compatible=[["no"]]), "compatible: must hold true and false"),
     ],
 )
@@ -60,6 +65,8 @@ def test_one_price_per_trader_in_lists_is_unit_demand():
     plain = Market.of([9, 7], [2, 3])
     for market in (Market.of([[9], [7]], [[2], [3]]), Market.of([9, 7], [2, 3], seats=[1, 1])):
         assert market.unit_demand and market.content_hash == plain.content_hash
+    assert Market.of(np.array([[9], [7]]), [2, 3]).content_hash == plain.content_hash
+    assert Market.of(np.array([[9, 7], [5, 4]]), [2]).wanted.tolist() == [2, 2]
     assert plain.replace(buyer_ptr=[0, 1, 2]).unit_demand
     assert not Market.of([[9], []], [2]).unit_demand
 
