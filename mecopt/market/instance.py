@@ -24,7 +24,7 @@ from mecopt import checks, files
 from mecopt.market.units import MEMORY_PER_GB, IntArray, round_range, to_half_units
 from mecopt.market.validate import check_market
 
-FORMAT = files.Format("mecopt.market", version=1)
+FORMAT = files.Format("mecopt.market", version=1, finite=True)
 
 Side = Literal["buyer", "seller"]
 
@@ -39,6 +39,23 @@ def _flat(name: str, given: Sequence[Any] | NDArray[Any]) -> tuple[IntArray, Int
         ptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
         return np.concatenate(rows), ptr
     return to_half_units(given, name), None
+
+
+def _integers(name: str, given: Any) -> IntArray:
+    """Frozen whole numbers; fractions, texts and flags are refused, not converted."""
+    array = np.asarray(given)
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: must hold whole numbers, has dtype {array.dtype}")
+    checks.refuse(array > np.iinfo(np.int64).max, name, array, "is out of range")
+    return checks.frozen(array, np.int64)
+
+
+def _flags(name: str, given: Any) -> NDArray[np.bool_]:
+    """Frozen true and false; numbers and texts are refused, not converted."""
+    array = np.asarray(given)
+    if array.size and array.dtype.kind != "b":
+        raise ValueError(f"{name}: must hold true or false, has dtype {array.dtype}")
+    return checks.frozen(array, np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +106,15 @@ class Market(files.Saved):
         for name in _ARRAYS:
             given = getattr(self, name)
             if given is not None:
-                dtype = np.bool_ if name == "compatible" else np.int64
-                object.__setattr__(self, name, checks.frozen(given, dtype))
+                array = _flags(name, given) if name == "compatible" else _integers(name, given)
+                object.__setattr__(self, name, array)
         for name in ("buyer_names", "seller_names"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        low, high = self.price_range
-        object.__setattr__(self, "price_range", (int(low), int(high)))
+            object.__setattr__(self, name, checks.names(name, getattr(self, name)))
+        checks.mapping("meta", self.meta)
+        if np.shape(self.price_range) != (2,):
+            raise ValueError(f"price_range = {self.price_range!r} must be two prices")
+        low, high = (int(price) for price in _integers("price_range", self.price_range))
+        object.__setattr__(self, "price_range", (low, high))
         check_market(self)
 
     # ---------------------------------------------------------------- sizes and views
@@ -282,6 +302,7 @@ class Market(files.Saved):
         return replace(self, **changes)
 
     format: ClassVar = FORMAT
+    texts: ClassVar = ("buyer_names", "seller_names")
 
     @classmethod
     def saved_fields(cls) -> tuple[str, ...]:
