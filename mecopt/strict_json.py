@@ -13,8 +13,9 @@ import json
 import os
 import reprlib
 import zlib
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 #: Most bytes of a file, packed or not, and of what it unpacks to.
 LARGEST = 2**28
@@ -51,7 +52,7 @@ def content(path: str | os.PathLike[str], *, finite: bool = False) -> Any:
         If it cannot be opened.
     """
     with open(path, "rb") as f:
-        data = f.read(LARGEST + 1)
+        data = _read(f, LARGEST)
     if len(data) > LARGEST:
         raise ValueError(f"larger than {LARGEST >> 20} MB")
     if data[:2] == b"\x1f\x8b":
@@ -59,11 +60,20 @@ def content(path: str | os.PathLike[str], *, finite: bool = False) -> Any:
     return parse(data, finite=finite)
 
 
+def _read(stream: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
+    """All of a stream, or a little more than `most` bytes of it, without a buffer for the most."""
+    parts, size = [], 0
+    while size <= most and (part := stream.read(2**20)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
 def _unpacked(data: bytes) -> bytes:
     most = min(LARGEST, max(UNPACKED_FLOOR, UNPACKED_SHARE * len(data)))
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as f:
-            out = f.read(most + 1)
+            out = _read(f, most)
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"broken gzip: {error}") from None
     if len(out) > most:
@@ -89,8 +99,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose fields are named once each."""
     out = dict(pairs)
     if len(out) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"field {shown(twice)} is there twice")
     return out
 
@@ -107,7 +116,8 @@ def check_numbers(name: str, value: Any, *, whole: bool = False) -> None:
     name : str
         Name of the field in the message.
     value : number or nested list
-        As `json.loads` gives it. Lists of ``true`` and ``false`` alone pass unless `whole`.
+        As `json.loads` gives it, or with tuples for lists. Lists of ``true`` and ``false`` alone
+        pass unless `whole`.
     whole : bool
         Whether they must be integers as they stand.
 
@@ -122,21 +132,12 @@ def check_numbers(name: str, value: Any, *, whole: bool = False) -> None:
     stack = [value]
     while stack:
         inner = stack.pop()
-        if type(inner) is not list:
-            kinds = {type(inner)}
-        else:
-            kinds = set(map(type, inner))
-            if kinds == {list}:
-                stack.extend(inner)
-                continue
-            if kinds == {bool} and not whole:
-                continue
-        if not kinds <= allowed:
-            odd = (
-                inner
-                if type(inner) is not list
-                else next(v for v in inner if type(v) in kinds - allowed)
-            )
+        row = inner if isinstance(inner, list | tuple) else (inner,)
+        kinds = set(map(type, row))
+        if kinds and kinds <= {list, tuple}:
+            stack.extend(row)
+        elif not (kinds <= allowed or (kinds == {bool} and row is inner and not whole)):
+            odd = next(v for v in row if type(v) not in allowed)
             raise ValueError(f"{name}: must hold {what}, has {shown(odd)}")
 
 

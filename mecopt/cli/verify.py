@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mecopt import checks
 from mecopt.cli import shell
 
 
@@ -41,10 +42,11 @@ def verify(
         for problem in verdict.problems:
             shell.say_error(f"{file}: {words}{problem}")
         raise typer.Exit(shell.REJECTED if verdict.decided else shell.UNDECIDED)
+    name = checks.printable(str(file))
     leaves = "1 leaf" if verdict.leaves == 1 else f"{verdict.leaves} leaves"
     # All digits: rounded ones could leave the optimum out.
     typer.echo(
-        f"{file}: accepted. The optimum lies in [{verdict.bound!r}, {verdict.objective!r}]"
+        f"{name}: accepted. The optimum lies in [{verdict.bound!r}, {verdict.objective!r}]"
         f"{verdict.cost_unit}: the bound recomputed from {leaves}, and the cost of the schedule "
         f"replayed, in {verdict.seconds:.1f} s"
     )

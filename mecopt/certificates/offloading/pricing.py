@@ -103,10 +103,11 @@ class ChainCost:
             moments.update(t - step for t in later)
             moments.add(last)
             later = sorted(t for t in moments if first <= t <= last)
-            budget.spend((1 + len(later)) * (3 + 2 * len(self._stages)))
+            budget.spend(3 + len(moments))
             budget.keep(len(later), "moments of a chain")
             least: list[int] = []
             for s in reversed(later):
+                budget.spend(3 + 3 * len(self._stages))
                 paid = tariff.between(s, s + stage.service) * RATIO
                 value = paid + self._from(len(self._stages), s + step)
                 least.append(value if not least or value < least[-1] else least[-1])
@@ -227,14 +228,19 @@ class ExactPricer:
     def _capacity_cost(self, r: int, shift: int, buckets: Mapping[int, int]) -> int:
         """Scaled price of everything the resource can give."""
         x, width, total = self.structure.instance, 1 << shift, 0
+        down = x.down_ns[x.down_ptr[r] : x.down_ptr[r + 1]].tolist()
+        ends = [end for _, end in down]
+        self.budget.spend(len(down))
         for b, price in buckets.items():
             if b < 0 or price < 0:
                 raise ValueError(f"price {price} of bucket {b}: both must be >= 0")
-            up = width
-            self.budget.spend(1 + int(x.down_ptr[r + 1] - x.down_ptr[r]))
-            for e in range(x.down_ptr[r], x.down_ptr[r + 1]):
-                start, end = int(x.down_ns[e, 0]), int(x.down_ns[e, 1])
-                up -= max(0, min(end, (b + 1) * width) - max(start, b * width))
+            first, last, up = b * width, (b + 1) * width, width
+            for i in range(bisect_right(ends, first), len(down)):
+                start, end = down[i]
+                self.budget.spend()
+                if start >= last:
+                    break
+                up -= min(end, last) - max(start, first)
             total += price * int(x.capacity[r]) * up
         return total * RATIO
 
