@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ def test_own_certificates_hold(solved, check, name: str) -> None:
     verdict = check(solved[name])
     assert verdict.ok and verdict.problems == []
     assert verdict.leaves == sum("prices" in node for node in solved[name]["tree"])
-    assert verdict.bound <= verdict.objective * (1 + 1e-9)
+    assert solved[name]["bound"] <= verdict.bound <= verdict.objective
 
 
 def test_progress_counts_leaves(solved, tmp_path: Path) -> None:
@@ -78,6 +80,32 @@ def test_certificate_by_another_tool(check) -> None:
     # 2.939524096 is not a binary number: just below holds, just above does not.
     assert check(by_hand(bound=2.939524095)).ok
     assert not check(by_hand(bound=2.939524097)).ok
+
+
+def test_what_is_reported_was_recomputed(check) -> None:
+    """A task of 1 ns costs 1e-9 s; a claim of 0 passes as rounding but is not what is reported.
+
+    The interval must hold the optimum, 10^-9 exactly, which is no binary number.
+    """
+    instance = OffloadingInstance.from_tasks(
+        [Resource("server")], [Task(0.0, [Option("run", [Stage("server", 1e-9)])], drop_cost_s=5.0)]
+    )
+    body = by_hand(
+        instance=instance.to_document(), choice=[0], objective=0.0, bound=0.0, prices=[{}]
+    )
+    verdict = check(body)
+    assert verdict.ok
+    assert Fraction(verdict.bound) <= Fraction(1, 10**9) <= Fraction(verdict.objective)
+    assert verdict.bound == pytest.approx(1e-9) == verdict.objective
+    assert (verdict.family, verdict.instance_hash) == ("offloading", instance.content_hash)
+
+
+def test_what_is_rejected_has_no_interval(check) -> None:
+    """No schedule: infinite cost; no proof: a bound of minus infinity. The rest is recomputed."""
+    no_schedule = check(by_hand(choice=[0]))
+    assert no_schedule.objective == math.inf and no_schedule.bound == pytest.approx(2.939524096)
+    no_proof = check(by_hand(tree=[]))
+    assert no_proof.objective == 3.0 and no_proof.bound == -math.inf
 
 
 @pytest.mark.parametrize("name", ["root", "tree"])

@@ -30,7 +30,7 @@ FAMILY = "offloading"
 COST_UNIT = " s"
 _NS = COST_SCALE * 10**9  # scaled units per second
 #: How the index of a resource is written.
-_INDEX = re.compile("-?(0|[1-9][0-9]{0,9})")
+_INDEX = re.compile("0|-?[1-9][0-9]{0,9}")
 
 
 def body(result: Result[Any, Any]) -> dict[str, Any]:
