@@ -26,7 +26,7 @@ from mecopt.result import BoundKind, Result
 FORMAT = files.Format("mecopt.certificate", version=1, finite=True)
 
 #: Seconds a check may take unless it is told: this for every megabyte of the file, begun or whole.
-SECONDS_PER_MB = 10.0
+SECONDS_PER_MB = 8.0
 
 #: What a file without the field ``family`` is: the first version had one family only.
 _FIRST = offloading.FAMILY

@@ -16,7 +16,7 @@ def verify(
     time_limit: Annotated[
         float | None,
         typer.Option(
-            help="Give up after this many seconds. Default: 10 for every MB of the file.",
+            help="Give up after this many seconds. Default: 8 for every MB of the file.",
             metavar="SECONDS",
             show_default=False,
         ),

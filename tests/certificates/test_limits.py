@@ -21,6 +21,7 @@ from mecopt.certificates.caching import knapsack
 from mecopt.certificates.caching.knapsack import Hint, cheapest
 from mecopt.certificates.scales import FINE
 from mecopt.cli.app import app
+from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from tests.support.leaves import by_hand
 from tests.support.tiny_caching import tiny_instance
 
@@ -173,6 +174,26 @@ def test_ages_nobody_reaches_cost_nothing(tmp_path: Path) -> None:
     """500 pairs of up to 10,000 thoughts: a table of all would take 40 MB."""
     x = instance(np.ones((1, 500, 1), dtype=int), kappa_max=10_000)
     assert peak_mb(tmp_path, everything_to_the_cloud(x)) < 20
+
+
+# ------------------------------------------------------------------------ depth
+def test_a_chain_longer_than_python_recurses(tmp_path: Path) -> None:
+    """1,200 stages of 1 ms, listed from the last to the first: 1.2 s, alone and in the schedule."""
+    n = 1200
+    stages = [Stage("s", 1e-3, after=(i + 1,) if i + 1 < n else ()) for i in range(n)]
+    tasks = [Task(0.0, [Option("run", stages)], drop_cost_s=9.0)]
+    x = OffloadingInstance.from_tasks([Resource("s")], tasks)
+    changes = {"instance": x.to_document(), "choice": [0], "objective": 1.2, "bound": 1.2}
+    found = checked(tmp_path, by_hand(**changes, prices=[{}]))
+    assert found.ok and found.bound == pytest.approx(1.2)
+
+
+def test_a_tree_deeper_than_python_recurses(tmp_path: Path) -> None:
+    """3,000 splits into one part each, then a leaf."""
+    parts = [[0, -1]]
+    tree = [{"task": i % 2, "parts": [[*parts, i + 1]]} for i in range(3000)]
+    found = checked(tmp_path, by_hand(tree=[*tree, {"prices": 0}]))
+    assert found.ok and found.leaves == 1
 
 
 # ------------------------------------------------------------------------ slots
