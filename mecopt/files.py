@@ -95,7 +95,15 @@ class Format:
 
     def write(self, path: str | os.PathLike[str], body: Mapping[str, Any]) -> None:
         """Write a document; equal bodies give equal bytes, ``.gz`` at the end compresses them."""
-        text = json.dumps({**self.head, **body}, default=_from_numpy, separators=(",", ":"))
+        try:
+            text = json.dumps(
+                {**self.head, **body},
+                default=_from_numpy,
+                separators=(",", ":"),
+                allow_nan=not self.finite,
+            )
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         data = (text + "\n").encode()
         write_bytes(path, gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
 

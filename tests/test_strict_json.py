@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import re
 from typing import Any
 
@@ -60,7 +59,10 @@ def test_not_a_number_is_refused_where_it_is_asked(tmp_path) -> None:
     for literal in ("NaN", "Infinity", "-Infinity"):
         why = refused(tmp_path / "p.json", f"{HEAD}{literal}}}", strict)
         assert why.endswith(f"({literal} is not a number)")
-    assert np.isnan(json.loads("NaN")) and PLAN.claimed_by(tmp_path / "p.json")
+    assert PLAN.claimed_by(tmp_path / "p.json")
+    with pytest.raises(ValueError, match=r"q\.json: Out of range float values"):
+        strict.write(tmp_path / "q.json", {"x": np.nan})
+    assert not (tmp_path / "q.json").exists()
 
 
 def test_a_file_unpacks_in_proportion(tmp_path, monkeypatch) -> None:

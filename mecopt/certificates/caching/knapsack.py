@@ -86,6 +86,7 @@ class _Slot:
         self.memory, self.energy, self.budget = memory, energy, budget
         self.unit = max(gcd(*(size for size, _ in groups)), -(-memory // _LEVELS), 1)
         self.levels = memory // self.unit
+        self.n_items = sum(len(items) for _, items in groups)
 
     def most_saved(self, hint: tuple[int, int] | None) -> int:
         """The most the choices of the slot save, or D at the price when labels run out."""
@@ -95,12 +96,8 @@ class _Slot:
             price, known = hint[0], max(hint[1], 0) * FINE
         net = [max(0, *(s - price * e for s, e in items)) for _, items in self.groups]
         bound = self._table(self.groups, net)[0][self.levels] + price * self.energy
-        if bound > known:
-            found = self._search(price, bound, known, net)
-            bound = bound if found is None else found
-        else:
-            bound = min(bound, known)
-        return bound // FINE
+        found = self._search(price, bound, known, net) if bound > known else None
+        return (bound if found is None else found) // FINE
 
     def _table(self, groups: list[Group], net: list[int]) -> list[list[int]]:
         """rows[i][m]: most that groups i.. save, energy paid, within m levels of memory."""
@@ -140,6 +137,7 @@ class _Slot:
 
     def _relaxed(self, price: int) -> tuple[int, int, int]:
         """D(price), energy of its choices, and their saving (0 if they exceed the memory)."""
+        self.budget.spend(self.n_items)
         best = [max((s - price * e, -e, s) for s, e in items) for _, items in self.groups]
         rows = self._table(self.groups, [max(0, net) for net, _, _ in best])
         room, used, saved, taken = self.levels, 0, 0, 0
@@ -197,7 +195,7 @@ class _Slot:
         left = []
         for i, (size, items) in enumerate(groups):
             before, after, w = ahead[i], behind[i + 1][::-1], size // self.unit
-            self.budget.spend(levels >> 2)
+            self.budget.spend((levels >> 2) + len(items))
             without = max(map(int.__add__, before, after)) + paid
             beside = max(map(int.__add__, before, after[w:])) + paid
             kept = [(s, e) for s, e in items if s - price * e + beside > known]
