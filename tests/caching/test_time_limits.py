@@ -13,7 +13,9 @@ import pytest
 import formulations
 from formulations.caching import big_m, compact, network, search, sizes
 from formulations.caching.blocks import build
+from formulations.caching.branching import Tree
 from formulations.caching.coupling import Coupling
+from formulations.caching.decomposition import Part
 from formulations.caching.network_arrays import all_arcs, build_program
 from formulations.caching.oracle import LinkOracle, Pricer
 from formulations.caching.search import Search, fits
@@ -115,6 +117,18 @@ def test_hurried_slots_bound_from_below(preset: str) -> None:
     assert links.price(np.zeros(len(links.capacity))).slots is not None
     flow = np.zeros((len(picked), 3), dtype=np.int64)
     assert fits(blocks, np.minimum(picked, 1), flow)
+
+
+def test_a_tree_keeps_what_it_has_proven_when_time_is_up() -> None:
+    """Children whose slots were bounded in a hurry do not take the place of their parent."""
+    x = caching.generate("ten", 3, agents=6, servers=1, slots=20)
+    part = Part(first_plan(x), [0], gap=0.0, seed=0)
+    part.begin(1.0, np.inf)
+    tree = Tree(part.links, part.link_prices, part.search.offer_slots)
+    bound, nodes = tree.bound, len(tree.nodes)
+    part.pricer.until = -np.inf
+    tree.grow(lambda: np.inf, np.inf)
+    assert (tree.bound, len(tree.nodes)) == (bound, nodes)
 
 
 def test_what_does_not_fit_is_seen() -> None:
