@@ -45,7 +45,7 @@ def measure(x: CachingInstance, preset: str, method: str, limit: float) -> dict[
         "kept": wall <= limit + max(0.5, 0.05 * limit),
         "termination": str(result.termination),
         "gap_percent": 100 * result.gap,
-        "not_built": result.details.get("not_built"),
+        "status": result.details.get("status"),
     }
 
 

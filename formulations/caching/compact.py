@@ -88,9 +88,10 @@ class Route:
     def not_built(self, size: sizes.Size) -> Result[CachingInstance, CachingPlan]:
         """The start, where a model of this size is too large for the time there is."""
         details = {
-            "not_built": f"{size} take longer to build than the time limit allows",
             "variables": size.variables,
             "constraints": size.constraints,
+            "nodes": 0,
+            "status": f"model not built: {size} are too many for the time limit",
         }
         return self._finish(self.plan, self.floor, details, late=True)
 

@@ -188,8 +188,8 @@ def solve_network(
     model, and `verbose` prints the solver's log. The result has method ``"network"``: its plan is
     the core's replay of the solver's choices, or the myopic plan where that is cheaper; its bound
     the solver's own word (`BoundKind.SOLVER_CLAIMED`) unless that is refused (`details["refused"]`,
-    see `formulations.claims`). A model too large for the limit is not built: `details["not_built"]`
-    says what size it would have.
+    see `formulations.claims`). A model too large for the limit is not built: `details["status"]`
+    says so, and what size it would have.
     """
     progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
     route = Route(instance, "network", progress, verbose)

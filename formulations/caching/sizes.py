@@ -30,7 +30,7 @@ class Size(NamedTuple):
     constraints: int
 
     def __str__(self) -> str:
-        return f"{self.variables:,} variables, {self.constraints:,} constraints"
+        return f"{self.variables:,} variables and {self.constraints:,} constraints"
 
 
 def big_m_size(instance: CachingInstance) -> Size:

@@ -66,7 +66,7 @@ def test_a_model_too_large_for_the_limit_is_not_built(
     x = caching.generate("base", 0)
     result = formulations.solve(x, method=method, time_limit=1.0)
     size = sizes.big_m_size(x) if method == "big-m" else sizes.network_size(build(x))[0]
-    assert f"{size.variables:,} variables" in result.details["not_built"]
+    assert f"not built: {size.variables:,} variables" in result.details["status"]
     assert result.details["constraints"] == size.constraints
     assert result.termination is Termination.TIME_LIMIT
     assert 0 < result.bound < result.objective == first_plan(x).objective
@@ -83,7 +83,7 @@ def test_a_model_built_too_slowly_is_not_handed_over(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sizes, "AFTER_LABELLED", 1e9)
     monkeypatch.setattr(compact.highs, "solve_model", lambda *_: 1 / 0)
     result = formulations.solve(tiny_instance(1), method="big-m", time_limit=60)
-    assert "not_built" in result.details and result.schedule is not None
+    assert "not built" in result.details["status"] and result.schedule is not None
 
 
 @pytest.mark.parametrize("preset", ["ten", "backhaul", "forwarding"])
