@@ -82,8 +82,10 @@ def test_endless_time_is_a_limit(family: str, method: str) -> None:
         ("time_limit", -1.0, "time_limit = -1.0 must be a number of seconds >= 0"),
         ("time_limit", float("-inf"), "time_limit = -inf must be a number of seconds >= 0"),
         ("time_limit", "5", "time_limit = '5' must be a number of seconds >= 0"),
+        ("time_limit", 10**400, r"time_limit = 10+\.\.\.0+ must be a number of seconds >= 0"),
         ("gap", float("nan"), "gap = nan must be a finite number >= 0"),
         ("gap", -0.1, "gap = -0.1 must be a finite number >= 0"),
+        ("gap", 10**400, r"gap = 10+\.\.\.0+ must be a finite number >= 0"),
         ("gap", float("inf"), "gap = inf must be a finite number >= 0"),
         ("seed", -1, "seed = -1 must be a whole number >= 0"),
         ("seed", 1.5, "seed = 1.5 must be a whole number >= 0"),
@@ -236,11 +238,27 @@ def crowded() -> Market:
 
 @pytest.mark.parametrize("limit", [0, 0.0, 10, float("inf"), None])
 def test_efficient_trade_within_a_time_limit(limit: float | None) -> None:
-    """Without time perhaps nobody trades; the bound of the LP holds, 5 + 4 / 2 = 7 at most."""
+    """The buyer of 5 is found without search. The LP says at most 5 + 4 / 2 = 7, without it 9."""
     found = assignment.solve(crowded(), time_limit=limit)
-    assert 5 * HALF_UNITS <= found.lp_bound <= 7 * HALF_UNITS + 1e-6
-    assert found.welfare in ((0, 5 * HALF_UNITS) if limit == 0 else (5 * HALF_UNITS,))
+    most = 9 if limit == 0 else 7
+    assert 5 * HALF_UNITS <= found.lp_bound <= most * HALF_UNITS + 1e-6
+    assert found.welfare == 5 * HALF_UNITS
     assert found.server is not None and found.trades == (found.server >= 0).sum()
+
+
+def test_efficient_trade_believes_no_wrong_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solver says 1, a trade of 5 is at hand: the best of each buyer, 5 + 4, is the bound."""
+    monkeypatch.setattr(assignment, "_highs", lambda *_, **__: (1.0 * HALF_UNITS, None))
+    found = assignment.solve(crowded())
+    assert (found.welfare, found.lp_bound) == (5 * HALF_UNITS, 9 * HALF_UNITS)
+
+
+def test_efficient_trade_refuses_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both buyers of 2 MB on the server of 3 MB is no assignment, whoever answers it."""
+    both = highs.Outcome(np.ones(2), -9.0, -9.0, False, {})
+    monkeypatch.setattr(highs, "run", lambda *_, **__: both)
+    with pytest.raises(RuntimeError, match="more than seats or memory"):
+        assignment.solve(crowded())
 
 
 @pytest.mark.parametrize("limit", [-1.0, float("nan"), float("-inf")])
