@@ -6,6 +6,7 @@ Programs given as arrays go through `run`, labelled Pyomo models through `interf
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,9 @@ import numpy as np
 import pyomo.environ as pyo
 from numpy.typing import NDArray
 from pyomo.contrib.solver.common.factory import SolverFactory
+from pyomo.contrib.solver.common.results import TerminationCondition
+
+from formulations.dual import interrupt
 
 _hush_lock = Lock()
 _is_hushed = False
@@ -96,6 +100,14 @@ def make_integer(lp: highspy.HighsLp, first: int, end: int) -> None:
     lp.integrality_ = kinds
 
 
+#: How HiGHS may stop: of its own accord, by our clock, or because a person asked to stop.
+_ENDS = (
+    highspy.HighsModelStatus.kOptimal,
+    highspy.HighsModelStatus.kTimeLimit,
+    highspy.HighsModelStatus.kInterrupt,
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What HiGHS says: its incumbent (None without one), that one's cost, bound, and counters."""
@@ -133,9 +145,10 @@ def run(
     solver.passModel(lp)
     if start is not None:
         solver.setSolution(len(start[0]), *start)
-    solver.run()
+    with interrupt.cancelling(solver):
+        solver.run()
     status, info = solver.getModelStatus(), solver.getInfo()
-    if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
+    if status not in _ENDS:
         raise RuntimeError(f"HiGHS stopped with {solver.modelStatusToString(status)}")
     has_solution = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     details = {
@@ -153,6 +166,8 @@ def run(
 def interface(*, gap: float, seed: int, **settings: Any) -> Any:
     """Pyomo's persistent interface to HiGHS; `settings` are options of HiGHS."""
     _hush()
+    # It warns of interrupts; we look at the reason ourselves.
+    logging.getLogger("pyomo.contrib.solver.solvers.highs").setLevel(logging.ERROR)
     solver = SolverFactory("highs")
     solver.config.load_solutions = False
     solver.config.raise_exception_on_nonoptimal_result = False
@@ -166,7 +181,12 @@ def interface(*, gap: float, seed: int, **settings: Any) -> Any:
 def solve_model(solver: Any, model: pyo.ConcreteModel, time_limit: float, verbose: bool) -> Any:
     """Pyomo's results of an interface; the incumbent, if there is one, is in the variables."""
     solver.config.time_limit = time_limit
-    found = solver.solve(model, tee=verbose)
+    if solver._solver_model is None:
+        solver.set_instance(model)
+    with interrupt.cancelling(solver._solver_model):
+        found = solver.solve(model, tee=verbose)
+    if interrupt.asked() and found.termination_condition is TerminationCondition.unknown:
+        found.termination_condition = TerminationCondition.maxTimeLimit
     if found.incumbent_objective is not None:
         found.solution_loader.load_vars()
     return found

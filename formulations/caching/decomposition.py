@@ -37,6 +37,7 @@ from formulations.caching.oracle import (
 from formulations.caching.search import Search
 from formulations.caching.windows import Guide
 from formulations.dual.ascent import ascend
+from formulations.dual.interrupt import Moment
 from formulations.dual.progress import Progress
 from formulations.methods import routes
 from mecopt.caching import CachingInstance, CachingPlan, CachingPrices, replay
@@ -154,7 +155,7 @@ class Part:
                 birth = rounded[n:]
             self.search.guide = Guide(rounded[:n].copy(), birth)
 
-    def work(self, seconds: float, deadline: float) -> None:
+    def work(self, seconds: float, deadline: Moment) -> None:
         """One round: a higher bound where it still rises, then a better schedule."""
         if self._rounds == 0:
             self.raise_bound(_LINKS, 0.5, 60.0, deadline)
@@ -167,12 +168,12 @@ class Part:
                 heat, widest = _FORWARDING_HEAT, self.blocks.n_slots
             target = self.bound * (1 + 0.5 * self.gap)
             if self.coupling.is_forwarding and self._rounds % 2 == 1:
-                until = min(deadline, time.perf_counter() + seconds)
+                until = deadline.at_most(seconds)
                 resettle(self.search, until, target)
             else:
                 self.search.run(seconds, deadline, target, heat=heat, widest=widest)
         if self.is_open and not self.is_coupled and self.spread <= _CLOSE * abs(self.bound):
-            self.branch(time.perf_counter() + seconds, deadline)
+            self.branch(deadline.at_most(seconds), deadline)
         if self.is_open and (self._rounds > 0 or self.is_small):
             self.close(min(0.5 * seconds, deadline - time.perf_counter()))
         self._rounds += 1
