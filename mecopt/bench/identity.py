@@ -36,6 +36,8 @@ _SHOWING = re.compile(
 )
 #: Files that Python and numba make of sources.
 _MADE = {".pyc", ".nbi", ".nbc"}
+#: The module that Python runs as a script.
+MAIN = "__main__"
 #: The code of something without files (typed into a notebook, say): never equal to anything.
 NO_FILES = "no source files"
 
@@ -139,7 +141,7 @@ def _files(package: str) -> dict[str, Path]:
     """Files of a package, or of a module that is one file, by name."""
     try:
         spec = find_spec(package)
-    except ValueError:  # a module that Python runs as a script
+    except ValueError:  # of MAIN, where it is a file
         spec = None
     folders = [] if spec is None else list(spec.submodule_search_locations or ())
     if not folders:

@@ -73,8 +73,12 @@ def when_finished(folder: RunFolder) -> str:
 
 def other_worker(found: Mapping[str, str], common: Mapping[str, str]) -> ValueError | None:
     """What is wrong with figures from a worker that has other code or versions."""
-    theirs = {name: found[name] for name in found if name in common}
-    changes = [c for c in identity.changes(common, theirs) if "has no files" not in c]
+    # A script is the main module here and not there, and comes with its family.
+    names = [
+        n for n in common if n != f"code of {identity.MAIN}" and common[n] != identity.NO_FILES
+    ]
+    theirs = {name: found[name] for name in names if name in found}
+    changes = identity.changes({name: common[name] for name in names}, theirs)
     if not changes:
         return None
     return ValueError(

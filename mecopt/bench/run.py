@@ -51,11 +51,14 @@ def _attempt(
 
 
 @contextmanager
-def _engine(engine: str, address: str | None, jobs: int) -> Iterator[None]:
-    """The joblib backend to fan out with; the calls are the same for both."""
+def _engine(engine: str, address: str | None, jobs: int) -> Iterator[tuple[type[Exception], ...]]:
+    """The joblib backend to fan out with, the same calls for both; errors of a worker that is lost.
+
+    Those are a killed process, or a node that has gone.
+    """
     if engine == "loky":
         with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
-            yield
+            yield (TerminatedWorkerError,)
         return
     import ray
     from joblib import register_parallel_backend
@@ -76,9 +79,11 @@ def _engine(engine: str, address: str | None, jobs: int) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+    lost = ray.exceptions
+    cores = int(ray.cluster_resources().get("CPU", 1))  # a pool of more workers never starts
     try:
-        with parallel_config(backend="ray", n_jobs=jobs):
-            yield
+        with parallel_config(backend="ray", n_jobs=max(1, min(jobs, cores))):
+            yield lost.RayActorError, lost.NodeDiedError, lost.WorkerCrashedError
     finally:
         if started:
             ray.shutdown()
@@ -175,10 +180,10 @@ def _fan_out(
     on_part(done, total)
     failed: list[tuple[Unit, Exception]] = []
     registered = None if suite.family.name in NAMES else suite.family
-    with _engine(engine, address, jobs):
+    with _engine(engine, address, jobs) as lost:
         parallel = Parallel(return_as="generator_unordered", batch_size=1)
-        finished = parallel(delayed(_attempt)(suite, unit, registered) for unit in missing)
         try:
+            finished = parallel(delayed(_attempt)(suite, unit, registered) for unit in missing)
             for unit, part, error in finished:
                 if part is not None:
                     error = resume.other_worker(part["identity"], common)
@@ -187,15 +192,15 @@ def _fan_out(
                     failed.append((unit, error))
                     folder.log(f"{unit.key} failed: {error!r}")
                     continue
-                folder.write_part(unit, part)
+                folder.write_part(unit, part | {"identity": part["identity"] | common})
                 done += 1
                 folder.log(f"{unit.key} done in {part['instances'][0]['unit_seconds']:.1f} s")
                 on_part(done, total)
-        except TerminatedWorkerError:
-            folder.log("a worker process was killed")
+        except lost as reason:
+            folder.log(f"a worker was lost: {reason!r}")
             raise OSError(
-                "a worker process was killed (out of memory?); finished instances are kept, run "
-                "the same command again, perhaps with fewer jobs"
+                "a worker was lost (out of memory, or its machine is gone); finished instances are "
+                "kept, run the same command again, perhaps with fewer jobs"
             ) from None
     if failed:
         unit, error = failed[0]

@@ -1,6 +1,7 @@
 """What a finished unit was made from: anything that changed is computed again, and said."""
 
 import json
+import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -17,7 +18,7 @@ from mecopt.cli import app
 from mecopt.data import find
 from mecopt.offloading.policies.by_name import plugins
 from mecopt.offloading.scenarios import comllm
-from tests.support import mini_data
+from tests.support import mini_data, toy_family
 
 TRACE = "arrival_s,context_tokens,generated_tokens\n0.0,100,40\n1.0,200,60\n"
 
@@ -169,6 +170,39 @@ def test_code_that_only_shows_figures_makes_none_old():
     assert "result.py" in names and "bench/unit.py" in names and "offloading/kernel.py" in names
     assert "bench/caching/family.py" in names and "bench/caching/plot.py" not in names
     assert not [name for name in names if name.startswith(("cli/", "bench/templates/"))]
+
+
+def test_a_package_counts_with_what_it_requires():
+    """A rule that computes with another package gives other figures with another version of it."""
+    assert {"rich", "pygments"} <= set(identity._with_requirements("rich"))
+    assert identity._with_requirements("no_such_package") == []
+
+
+def test_an_edited_family_of_a_script_is_computed_again(tmp_path):
+    """A module that Python runs has a file, too."""
+    source = Path(toy_family.__file__).read_text().replace("tests.support.toy_family", "__main__")
+    run = """
+if __name__ == "__main__":
+    import mecopt
+    from mecopt.bench.families import register
+    register(TOY)
+    folder = mecopt.bench("toy", seeds=(0, 2), out="run", jobs=1)
+    print(folder.read()[1]["results"]["cost"].sum())
+"""
+    script = tmp_path / "mine.py"
+
+    def costs_with(changed: str) -> tuple[float, str]:
+        script.write_text(changed + run)
+        command = [sys.executable, str(script)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return float(done.stdout), done.stderr
+
+    before, said = costs_with(source)
+    assert "computed again" not in said
+    assert costs_with(source)[0] == before
+    after, said = costs_with(source.replace("price > 5", "price > 6"))
+    assert "code of __main__ changed" in said and after != before
 
 
 def test_code_without_files_is_never_taken_for_the_same():
