@@ -22,7 +22,11 @@ _cancels: set[Callable[[], None]] = set()
 
 
 class Moment(float):
-    """A value of `time.perf_counter` that lies in the past once a person asks to stop."""
+    """A value of `time.perf_counter` that lies in the past once a person asks to stop.
+
+    So do moments that are worked out from one (half the way there), and the seconds to one are
+    below zero then: comparisons say so, the numbers stay what they are.
+    """
 
     def _now(self) -> float:
         return -float("inf") if _asked.is_set() else float(self)
@@ -39,8 +43,19 @@ class Moment(float):
     def __ge__(self, other: float) -> bool:
         return self._now() >= float(other)
 
-    def __sub__(self, other: float) -> float:
-        return -1.0 if _asked.is_set() else float(self) - float(other)
+    def __add__(self, other: float) -> Moment:
+        return Moment(float(self) + float(other))
+
+    def __sub__(self, other: float) -> Moment:
+        return Moment(float(self) - float(other))
+
+    def __mul__(self, other: float) -> Moment:
+        return Moment(float(self) * float(other))
+
+    def __truediv__(self, other: float) -> Moment:
+        return Moment(float(self) / float(other))
+
+    __radd__, __rmul__ = __add__, __mul__
 
     __hash__ = float.__hash__
 
@@ -116,13 +131,20 @@ def _ask() -> None:
 
 
 @contextmanager
-def cancelling(solver: Any) -> Iterator[None]:
-    """Let a `highspy.Highs` that runs be stopped by the wish to stop."""
-    solver.HandleUserInterrupt = True
-    _cancels.add(solver.cancelSolve)
+def telling(cancel: Callable[[], None]) -> Iterator[None]:
+    """Have a function called when a person asks to stop, at once where that was before."""
+    _cancels.add(cancel)
     if _asked.is_set():
-        solver.cancelSolve()
+        cancel()
     try:
         yield
     finally:
-        _cancels.discard(solver.cancelSolve)
+        _cancels.discard(cancel)
+
+
+@contextmanager
+def cancelling(solver: Any) -> Iterator[None]:
+    """Let a `highspy.Highs` that runs be stopped by the wish to stop."""
+    solver.HandleUserInterrupt = True
+    with telling(solver.cancelSolve):
+        yield

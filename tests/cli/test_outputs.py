@@ -257,9 +257,16 @@ def test_a_moment_is_over_once_somebody_asks():
     far = interrupt.Moment(time.perf_counter() + 1000)
     assert time.perf_counter() < far and far - time.perf_counter() > 0
     assert time.perf_counter() < far.at_most(100) < far
+    half = (time.perf_counter() + far) / 2
+    third = time.perf_counter() + 0.3 * (far - time.perf_counter())
+    assert time.perf_counter() + 200 < third < half < far
     interrupt._asked.set()
+    told = []
     try:
-        assert time.perf_counter() >= far and far < time.perf_counter()
-        assert far - time.perf_counter() < 0
+        for moment in (far, half, third, far.at_most(100)):
+            assert time.perf_counter() >= moment and moment < time.perf_counter()
+            assert moment - time.perf_counter() < 0 == max(0.0, moment - time.perf_counter())
+        with interrupt.telling(lambda: told.append(1)):
+            assert told == [1]
     finally:
         interrupt._asked.clear()
