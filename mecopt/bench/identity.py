@@ -162,6 +162,7 @@ def _top(module: str) -> str:
     return module.partition(".")[0]
 
 
+@cache
 def _with_requirements(package: str) -> list[str]:
     """The distribution that installed a package and those that it needs in any case, by name."""
     out = []
