@@ -10,6 +10,7 @@ HiGHS' own, as what is made of their duals is recomputed. What HiGHS then claims
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ import numpy as np
 import pyomo.environ as pyo
 from numpy.typing import NDArray
 from pyomo.contrib.solver.common.factory import SolverFactory
+from pyomo.contrib.solver.common.results import TerminationCondition
+
+from formulations.dual import interrupt
 
 #: Options for integer programs. Presolve is off: with it HiGHS 1.14 claims wrong optima for one in
 #: twelve of our tiny big-M models with a shared link, and versions up to 1.15 for models of queues
@@ -114,6 +118,16 @@ def make_integer(lp: highspy.HighsLp, first: int, end: int) -> None:
     lp.integrality_ = kinds
 
 
+#: How HiGHS may stop: of its own accord (infeasible programs, too), by our clock, or because a
+#: person asked to stop.
+_ENDS = (
+    highspy.HighsModelStatus.kOptimal,
+    highspy.HighsModelStatus.kTimeLimit,
+    highspy.HighsModelStatus.kInterrupt,
+    highspy.HighsModelStatus.kInfeasible,
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """What HiGHS says.
@@ -157,10 +171,10 @@ def run(
     solver.passModel(lp)
     if start is not None:
         solver.setSolution(len(start[0]), *start)
-    solver.run()
+    with interrupt.cancelling(solver):
+        solver.run()
     status, info = solver.getModelStatus(), solver.getInfo()
-    kinds = highspy.HighsModelStatus
-    if status not in (kinds.kOptimal, kinds.kTimeLimit, kinds.kInfeasible):
+    if status not in _ENDS:
         raise RuntimeError(f"HiGHS stopped with {solver.modelStatusToString(status)}")
     has_solution = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     details = {
@@ -172,6 +186,7 @@ def run(
     }
     values = np.asarray(solver.getSolution().col_value) if has_solution else None
     objective = float(info.objective_function_value)
+    kinds = highspy.HighsModelStatus
     bound = np.inf if status == kinds.kInfeasible else float(info.mip_dual_bound)
     return Outcome(values, objective, bound, status == kinds.kTimeLimit, details)
 
@@ -179,6 +194,8 @@ def run(
 def interface(*, gap: float, seed: int, **settings: Any) -> Any:
     """Pyomo's persistent interface to HiGHS for integer programs; `settings` are more options."""
     _hush()
+    # It warns of interrupts; we look at the reason ourselves.
+    logging.getLogger("pyomo.contrib.solver.solvers.highs").setLevel(logging.ERROR)
     solver = SolverFactory("highs")
     solver.config.load_solutions = False
     solver.config.raise_exception_on_nonoptimal_result = False
@@ -192,7 +209,12 @@ def interface(*, gap: float, seed: int, **settings: Any) -> Any:
 def solve_model(solver: Any, model: pyo.ConcreteModel, time_limit: float, verbose: bool) -> Any:
     """Pyomo's results of an interface; the incumbent, if there is one, is in the variables."""
     solver.config.time_limit = time_limit
-    found = solver.solve(model, tee=verbose)
+    if solver._solver_model is None:
+        solver.set_instance(model)
+    with interrupt.cancelling(solver._solver_model):
+        found = solver.solve(model, tee=verbose)
+    if interrupt.asked() and found.termination_condition is TerminationCondition.unknown:
+        found.termination_condition = TerminationCondition.maxTimeLimit
     if found.incumbent_objective is not None:
         found.solution_loader.load_vars()
     return found

@@ -47,6 +47,7 @@ class Termination(StrEnum):
     TIME_LIMIT = "time-limit"  # an incumbent and a bound, gap still open
     TIME_LIMIT_NO_INCUMBENT = "time-limit-no-incumbent"
     STALLED = "stalled"  # the method has nothing left to try; gap still open
+    INTERRUPTED = "interrupted"  # a person asked to stop; what was found by then
     INFEASIBLE = "infeasible"  # proven: no decision meets the deadlines that must be met
 
 

@@ -37,6 +37,7 @@ from formulations.caching.oracle import (
 from formulations.caching.search import Search, fits
 from formulations.caching.windows import Guide
 from formulations.dual.ascent import ascend
+from formulations.dual.interrupt import Moment
 from formulations.dual.progress import Progress
 from formulations.methods import routes
 from mecopt.caching import CachingInstance, CachingPlan, CachingPrices, replay
@@ -183,7 +184,7 @@ class Part:
                 birth = found.prices[n:]
             self.search.guide = Guide(found.prices[:n].copy(), birth)
 
-    def work(self, seconds: float, until: float, deadline: float) -> None:
+    def work(self, seconds: float, until: Moment, deadline: Moment) -> None:
         """One round: a higher bound where it still rises, then a better schedule.
 
         The round is over at `until`, and the bound has at most half of the time to there: a
@@ -198,19 +199,19 @@ class Part:
         if self.is_open:
             self._improve(seconds, until)
         if self.is_open and not self.is_coupled and self.spread <= _CLOSE * abs(self.bound):
-            self.branch(min(time.perf_counter() + seconds, until), deadline)
+            self.branch(until.at_most(seconds), deadline)
         if self.is_open and (self._rounds > 0 or self.is_small):
             self.close(0.5 * seconds, until)
         self._rounds += 1
 
-    def _improve(self, seconds: float, until: float) -> None:
+    def _improve(self, seconds: float, until: Moment) -> None:
         """Search for a better schedule for some seconds; with forwarding in turns of two kinds."""
         heat, widest = _HEATS[self._rounds % len(_HEATS)]
         target = max(self.bound * (1 + 0.5 * self.gap), self.bound + self.margin)
         if not self.coupling.is_forwarding:
             self.search.run(seconds, until, target, heat=heat, widest=widest)
         elif self._rounds % 2 == 1:
-            resettle(self.search, min(until, time.perf_counter() + seconds), target)
+            resettle(self.search, until.at_most(seconds), target)
         else:
             widest = self.blocks.n_slots
             self.search.run(seconds, until, target, heat=_FORWARDING_HEAT, widest=widest)
@@ -298,8 +299,7 @@ class _Solve:
                 share = self.progress.seconds_left / -(-len(open_parts) // THREADS)
 
                 def work(part: Part, seconds: float = seconds, share: float = share) -> None:
-                    until = min(deadline, time.perf_counter() + share)
-                    part.work(seconds, until, deadline)
+                    part.work(seconds, deadline.at_most(share), deadline)
                     self.progress.note(self.bound, self.objective)
 
                 list(pool.map(work, open_parts))

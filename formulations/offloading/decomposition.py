@@ -22,8 +22,6 @@ bound returned can be checked by `mecopt.certificates.verify.verify` without thi
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -111,7 +109,7 @@ class _Solve:
         self.iterations += rise.iterations
         best = rise.prices
         if self.open and self.x.n_tasks <= _POLISH_TASKS and np.isfinite(rise.value):
-            until = min(self.deadline, time.perf_counter() + max(0.2, self.x.n_tasks / 200))
+            until = self.deadline.at_most(max(0.2, self.x.n_tasks / 200))
             best = polish(view, best, deadline=until).prices
         prices = on_grid(np.maximum(best, 0.0))
         priced = view.price(prices)
@@ -123,7 +121,7 @@ class _Solve:
     def improve(self, seconds: float) -> None:
         """Anneal windows for some seconds, or until the gap is met."""
         target = self.bound_ns * 1e-9 * (1 + self.gap)
-        until = min(time.perf_counter() + seconds, self.deadline)
+        until = self.deadline.at_most(seconds)
         self.improver.windows(until, target)
         self.note(self.bound_ns)
 
@@ -132,7 +130,7 @@ class _Solve:
         assert self.oracle is not None
         if self.tree is None:
             self.tree = Tree(self.x, self.oracle, self.improver, self.prices, self.bound_ns)
-        until = min(time.perf_counter() + seconds, self.deadline)
+        until = self.deadline.at_most(seconds)
         self.tree.run(gap=self.gap, deadline=until)
         # A tree whose every leaf costs at least the incumbent proves the incumbent.
         proven = min(self.tree.bound_ns, self.improver.objective * 1e9)
