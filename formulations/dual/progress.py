@@ -75,11 +75,12 @@ class Progress:
         bound_kind: BoundKind,
         late: bool,
         rounding: float = 0.0,
+        margin: float = 0.0,
         **rest: Any,
     ) -> Result[InstanceT, ScheduleT]:
         """The outcome: a replayed schedule (None without a finite one) and a bound.
 
-        `late` and `rounding` are those of `termination`; `rest` goes to `Result` as it is.
+        `late`, `rounding`, `margin` are those of `termination`; `rest` goes to `Result` as it is.
         """
         objective = np.inf if schedule is None else schedule.objective
         self.note(bound, objective)
@@ -88,7 +89,9 @@ class Progress:
             schedule=schedule,
             bound=bound,
             bound_kind=bound_kind,
-            termination=termination(objective, bound, self.gap, late=late, rounding=rounding),
+            termination=termination(
+                objective, bound, self.gap, late=late, rounding=rounding, margin=margin
+            ),
             method=method,
             parameters=self.parameters,
             seconds=self.seconds,
