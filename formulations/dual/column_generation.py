@@ -134,6 +134,7 @@ def polish(
     prices: NDArray[np.float64],
     *,
     rounds: int = 100,
+    radius: float = 0.05,
     tolerance: float = 1e-7,
     deadline: float = np.inf,
 ) -> Polished:
@@ -146,6 +147,8 @@ def polish(
         Where to start, for instance from `formulations.dual.ascent.ascend`.
     rounds : int
         Most LP solves.
+    radius : float
+        First half-width of the box around the best prices.
     tolerance : float
         Stop when master and Lagrangian value agree to this, relative.
     deadline : float
@@ -159,7 +162,7 @@ def polish(
         return Polished(best, -np.inf, np.inf, 0)
     value = oracle.dual_value(best, priced)
     master.add(best, priced)
-    radius, upper, done, took = 0.05, np.inf, 0, 0.0
+    smallest, upper, done, took = 2e-5 * radius, np.inf, 0, 0.0
     # Rows whose price may leave zero: those some plan overloads, or already priced.
     active = (best > 0) | (priced.usage > oracle.capacity)
     # A round takes about as long as the last one, and cannot be used half done.
@@ -188,6 +191,6 @@ def polish(
             radius *= 0.7
         took = time.perf_counter() - begin
         met = upper - value <= tolerance * abs(value)
-        if (met and not at_edge) or (new == 0 and radius < 1e-6):
+        if (met and not at_edge) or (new == 0 and radius < smallest):
             break
     return Polished(best, value, upper, done)

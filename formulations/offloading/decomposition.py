@@ -52,8 +52,6 @@ from mecopt.result import BoundKind, Result, relative_gap
 
 #: Interval that is left to rounding, per sum of the tasks' absolute costs.
 ROUNDING = 1e-11
-#: Share of the time that the first schedule may take.
-_GREEDY_SHARE = 0.3
 #: Up to this many tasks the prices are polished by column generation.
 _POLISH_TASKS = 1000
 #: With fewer decisions than this (logarithm) the tree is worked at once.
@@ -72,6 +70,12 @@ def refine(prices: NDArray[np.float64], coarse: Oracle, fine: Oracle) -> NDArray
     return out.ravel()
 
 
+def price_scale(x: OffloadingInstance) -> float:
+    """What a second costs a typical task, and so about what a second of a server is worth."""
+    weight = x.latency_weight[x.latency_weight > 0]
+    return float(np.median(weight)) if len(weight) else 1.0
+
+
 class _Solve:
     """One solve by plan decomposition: ascent on finer and finer buckets, schedules, tree."""
 
@@ -87,6 +91,7 @@ class _Solve:
         known = alone(instance)
         for choice in unsearched(instance, known):
             self.improver.offer(choice)
+        self.scale = price_scale(instance)
         self.oracle: Oracle | None = None
         self.prices = np.zeros(0)
         self.bound_ns = known.bound_ns
@@ -95,9 +100,7 @@ class _Solve:
 
     def roll(self) -> None:
         """Offer what the one-step oracle decides in its share of the time."""
-        if not self.progress.is_late:
-            until = time.perf_counter() + _GREEDY_SHARE * self.progress.seconds_left
-            self.improver.offer(greedy(self.x, self.improver.choice, until))
+        self.improver.offer(greedy(self.x, self.improver.choice, self.progress.seconds_left))
         self.note(self.bound_ns)
 
     @property
@@ -120,7 +123,10 @@ class _Solve:
         self.progress.note(bound_ns * 1e-9, self.improver.objective)
 
     def ascend(self, shift: int, iterations: int, step: float) -> None:
-        """Raise the bound on buckets of ``2**shift`` ns, from the prices so far."""
+        """Raise the bound on buckets of ``2**shift`` ns, from the prices so far.
+
+        `step` is the first one, for tasks to which a second of latency costs 1.
+        """
         try:
             oracle = Oracle(self.x, shift, self.stop)
         except OutOfTime:
@@ -139,13 +145,20 @@ class _Solve:
             return False
 
         rise = ascend(
-            view, start, iterations=iterations, step=step, deadline=self.deadline, watch=watch
+            view,
+            start,
+            iterations=iterations,
+            step=step * self.scale,
+            deadline=self.deadline,
+            watch=watch,
         )
         self.iterations += rise.iterations
         prices, value = on_grid(rise.prices), rise.value
         if self.open and self.x.n_tasks <= _POLISH_TASKS and np.isfinite(value):
             until = min(self.deadline, time.perf_counter() + max(0.2, self.x.n_tasks / 200))
-            polished = polish(BranchOracle(oracle, branch), rise.prices, deadline=until).prices
+            polished = polish(
+                BranchOracle(oracle, branch), rise.prices, radius=0.05 * self.scale, deadline=until
+            ).prices
             try:
                 again = view.dual_value(polished, view.price(polished))
             except OutOfTime:
@@ -171,7 +184,13 @@ class _Solve:
         assert self.oracle is not None
         if self.tree is None:
             self.tree = Tree(
-                self.x, self.oracle, self.improver, self.prices, self.bound_ns, ROUNDING
+                self.x,
+                self.oracle,
+                self.improver,
+                self.prices,
+                self.bound_ns,
+                scale=self.scale,
+                rounding=ROUNDING,
             )
         until = min(time.perf_counter() + seconds, self.deadline)
         self.tree.run(gap=self.gap, deadline=until)

@@ -13,6 +13,9 @@ from mecopt.offloading.observation import OnlineSystem
 from mecopt.offloading.policies.simple import OneStepOracleDrop
 from mecopt.offloading.units import INFINITE_NS
 
+#: Seconds that a first schedule may take even without time.
+_LEAST_S = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class Alone:
@@ -83,8 +86,11 @@ def unsearched(x: OffloadingInstance, known: Alone) -> list[NDArray[np.int64]]:
     ]
 
 
-def greedy(x: OffloadingInstance, rest: NDArray[np.int64], until: float) -> NDArray[np.int64]:
-    """The one-step oracle that may drop, and `rest` from where `until` is passed on."""
+def greedy(
+    x: OffloadingInstance, rest: NDArray[np.int64], seconds_left: float, share: float = 0.3
+) -> NDArray[np.int64]:
+    """The one-step oracle that may drop, in a share of the time, and `rest` from then on."""
+    until = time.perf_counter() + max(_LEAST_S, share * seconds_left)
     system, policy = OnlineSystem(x), OneStepOracleDrop()
     policy.reset(x)
     choice = rest.copy()

@@ -93,6 +93,8 @@ class Tree:
         Root prices, on the grid.
     bound_ns : float
         Safe bound under these prices.
+    scale : float
+        About what a second of a server is worth.
     rounding : float
         Share of the sum of absolute costs that rounding may leave between bound and objective.
     """
@@ -104,9 +106,11 @@ class Tree:
         improver: Improver,
         prices: NDArray[np.float64],
         bound_ns: float,
+        *,
+        scale: float = 1.0,
         rounding: float = 0.0,
     ) -> None:
-        self._rounding = rounding
+        self._scale, self._rounding = scale, rounding
         self.instance = instance
         self.oracle = oracle
         self.improver = improver
@@ -167,7 +171,8 @@ class Tree:
                 return
             branch = self.tightener.branch(allowed)
             view = SafeOracle(oracle, branch)
-            rise = ascend(view, start, iterations=40, step=0.05, patience=20.0, deadline=deadline)
+            step = 0.05 * self._scale
+            rise = ascend(view, start, iterations=40, step=step, patience=20.0, deadline=deadline)
             if rise.value > bound:
                 self.prices.append(on_grid(rise.prices))
                 bound, at, start = rise.value, len(self.prices) - 1, self.prices[-1]

@@ -26,6 +26,9 @@ from formulations.dual.stopping import OutOfTime
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
 
+#: Most rows of an instance: so many, and so many more for each of its stages.
+_FEWEST_ROWS, _ROWS_PER_STAGE = 50_000, 50
+
 
 class Blocks(NamedTuple):
     """Flat arrays the pricing kernels read; see the module docstring."""
@@ -102,8 +105,10 @@ def choose_shift(instance: OffloadingInstance, buckets: int = 1200, rows: int = 
     """Bucket length 2^shift ns: about a tenth of a typical shared service.
 
     Coarser where a horizon would have more than `buckets` of them, but not longer than a typical
-    service, unless all resources together would have more than `rows`.
+    service, unless all resources together would have more than `rows`, or more than a few tasks
+    can be worth whose times differ by orders of magnitude.
     """
+    rows = min(rows, _FEWEST_ROWS + _ROWS_PER_STAGE * len(instance.service_ns))
     private = private_resources(instance)
     shared = (private.owner < 0) & (instance.capacity != UNLIMITED)
     service = instance.service_ns[shared[instance.stage_resource]]
