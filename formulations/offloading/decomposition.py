@@ -42,6 +42,7 @@ from formulations.offloading.pricing.blocks import (
     private_resources,
 )
 from formulations.offloading.pricing.oracle import Oracle, Priced, named_prices, root_branch
+from formulations.offloading.search import descend
 from formulations.offloading.tree import BranchOracle, SafeOracle, Tree
 from mecopt.certificates.offloading.proof import Node, Proof
 from mecopt.offloading.instance import OffloadingInstance
@@ -52,6 +53,8 @@ from mecopt.result import BoundKind, Result, relative_gap
 
 #: Interval that is left to rounding, per sum of the tasks' absolute costs.
 ROUNDING = 1e-11
+#: Seconds for a first schedule that keeps every rule, even without time.
+_MEND_S = 0.1
 #: Up to this many tasks the prices are polished by column generation.
 _POLISH_TASKS = 1000
 #: With fewer decisions than this (logarithm) the tree is worked at once.
@@ -99,8 +102,14 @@ class _Solve:
         self.tree: Tree | None = None
 
     def roll(self) -> None:
-        """Offer what the one-step oracle decides in its share of the time."""
+        """Offer what the one-step oracle decides, and mend it where it breaks a rule."""
         self.improver.offer(greedy(self.x, self.improver.choice, self.progress.seconds_left))
+        if self.improver.objective == np.inf:
+            until = time.perf_counter() + _MEND_S
+            choice = descend(
+                self.x, self.improver.choice, rounds=3, seed=self.progress.seed, until=until
+            )
+            self.improver.offer(choice)
         self.note(self.bound_ns)
 
     @property
