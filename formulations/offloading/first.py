@@ -13,8 +13,8 @@ from mecopt.offloading.observation import OnlineSystem
 from mecopt.offloading.policies.simple import OneStepOracleDrop
 from mecopt.offloading.units import INFINITE_NS
 
-#: Seconds that a first schedule may take even without time.
-_LEAST_S = 0.1
+#: Seconds that a first schedule of at most so many tasks may take even without time.
+_LEAST_S, _FEW_TASKS = 0.1, 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,8 @@ def greedy(
     x: OffloadingInstance, rest: NDArray[np.int64], seconds_left: float, share: float = 0.3
 ) -> NDArray[np.int64]:
     """The one-step oracle that may drop, in a share of the time, and `rest` from then on."""
-    until = time.perf_counter() + max(_LEAST_S, share * seconds_left)
+    least = _LEAST_S if x.n_tasks <= _FEW_TASKS else 0.0
+    until = time.perf_counter() + max(least, share * seconds_left)
     system, policy = OnlineSystem(x), OneStepOracleDrop()
     policy.reset(x)
     choice = rest.copy()
