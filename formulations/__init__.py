@@ -31,10 +31,12 @@ def solve(
         compact MILP for HiGHS; small caching instances: "network", the time-expanded network MILP,
         or "big-m". A MILP's bound is the solver's claim.
     time_limit : float, optional
-        Wall seconds. Zero asks for a bound and a schedule that takes no search. Unless said the
-        certified method takes at most that of `methods.METHODS`, the others what they need.
+        Wall seconds, building models included. Zero asks for a bound and a schedule that takes no
+        search. Unless said the certified method takes at most that of `methods.METHODS`, the others
+        what they need.
     gap : float
-        Relative gap to stop at.
+        Relative gap to stop at. Zero asks for all that arithmetic can give: what rounding leaves
+        counts as closed (docs/bounds.md).
     seed : int
     verbose : bool
 

@@ -121,6 +121,7 @@ def test_defaults_are_within_the_rule() -> None:
         (102.0, 100.0, True, Termination.TIME_LIMIT),
         (102.0, 100.0, False, Termination.STALLED),
         (np.inf, 100.0, True, Termination.TIME_LIMIT_NO_INCUMBENT),
+        (np.inf, 100.0, False, Termination.STALLED),
         (np.inf, np.inf, False, Termination.INFEASIBLE),
     ],
 )
@@ -129,6 +130,13 @@ def test_why_a_solve_stops(
 ) -> None:
     """At a gap of 1 %: from the interval, and whether time was over."""
     assert termination(objective, bound, 0.01, late=late) is expected
+
+
+def test_an_interval_as_narrow_as_rounding_is_closed() -> None:
+    """At a gap of 0 an interval of 1e-9 is closed where that is the margin, and not at half."""
+    for margin, expected in ((1e-9, Termination.OPTIMAL), (5e-10, Termination.STALLED)):
+        found = termination(1.0 + 8e-10, 1.0, 0.0, late=False, margin=margin)
+        assert found is expected
 
 
 # ------------------------------------------------------------------ instances and families

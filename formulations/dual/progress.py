@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from formulations.dual import interrupt
-from formulations.dual.stopping import check_stopping, termination
+from formulations.dual.stopping import OutOfTime, check_stopping, termination
 from mecopt.result import BoundKind, InstanceT, Result, ScheduleT, Termination, relative_gap
 
 
@@ -57,6 +57,11 @@ class Progress:
     def is_late(self) -> bool:
         """Whether time is over."""
         return time.perf_counter() >= self.deadline
+
+    def check(self) -> None:
+        """Raise `OutOfTime` when time is over."""
+        if self.is_late:
+            raise OutOfTime
 
     def note(self, bound: float, objective: float) -> None:
         """Record bound and objective when either moved, and print them if that was asked for."""

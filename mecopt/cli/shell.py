@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.core import TyperCommand, TyperGroup
 
-from mecopt import checks
+from mecopt import terminal
 
 #: Exit statuses: a certificate was rejected; the user must change something; a certificate was not
 #: verified within the time limit; Ctrl-C.
@@ -27,7 +27,7 @@ _UsageError: Any = typer.BadParameter.__base__
 
 def say_error(message: object) -> None:
     """One line on stderr."""
-    text = checks.printable(" ".join(str(message).split()))
+    text = terminal.printable(" ".join(str(message).split()))
     typer.echo(f"mecopt: {text}", err=True)
 
 

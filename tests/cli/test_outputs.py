@@ -168,10 +168,11 @@ def test_json_on_the_standard_output_is_alone_there(work_folder, command):
     assert len(done.stderr.splitlines()) >= 2
 
 
-def test_a_solver_that_prints_does_not_print_into_the_json():
+def test_a_solver_that_prints_does_not_print_into_the_json(work_folder):
     """HiGHS writes its log past Python; in the real process it goes to the standard error, too."""
-    command = [sys.executable, "-c", "from mecopt.cli import main; main()", "solve", "--method"]
-    command += ["milp", "--servers", "1", "--task-mbit", "1:1", "--gap", "0.5", "--time-limit", "1"]
+    comllm.generate("busy", 0, slots=5).save("x.json")
+    command = [sys.executable, "-c", "from mecopt.cli import main; main()", "solve"]
+    command += ["--instance", "x.json", "--method", "milp", "--gap", "0", "--time-limit", "60"]
     done = subprocess.run(
         [*command, "--verbose", "--json", "-"], capture_output=True, text=True, check=True
     )
@@ -239,15 +240,24 @@ def test_a_second_ctrl_c_gives_up(monkeypatch, listens, compiled_offloading):
     assert "interrupted" in done.stderr and "Traceback" not in done.output
 
 
-def test_highs_stops_when_it_is_asked_to(listens):
-    """In the middle of a search that Python cannot interrupt; its schedule and bound are kept."""
-    x = comllm.generate("busy", 0, slots=14)
-    heard = []
-    code = f"import os, signal, time; time.sleep(5); os.kill({os.getpid()}, signal.SIGINT)"
-    killer = subprocess.Popen([sys.executable, "-c", code])
+def test_highs_stops_when_it_is_asked_to(listens, monkeypatch):
+    """In the middle of a search that Python cannot interrupt; its schedule and bound are kept.
+
+    The signal comes two seconds after HiGHS began, from a process of its own.
+    """
+    x = comllm.generate("busy", 0, slots=20)
+    code = f"import os, signal, time; time.sleep(2); os.kill({os.getpid()}, signal.SIGINT)"
+    heard, killers = [], []
+    cancelling = interrupt.cancelling
+
+    def begun(solver):
+        killers.append(subprocess.Popen([sys.executable, "-c", code]))
+        return cancelling(solver)
+
+    monkeypatch.setattr(interrupt, "cancelling", begun)
     with interrupt.keeping(lambda: heard.append(1)):
         result = formulations.solve(x, method="milp", gap=0, time_limit=600)
-    killer.wait()
+        killers[0].wait()
     assert heard and result.termination == "interrupted"
     assert result.bound <= result.objective < float("inf")
 
