@@ -144,6 +144,8 @@ class OffloadingInstance(files.Saved):
         if weight.dtype.kind not in "iuf":
             raise ValueError(f"latency_weight: must hold numbers, has dtype {weight.dtype}")
         checks.refuse(~np.isfinite(weight) | (weight < 0), "latency_weight", weight, "must be >= 0")
+        # So that no cost is infinite unless it is meant to be.
+        checks.refuse(weight >= 2.0**62, "latency_weight", weight, "is not below 2^62")
         grid = np.rint(weight * 2.0**30) / 2.0**30
         object.__setattr__(self, "latency_weight", checks.frozen(grid, np.float64))
         for name in _NAMES:
