@@ -308,7 +308,7 @@ def _result(
     floor: float,
     progress: Progress,
 ) -> Result:
-    """Replayed incumbent, claimed bound (not below `floor`, which holds) and reason for stopping."""
+    """Replayed incumbent, claimed bound weighed against `floor`, and reason for stopping."""
     second = layout.unit_ns * 1e-9
     schedule = _best(known)
     objective = np.inf if schedule is None else schedule.objective
