@@ -1,5 +1,18 @@
-"""``python -m mecopt``: the command line."""
+"""``python -m mecopt``, and what the script ``mecopt`` runs: the command line."""
 
-from mecopt.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run a command; Ctrl-C while its modules are read is one line, as it is later."""
+    try:
+        from mecopt.cli import main as command_line
+
+        command_line()
+    except KeyboardInterrupt:
+        print("mecopt: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

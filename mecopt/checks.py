@@ -86,6 +86,22 @@ def frozen(array: ArrayLike, dtype: Any) -> NDArray[Any]:
     return out
 
 
+def whole_numbers(name: str, given: ArrayLike, dtype: Any = np.int64) -> NDArray[Any]:
+    """Frozen whole numbers; fractions, texts and flags are refused, not converted.
+
+    Raises
+    ------
+    ValueError
+        If there is anything else, or a number that the type does not hold.
+    """
+    array = np.asarray(given)
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: must hold whole numbers, has dtype {array.dtype}")
+    limits = np.iinfo(dtype)
+    refuse((array < limits.min) | (array > limits.max), name, array, "is out of range")
+    return frozen(array, dtype)
+
+
 def no_duplicates(name: str, values: Sequence[str]) -> None:
     """Raise when a name occurs twice."""
     seen: set[str] = set()

@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import mecopt
+from mecopt import __main__
 from mecopt.market import Market
 
 ROOT = Path(__file__).parents[1]
@@ -117,3 +119,18 @@ def test_unknown_names_are_attribute_errors():
     """So that ``hasattr`` and completion work."""
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         mecopt.nothing  # noqa: B018
+
+
+def test_ctrl_c_while_modules_are_read_is_one_line(monkeypatch, capsys):
+    """Reading them takes half a second, before any command can hear a signal."""
+
+    class Interrupted(ModuleType):
+        @property
+        def main(self):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "mecopt.cli", Interrupted("mecopt.cli"))
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "mecopt: interrupted\n"

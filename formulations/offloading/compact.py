@@ -128,7 +128,7 @@ from formulations.offloading.first import alone, greedy, unsearched
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import replay
 from mecopt.offloading.schedule import Schedule
-from mecopt.offloading.units import DROPPED, INFINITE_NS
+from mecopt.offloading.units import DROPPED
 from mecopt.result import BoundKind, Result, Termination
 
 #: Least seconds that a row of the model takes from the instance to the solver, and how long handing
@@ -181,6 +181,7 @@ def solve_milp(
     size = milp.expected_size(instance)
     hopeless = size[1] * _SECONDS_PER_ROW > progress.seconds_left
     lonely = alone(instance)
+    floor = lonely.bound_ns * 1e-9
     choices = unsearched(instance, lonely)
     choices.append(greedy(instance, choices[0], progress.seconds_left, 0.9 if hopeless else 0.3))
     known = [replay(instance, choice) for choice in choices] + ([] if start is None else [start])
@@ -189,7 +190,7 @@ def solve_milp(
             raise OutOfTime
         layout, model, solver = _build(instance, start, progress)
     except OutOfTime:
-        return _not_built(instance, known, lonely.bound_ns * 1e-9, size, progress)
+        return _not_built(instance, known, floor, size, progress)
     while True:
         found = highs.solve_model(solver, model, progress.seconds_left, verbose)
         reason = found.termination_condition.name
@@ -197,7 +198,7 @@ def solve_milp(
             raise RuntimeError(f"HiGHS stopped with {reason}")
         if found.incumbent_objective is not None:
             known.append(replay(instance, _choice(model, layout)))
-        result = _result(layout, model, found, known, progress)
+        result = _result(layout, model, found, known, floor, progress)
         if result.termination is not Termination.STALLED or "refused" in result.details:
             return result
         chosen = [v for v in (*model.x.values(), *model.d.values()) if v.value > 0.5]
@@ -232,7 +233,7 @@ def _build(
 def _not_built(
     x: OffloadingInstance,
     known: list[Schedule],
-    bound: float,
+    floor: float,
     size: tuple[int, int],
     progress: Progress,
 ) -> Result:
@@ -243,7 +244,7 @@ def _not_built(
     return progress.result(
         x,
         schedule,
-        min(bound, objective),
+        min(floor, objective),
         method="milp",
         bound_kind=BoundKind.SOLVER_CLAIMED,
         late=True,
@@ -299,26 +300,15 @@ def _choice(model: pyo.ConcreteModel, layout: milp.Layout) -> NDArray[np.int64]:
     return choice
 
 
-def _lonely_bound(layout: milp.Layout) -> float:
-    """Sum of the tasks' costs were each alone in the network, s."""
-    x, w = layout.instance, layout.windows
-    shortest = w.earliest_finish - x.release_ns[x.task_of_option[x.option_of_stage]]
-    latency = np.maximum.reduceat(shortest, x.stage_ptr[:-1])
-    cost = x.latency_weight[x.task_of_option] * latency + x.fixed_cost_ns
-    cost = np.where(w.alive, cost, np.inf)
-    drop = np.where(x.drop_cost_ns < INFINITE_NS, x.drop_cost_ns.astype(float), np.inf)
-    best = [min([drop[k], *cost[list(x.options_of(k))]]) for k in range(x.n_tasks)]
-    return float(sum(best)) * 1e-9
-
-
 def _result(
     layout: milp.Layout,
     model: pyo.ConcreteModel,
     found: Any,
     known: list[Schedule],
+    floor: float,
     progress: Progress,
 ) -> Result:
-    """Replayed incumbent, claimed bound and reason for stopping."""
+    """Replayed incumbent, claimed bound weighed against `floor`, and reason for stopping."""
     second = layout.unit_ns * 1e-9
     schedule = _best(known)
     objective = np.inf if schedule is None else schedule.objective
@@ -332,7 +322,7 @@ def _result(
     claim = Claim(
         counters["solver"], min(claimed, objective) if len(model.exclude) else claimed, incumbent
     )
-    bound, refused = settle(claim, floor=_lonely_bound(layout), known=objective)
+    bound, refused = settle(claim, floor=floor, known=objective)
     return progress.result(
         layout.instance,
         schedule,

@@ -15,6 +15,7 @@ Layout::
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shlex
@@ -91,7 +92,8 @@ class RunFolder:
 
     def write_part(self, unit: Unit, part: Mapping[str, Any]) -> None:
         """Keep a finished unit, whole or not at all."""
-        PART.write(self._part(unit), {"unit": unit.key, "finished": _now(), **part})
+        body = {"unit": unit.key, "finished": _now(), **part}
+        PART.write(self._part(unit), body | {"sha256": _digest(body)})
 
     def read_part(self, unit: Unit) -> dict[str, Any] | None:
         """A finished unit; None for one of an older mecopt, which does not say what it is from.
@@ -108,13 +110,11 @@ class RunFolder:
             if PART.claimed_by(path):
                 return None
             raise ValueError(f"{error}; delete {path} and run the same command again") from None
-        kinds = {"finished": str, "identity": dict} | dict.fromkeys(("results", "instances"), list)
-        for name, kind in (kinds | {"progress": dict, "timelines": dict}).items():
-            if not isinstance(part.get(name), kind):
-                raise ValueError(
-                    f"{path}: field {name!r} is missing or malformed; delete {path} and run the "
-                    "same command again"
-                )
+        if part.pop("sha256", None) != _digest(part):
+            raise ValueError(
+                f"{path}: its content is not what was written; delete {path} and run the same "
+                "command again"
+            )
         return part
 
     def read_parts(self, suite: Suite) -> list[dict[str, Any]]:
@@ -235,6 +235,12 @@ def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
         parts += ["--method", suite.method]
     parts += ["--time-limit", short(suite.time_limit_s), "--gap", short(suite.gap)]
     return shlex.join([*parts, "--out", str(path)])
+
+
+def _digest(part: Mapping[str, Any]) -> str:
+    """SHA-256 of a finished unit, as it is written or was read."""
+    body = {name: value for name, value in part.items() if name not in PART.head}
+    return hashlib.sha256(PART.text(body).encode()).hexdigest()
 
 
 def _now() -> str:

@@ -6,7 +6,7 @@ Without a coupling every server separates exactly.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -90,16 +90,16 @@ def from_document(body: Mapping[str, Any] | None) -> Coupling | None:
         return None
     kinds: dict[str, type[Coupling]] = {"backhaul": Backhaul, "forwarding": Forwarding}
     checks.mapping("coupling", body)
-    given: dict[str, Any] = dict(body)
-    kind = given.pop("kind", None)
+    kind = body.get("kind")
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"coupling.kind: unknown {shown(kind)}, one of {', '.join(kinds)}")
-    for name, value in given.items():
-        strict_json.check_numbers(f"coupling.{name}", value)
-    try:
-        return kinds[kind](**given)
-    except TypeError as error:
-        raise ValueError(f"coupling: malformed ({error})") from None
+    given = {}
+    for name in (field.name for field in fields(kinds[kind])):
+        if name not in body:
+            raise ValueError(f"coupling.{name} is missing")
+        strict_json.check_numbers(f"coupling.{name}", body[name])
+        given[name] = body[name]
+    return kinds[kind](**given)
 
 
 def expand(x: ArrayLike) -> NDArray[np.int64]:

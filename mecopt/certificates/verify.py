@@ -158,6 +158,10 @@ def verify(
     except (OverflowError, RecursionError, IndexError, KeyError, TypeError) as error:
         # What no check of a field foresaw is still not a proof.
         raise ValueError(f"{path}: malformed ({type(error).__name__}: {error})") from None
+    if found.bound > found.objective and not found.problems:
+        # A fault of the check itself, perhaps; an empty interval is never the answer.
+        problem = f"the bound {found.bound!r} is above the cost {found.objective!r} of a schedule"
+        found = found._replace(problems=[problem])
     return Verdict(
         decided and not found.problems,
         decided,

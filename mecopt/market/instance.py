@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mecopt import checks, files
 from mecopt.market.units import MEMORY_GB, IntArray, round_range, to_half_units
-from mecopt.market.validate import check_market, whole_numbers, yes_or_no
+from mecopt.market.validate import check_market, yes_or_no
 
 FORMAT = files.Format("mecopt.market", version=1, finite=True)
 
@@ -107,12 +107,12 @@ class Market(files.Saved):
         for name in _ARRAYS:
             given = getattr(self, name)
             if given is not None or name in ("values", "costs"):
-                of = yes_or_no if name == "compatible" else whole_numbers
+                of = yes_or_no if name == "compatible" else checks.whole_numbers
                 object.__setattr__(self, name, of(name, given))
         for name in ("buyer_names", "seller_names"):
             object.__setattr__(self, name, checks.names(name, getattr(self, name)))
         checks.mapping("meta", self.meta)
-        ends = whole_numbers("price_range", self.price_range)
+        ends = checks.whole_numbers("price_range", self.price_range)
         if ends.shape != (2,):
             raise ValueError(f"price_range = {self.price_range!r} must be two prices")
         object.__setattr__(self, "price_range", tuple(ends.tolist()))

@@ -58,21 +58,6 @@ def check_market(m: Any) -> None:
         checks.no_duplicates(name, names)
 
 
-def whole_numbers(name: str, given: Any) -> IntArray:
-    """Frozen whole numbers; fractions, texts and flags are refused, not converted.
-
-    Raises
-    ------
-    ValueError
-        If there is anything else (money goes through `Market.of`), or more than 64 bits hold.
-    """
-    array = np.asarray(given)
-    if array.size and array.dtype.kind not in "iu":
-        raise ValueError(f"{name}: must hold whole numbers, has dtype {array.dtype}")
-    checks.refuse(array > np.iinfo(np.int64).max, name, array, "is out of range")
-    return checks.frozen(array, np.int64)
-
-
 def yes_or_no(name: str, given: Any) -> NDArray[np.bool_]:
     """Frozen true and false; numbers and texts are refused, not converted."""
     array = np.asarray(given)

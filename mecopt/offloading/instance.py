@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mecopt import checks, files
 from mecopt.offloading.arrays import Arrays, kernel_arrays
@@ -26,18 +26,6 @@ from mecopt.offloading.units import DROPPED, IntArray, to_ns
 from mecopt.offloading.validate import check_offloading
 
 FORMAT = files.Format("mecopt.offloading-instance", version=1, finite=True)
-
-
-def _whole(name: str, array: ArrayLike, dtype: Any) -> NDArray[Any]:
-    """Frozen integer array; refuses fractions, other types and values out of range."""
-    given = np.asarray(array)
-    if given.size == 0:
-        return checks.frozen(given, dtype)
-    if given.dtype.kind not in "iu":
-        raise ValueError(f"{name}: must hold whole numbers, has dtype {given.dtype}")
-    limits = np.iinfo(dtype)
-    checks.refuse((given < limits.min) | (given > limits.max), name, given, "is out of range")
-    return checks.frozen(given, dtype)
 
 
 _NAMES = ("resource_names", "resource_kinds", "owner_names", "labels", "task_names")
@@ -136,14 +124,18 @@ class OffloadingInstance(files.Saved):
 
     def __post_init__(self) -> None:
         for name in _INT64:
-            object.__setattr__(self, name, _whole(name, getattr(self, name), np.int64))
+            object.__setattr__(self, name, checks.whole_numbers(name, getattr(self, name)))
         for name in _INT32:
-            object.__setattr__(self, name, _whole(name, getattr(self, name), np.int32))
+            object.__setattr__(
+                self, name, checks.whole_numbers(name, getattr(self, name), np.int32)
+            )
         object.__setattr__(self, "down_ns", checks.frozen(self.down_ns.reshape(-1, 2), np.int64))
         weight = np.asarray(self.latency_weight)
         if weight.dtype.kind not in "iuf":
             raise ValueError(f"latency_weight: must hold numbers, has dtype {weight.dtype}")
         checks.refuse(~np.isfinite(weight) | (weight < 0), "latency_weight", weight, "must be >= 0")
+        # So that no cost is infinite unless it is meant to be.
+        checks.refuse(weight >= 2.0**62, "latency_weight", weight, "is not below 2^62")
         grid = np.rint(weight * 2.0**30) / 2.0**30
         object.__setattr__(self, "latency_weight", checks.frozen(grid, np.float64))
         for name in _NAMES:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mecopt import files
 from mecopt.bench import identity, provenance
 from mecopt.bench import run as benchmark
 from mecopt.bench.run_folder import PART, RunFolder
@@ -130,9 +129,10 @@ def test_another_instance_of_the_same_name_is_solved_again(monkeypatch):
 def test_only_what_changed_is_computed_again(monkeypatch):
     """The part of one instance says another version, the other one is kept."""
     mecopt(*COMLLM, "--out", "run")
-    path = RunFolder("run").path / "parts" / "paper-1.json"
-    part = json.loads(path.read_text())
-    files.write_json(path, part | {"identity": part["identity"] | {"numpy": "1.0"}})
+    folder = RunFolder("run")
+    unit = folder.suite.units[1]
+    part = folder.read_part(unit)
+    folder.write_part(unit, part | {"identity": part["identity"] | {"numpy": "1.0"}})
     _, said = mecopt(*COMLLM, "--out", "run")
     assert "1 of 2 instances are computed again (paper-1): since" in said
     log = (RunFolder("run").path / "log.txt").read_text()
@@ -232,12 +232,23 @@ def test_a_corrupt_part_says_which_file_to_delete(text):
     mecopt(*COMLLM, "--out", "run")
 
 
-def test_a_part_that_lacks_a_field_is_corrupt():
-    """It is of the right version, and not whole."""
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda part: part.pop("instances"),
+        lambda part: part.update(results=[1]),
+        lambda part: part["results"][0].update(cost=0.0),
+        lambda part: part.pop("sha256"),
+    ],
+)
+def test_a_part_that_was_edited_is_corrupt(damage):
+    """A field less, one of another type, another figure: nothing of it reaches a table."""
     mecopt(*COMLLM, "--out", "run")
     path = RunFolder("run").path / "parts" / "paper-1.json"
-    PART.write(path, {"unit": "paper-1", "finished": "today", "identity": {}, "results": []})
-    with pytest.raises(ValueError, match=r"paper-1\.json: field 'instances' is missing.*delete"):
+    part = PART.read(path)
+    damage(part)
+    PART.write(path, part)
+    with pytest.raises(ValueError, match=r"paper-1\.json: its content is not what was .*delete"):
         RunFolder("run").read_part(RunFolder("run").suite.units[1])
 
 

@@ -142,3 +142,13 @@ def test_broken_file_is_refused(tmp_path):
     body = make().to_document() | {"coupling": {"kind": "tunnel"}}
     with pytest.raises(ValueError, match="coupling.kind: unknown 'tunnel'"):
         CachingInstance.from_document(body, "file")
+
+
+def test_a_coupling_is_read_by_its_fields():
+    """A missing field is named; one that nobody knows is ignored, as in every document."""
+    body = make(coupling=Forwarding([0.1, 0.1])).to_document()
+    body["coupling"]["colour"] = "blue"
+    assert CachingInstance.from_document(body).content_hash == body["content_hash"]
+    del body["coupling"]["hop_cost"]
+    with pytest.raises(ValueError, match="^file: coupling.hop_cost is missing$"):
+        CachingInstance.from_document(body, "file")

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mecopt.certificates import verify as certificate
 from mecopt.certificates.caching import document as caching
 from mecopt.certificates.offloading import tree
-from tests.support.mutations import Body, attack, valid
+from tests.support.leaves import by_hand
+from tests.support.mutations import Body, attack, odd_everywhere, valid
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,19 @@ def test_damage_is_noticed_or_harmless(documents: list[Body], tmp_path: Path) ->
     results = Counter(o.result for o in found)
     assert min(results[r] for r in ("accepted", "rejected", "unreadable")) > 20
     assert len({o.kind for o in found}) == 7
+
+
+def test_no_odd_value_is_taken_for_something_else(tmp_path: Path) -> None:
+    """Each value in each place of a small tree, beside a schedule that would hide a false bound.
+
+    Dropping task 0 costs 9 + 1, serving it at least 2: a proof that loses a part proves 10.
+    """
+    tree = [{"task": 0, "parts": [[[-1], 1], [[0], 2]]}, {"prices": 0}, {"prices": 0}]
+    body = by_hand(choice=[-1, 0], objective=10.0, bound=2.0, prices=[{}], tree=tree)
+    document = {**certificate.FORMAT.head, "family": "offloading", **body}
+    found = odd_everywhere(document, ["tree", "prices", "choice"], tmp_path / "odd.json")
+    assert [(o.kind, o.result, o.why) for o in found if o.result in ("fraud", "traceback")] == []
+    assert Counter(o.result for o in found)["rejected"] > 200
 
 
 def test_a_check_that_adds_a_little_is_found_out(

@@ -15,7 +15,8 @@ import pytest
 from formulations.offloading.compact import solve_milp
 from formulations.offloading.decomposition import solve_plans
 from mecopt.certificates import verify as certificate
-from mecopt.certificates.scales import PRICE_SCALE
+from mecopt.certificates.offloading.tree import Tree
+from mecopt.certificates.scales import COST_SCALE, PRICE_SCALE
 from mecopt.certificates.verify import verify
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.scenarios import comllm
@@ -213,6 +214,7 @@ def test_tree_by_hand(check) -> None:
         (lambda tree: tree[0]["parts"][1].__setitem__(1, 0), "used twice"),
         (lambda tree: tree[0]["parts"][1].__setitem__(1, 9), "missing"),
         (lambda tree: tree[0]["parts"][1].__setitem__(1, -1), "missing"),
+        (lambda tree: tree[0]["parts"][1].__setitem__(1, None), "tree node None is missing"),
         (lambda tree: tree[0].__setitem__("task", -3), "malformed tree node"),
         (lambda tree: tree[5].__setitem__("prices", 1), "no price vector"),
     ],
@@ -225,6 +227,22 @@ def test_damaged_tree_is_refused(check, damage: Callable[[list[Body]], None], pr
     assert not verdict.ok and any(problem in p for p in verdict.problems)
 
 
+@pytest.mark.parametrize("child", [None, True, 1.0, "1", [1], {}])
+def test_a_part_without_a_node_is_not_skipped(check, child: Any) -> None:
+    """Dropping task 0 costs 9 + 1, serving both 3: a proof of 10 would have to leave that out."""
+    tree = [{"task": 0, "parts": [[[-1], 1], [[0], child]]}, {"prices": 0}]
+    verdict = check(by_hand(choice=[-1, 0], objective=10.0, bound=10.0, prices=[{}], tree=tree))
+    assert not verdict.ok and "is missing or used twice" in verdict.problems[0]
+
+
+def test_an_empty_interval_is_never_accepted(check, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checker that is wrong about the bound (4, the schedule costs 3) contradicts itself."""
+    monkeypatch.setattr(Tree, "least", lambda self: (4 * 10**9 * COST_SCALE, 1))
+    verdict = check(by_hand(bound=3.0))
+    assert verdict.problems == ["the bound 4.0 is above the cost 3.0 of a schedule"]
+    assert not verdict.ok and verdict.decided
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -235,6 +253,7 @@ def test_damaged_tree_is_refused(check, damage: Callable[[list[Body]], None], pr
         ({"prices": [[0]]}, "prices: must be an object"),
         ({"choice": None}, "choice is not a list"),
         ({"price_scale": 1}, "price_scale is 1"),
+        ({"price_scale": 10**400}, "price_scale is 10*[.]{3}0*, expected"),
         ({"schema": "mecopt.schedule"}, "schema is 'mecopt.schedule'"),
         ({"version": 2}, "version is 2"),
         ({"version": True}, "version is True"),

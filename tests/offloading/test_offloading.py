@@ -117,6 +117,7 @@ def stage(seconds: float, **more: object) -> Task:
         (Task(0.0, [GO], drop_cost_s=float("nan")), r"drop_cost_s\[0\] = nan is not a number"),
         (Task(0.0, [GO], latency_weight=-1.0), r"latency_weight\[0\] = -1\.0 must be >= 0"),
         (Task(0.0, [GO], latency_weight=float("nan")), r"latency_weight\[0\] = nan must be >= 0"),
+        (Task(0.0, [GO], latency_weight=1e308), r"latency_weight\[0\] = 1e\+308 is not below"),
         (
             Task(0.0, [Option("A", GO.stages, fixed_cost_s=float("inf"))]),
             r"fixed_cost_ns\[0\] = \d+ is infinite",

@@ -10,7 +10,8 @@ import copy
 import gzip
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -87,17 +88,39 @@ def _split_caching(body: Body) -> Body:
     return {**body, "trees": [{"server": 0, "nodes": nodes}]}
 
 
+def _with_poor_schedule(body: Body | None, folder: Path) -> Body | None:
+    """The certificate with a schedule far from the optimum: all dropped, or all in the cloud.
+
+    Beside an optimal schedule no bound that is too high can pass. None where it is no schedule.
+    """
+    if body is None:
+        return None
+    if "choice" in body:
+        poor: Body = {**body, "choice": [-1] * len(body["choice"])}
+    else:
+        poor = {**body, **{name: np.zeros_like(body[name]).tolist() for name in ("a", "x")}}
+    path = folder / "poor.json"
+    path.write_text(json.dumps(poor))
+    poor["objective"] = certificate.verify(path).objective
+    return poor if poor["objective"] < np.inf else None
+
+
 def valid(folder: Path, seeds: int = 2) -> list[Body]:
-    """Certificates of tiny instances: both families, with and without trees and couplings."""
+    """Certificates of tiny instances: both families, with and without trees and couplings.
+
+    Those with trees are there with a poor schedule, too.
+    """
     out = []
     for seed in range(seeds):
         out.append(_saved(leaf_instance(10 + seed, dag=False), folder, None))
-        out.append(_saved(leaf_instance(20 + seed, dag=False), folder, _split_offloading))
+        split = _saved(leaf_instance(20 + seed, dag=False), folder, _split_offloading)
+        out += [split, _with_poor_schedule(split, folder)]
         out.append(_saved(leaf_instance(30 + seed, dag=True), folder, None))
         for kind in tiny_caching.KINDS.values():
             out.append(_saved(tiny_caching.tiny_instance(seed, **kind), folder, None))
         one = tiny_caching.tiny_instance(seed, servers=1)
-        out.append(_saved(one, folder, _split_caching))
+        split = _saved(one, folder, _split_caching)
+        out += [split, _with_poor_schedule(split, folder)]
     return [body for body in out if body is not None]
 
 
@@ -222,8 +245,11 @@ def _change_tree(body: Body, rng: np.random.Generator) -> None:
     node = nodes[int(rng.integers(len(nodes)))]
     if "parts" in node:
         part = node["parts"][int(rng.integers(len(node["parts"])))]
-        if rng.random() < 0.5:
+        way = rng.random()
+        if way < 0.3:
             part[1] = int(rng.integers(-1, len(nodes) + 1))
+        elif way < 0.5:  # no node at all
+            part[1] = copy.deepcopy(_ODD[int(rng.integers(len(_ODD)))])
         elif part[0]:
             part[0].pop(int(rng.integers(len(part[0]))))
     elif "pair" in node:
@@ -299,7 +325,25 @@ def mutate(body: Body, rng: np.random.Generator) -> tuple[str, bytes]:
 
 def attack(body: Body, rng: np.random.Generator, path: Path) -> Outcome:
     """Damage a certificate, check it, and judge what the check said."""
-    kind, text = mutate(body, rng)
+    return _judge(*mutate(body, rng), path)
+
+
+def odd_everywhere(body: Body, fields: Sequence[str], path: Path) -> list[Outcome]:
+    """Every odd value in every place of some fields, one at a time."""
+    changed, found = copy.deepcopy(body), []
+    for field in fields:
+        for holder, key in _places(changed[field], [(changed, field)]):
+            kept = holder[key]
+            for value in _ODD:
+                holder[key] = value
+                with suppress(ValueError):  # a number too long to write
+                    kind = f"{type(value).__name__} in {field}"
+                    found.append(_judge(kind, json.dumps(changed).encode(), path))
+            holder[key] = kept
+    return found
+
+
+def _judge(kind: str, text: bytes, path: Path) -> Outcome:
     path.write_bytes(text)
     begin = time.perf_counter()
     try:

@@ -100,7 +100,7 @@ class _Fields:
         self.bound = number("bound", document["bound"])
         scale = whole_number("price_scale", document["price_scale"])
         if scale != PRICE_SCALE:
-            raise ValueError(f"price_scale is {scale}, expected {PRICE_SCALE}")
+            raise ValueError(f"price_scale is {shown(scale)}, expected {PRICE_SCALE}")
         self.resident, self.served = (_integers(document[name], name) for name in ("a", "x"))
         self.links = [_prices(prices, "links") for prices in _list(document["links"], "links")]
         # Older files, and those of other tools, have no hints and no trees.

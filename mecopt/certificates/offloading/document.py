@@ -90,7 +90,7 @@ class _Fields:
         self.bound = number("bound", document["bound"])
         scale = whole_number("price_scale", document["price_scale"])
         if scale != PRICE_SCALE:
-            raise ValueError(f"price_scale is {scale}, expected {PRICE_SCALE}")
+            raise ValueError(f"price_scale is {shown(scale)}, expected {PRICE_SCALE}")
         self.shift = whole_number("bucket_shift", document["bucket_shift"])
         self.choice = [whole_number("choice", c) for c in _list(document["choice"], "choice")]
         self.tables = [_table(table) for table in _list(document["prices"], "prices")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from mecopt.certificates.budget import Budget
@@ -18,6 +19,14 @@ _Part = tuple[int, ...]
 
 #: Price vectors, and numbers worked out under them, that are remembered between leaves.
 _MOST_PRICERS, _MOST_REMEMBERED = 64, 2**22
+
+
+@dataclass(frozen=True)
+class _GiveBack:
+    """What a task may do again once a part of the tree is done."""
+
+    task: int
+    part: _Part
 
 
 class Rejected(Exception):
@@ -60,19 +69,21 @@ class Tree:
         least: int | None = None
         leaves = 0
         used: set[int] = set()
-        # Nodes to visit with what they leave of a task; index -1 gives back what a task had.
-        todo: list[tuple[Any, int, _Part]] = [(0, -1, ())]
+        # Nodes to visit with what they leave of a task, and between them what tasks get back. The
+        # file names the nodes: nothing that it can say may look like the other kind of entry.
+        todo: list[tuple[Any, int, _Part] | _GiveBack] = [(0, -1, ())]
         while todo:
-            index, k, part = todo.pop()
-            if index is None:
-                self.alternatives[k] = part
+            entry = todo.pop()
+            if isinstance(entry, _GiveBack):
+                self.alternatives[entry.task] = entry.part
                 continue
+            index, k, part = entry
             self.budget.spend()
             if type(index) is not int or not 0 <= index < len(self.nodes) or index in used:
                 raise Rejected(f"tree node {shown(index)} is missing or used twice")
             used.add(index)
             if k >= 0:
-                todo.append((None, k, self.alternatives[k]))
+                todo.append(_GiveBack(k, self.alternatives[k]))
                 self.alternatives[k] = part
             node = self.nodes[index]
             if "prices" not in node:
