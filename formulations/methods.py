@@ -50,6 +50,13 @@ METHODS: dict[str, Routes] = {
         time_limit=90.0,
         warm_up="formulations.caching.warm:warm_up",
     ),
+    "accuracy_delay": Routes(
+        {
+            "plans": "formulations.accuracy_delay.decomposition:solve_plans",
+        },
+        time_limit=60.0,
+        warm_up="formulations.accuracy_delay.warm:warm_up",
+    ),
 }
 
 

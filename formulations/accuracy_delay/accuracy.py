@@ -1,0 +1,45 @@
+"""The most accurate decision: a transportation problem, solved as a linear program.
+
+.. math::
+
+    \\max \\sum_{ij} g_{ij} x_{ij} \\quad\\text{s.t.}\\quad
+    \\sum_j x_{ij} \\le 1\\ \\text{[assign]},\\quad
+    \\sum_i x_{ij} \\le room_j\\ \\text{[room]},\\quad x \\ge 0,
+
+whose matrix is totally unimodular, so that vertices are whole.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from formulations import highs
+from mecopt.accuracy_delay.assignment import Assignment, replay
+from mecopt.accuracy_delay.instance import ACCURACY_SCALE, LOCAL, QuerySnapshot
+
+
+def most_accurate(x: QuerySnapshot) -> Assignment:
+    """A decision with the largest mean expected accuracy, whatever its delay."""
+    gain = (x.accuracy_edge_units - x.accuracy_local_units[:, None]) / ACCURACY_SCALE
+    gain = np.where(x.reachable, gain, -1.0)
+    choice = np.where(gain.max(axis=1) > 0, gain.argmax(axis=1), LOCAL)
+    count = np.bincount(choice[choice != LOCAL], minlength=x.n_servers)
+    if (count > x.room).any():
+        users, servers = np.nonzero(gain > 0)
+        every = np.arange(len(users))
+        ones = np.ones(len(users))
+        lp = highs.program(
+            [(users, every, ones), (x.n_users + servers, every, ones)],
+            -gain[users, servers],
+            ones,
+            np.full(x.n_users + x.n_servers, -np.inf),
+            np.concatenate([np.ones(x.n_users), x.room.astype(np.float64)]),
+        )
+        solver = highs.make(solver="simplex")
+        solver.passModel(lp)
+        solver.run()
+        value = np.asarray(solver.getSolution().col_value)
+        choice = np.full(x.n_users, LOCAL)
+        picked = value > 0.5
+        choice[users[picked]] = servers[picked]
+    return replay(x, choice.astype(np.int64))

@@ -1,0 +1,107 @@
+"""Snapshots by decomposition: certified bounds and decisions, with equal or optimal shares.
+
+Prices on users and on accuracy make servers independent (`formulations.accuracy_delay.servers`);
+the Lagrangian bounds every decision, and `formulations.accuracy_delay.tree` raises it to the
+optimum. Decisions come from GOA with local search, from the sets that servers choose under prices,
+and from rounded mixtures, each improved by moves and exchanges.
+
+Constraints: (assign) every query is answered once; (room) at most ``room`` queries at a server;
+(accuracy) the expected accuracies add up to what is asked for.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from formulations.accuracy_delay.accuracy import most_accurate
+from formulations.accuracy_delay.tree import Tree
+from formulations.dual.progress import Progress
+from formulations.methods import routes
+from mecopt.accuracy_delay.assignment import Assignment, replay
+from mecopt.accuracy_delay.instance import LOCAL, UNITS_PER_NS, UNITS_PER_S, IntArray, QuerySnapshot
+from mecopt.accuracy_delay.policies.greedy import decide
+from mecopt.accuracy_delay.policies.local_search import Search
+from mecopt.result import BoundKind, Result, relative_gap
+
+#: Shakes of the search after every split of the tree.
+_SHAKES = 2
+
+
+def solve_plans(
+    instance: QuerySnapshot,
+    *,
+    time_limit: float | None = None,
+    gap: float = 1e-4,
+    seed: int = 0,
+    verbose: bool = False,
+) -> Result[QuerySnapshot, Assignment]:
+    """Certified interval and decision by prices and branching.
+
+    Parameters and errors are those of `formulations.solve`; `seed` is that of the local search. A
+    snapshot whose accuracy no decision reaches is infeasible; ``details["best_accuracy"]`` says
+    what can be reached.
+    """
+    limit = routes("accuracy_delay").time_limit if time_limit is None else time_limit
+    progress = Progress(limit, gap, seed, verbose)
+    best = most_accurate(instance)
+    details: dict[str, object] = {"best_accuracy": best.expected_accuracy}
+    if not best.is_feasible:
+        return progress.result(
+            instance,
+            None,
+            np.inf,
+            method="plans",
+            bound_kind=BoundKind.CERTIFIED,
+            late=False,
+            details=details,
+        )
+    search = Search(instance, np.full(instance.n_users, LOCAL, dtype=np.int64), seed)
+    for choice in (best.choice, decide(instance)):
+        search.offer(choice)
+    tree = Tree(instance, _Offers(search).take, progress.deadline)
+
+    def target() -> float:
+        """L in ns at which the gap that was asked for is closed."""
+        units = replay(instance, search.choice).units
+        slack = gap * abs(units) / (1.0 + gap)
+        return (units - slack) / UNITS_PER_NS
+
+    def rest() -> None:
+        search.shake(_SHAKES)
+        progress.note(tree.bound_units / UNITS_PER_S, replay(instance, search.choice).objective)
+
+    tree.begin(target())
+    rest()
+    tree.grow(target, rest)
+    found = replay(instance, search.choice)
+    details |= {
+        "leaves": tree.leaves,
+        "evaluations": tree.evaluations,
+    }
+    return progress.result(
+        instance,
+        found,
+        min(tree.bound_units, found.units) / UNITS_PER_S,
+        method="plans",
+        bound_kind=BoundKind.CERTIFIED,
+        late=progress.is_late,
+        proof=tree.proof(),
+        details=details,
+    )
+
+
+class _Offers:
+    """Decisions handed to a search, each only once."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._seen: set[bytes] = set()
+
+    def take(self, choice: IntArray) -> None:
+        """Improve a decision that was not seen before."""
+        key = choice.tobytes()
+        if key not in self._seen:
+            self._seen.add(key)
+            self._search.offer(choice)

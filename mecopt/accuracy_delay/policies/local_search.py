@@ -1,0 +1,210 @@
+"""Local search from GOA's decision: move one query, or exchange two, while the objective falls.
+
+Decisions that are not accurate enough cost `charge` per missing unit of accuracy, which is more
+than any move can win, so that the search first repairs them and then keeps them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numba import njit
+
+from mecopt.accuracy_delay.assignment import replay
+from mecopt.accuracy_delay.costs import Costs, costs_of
+from mecopt.accuracy_delay.instance import LOCAL, IntArray, QuerySnapshot
+from mecopt.accuracy_delay.loads import adding, exchanging, loads, put, removing, take
+from mecopt.accuracy_delay.policies.greedy import decide
+from mecopt.checks import check_seed
+
+#: A move must win more than this, ns.
+_LEAST = 1e-3
+
+
+@njit(cache=True)
+def _gain_of(costs, i, j):
+    return costs.gain[i, j] if j >= 0 else 0.0
+
+
+@njit(cache=True)
+def _charged(missing, change, charge):
+    """Change of the charge for missing accuracy (10^-9) when accuracy changes."""
+    return charge * (max(0.0, missing - change) - max(0.0, missing))
+
+
+@njit(cache=True)
+def _move(costs, i, j, choice, n, a, t):
+    """Change of the objective, ns, when user i goes to j."""
+    at = choice[i]
+    change = 0.0
+    if at >= 0:
+        change += costs.worth[i] - removing(costs, i, at, n, a, t)
+    else:
+        change -= costs.local[i]
+    if j >= 0:
+        change += adding(costs, i, j, n, a, t) - costs.worth[i]
+    else:
+        change += costs.local[i]
+    return change
+
+
+@njit(cache=True)
+def _swap(costs, i, k, choice, n, a, t):
+    """Change of the objective, ns, when i and k exchange places (i at a server)."""
+    at, to = choice[i], choice[k]
+    change = exchanging(costs, i, k, at, n, a, t)
+    if to >= 0:
+        return change + exchanging(costs, k, i, to, n, a, t)
+    return change + costs.worth[i] - costs.worth[k] + costs.local[i] - costs.local[k]
+
+
+@njit(cache=True)
+def descend(costs, choice, missing, charge):
+    """Take the first improving move or exchange until there is none; returns missing accuracy.
+
+    `choice` is changed in place; `missing` is the accuracy it lacks, in units of 10^-9 (negative
+    when there is more than asked).
+    """
+    n, a, t = loads(costs, choice)
+    users, servers = costs.linear.shape
+    quiet = 0
+    i = 0
+    while quiet < users:
+        found = False
+        for j in range(LOCAL, servers):
+            if j == choice[i]:
+                continue
+            if j >= 0 and (n[j] >= costs.room[j] or costs.linear[i, j] == np.inf):
+                continue
+            change = _move(costs, i, j, choice, n, a, t)
+            gain = _gain_of(costs, i, j) - _gain_of(costs, i, choice[i])
+            if change + _charged(missing, gain, charge) < -_LEAST:
+                if choice[i] >= 0:
+                    take(costs, i, choice[i], n, a, t)
+                if j >= 0:
+                    put(costs, i, j, n, a, t)
+                choice[i] = j
+                missing -= gain
+                found = True
+        if choice[i] >= 0:
+            for k in range(users):
+                to, at = choice[k], choice[i]
+                if to == at or costs.linear[k, at] == np.inf:
+                    continue
+                if to >= 0 and costs.linear[i, to] == np.inf:
+                    continue
+                change = _swap(costs, i, k, choice, n, a, t)
+                gain = _gain_of(costs, i, to) - _gain_of(costs, i, at)
+                gain += _gain_of(costs, k, at) - _gain_of(costs, k, to)
+                if change + _charged(missing, gain, charge) < -_LEAST:
+                    take(costs, i, at, n, a, t)
+                    put(costs, k, at, n, a, t)
+                    if to >= 0:
+                        take(costs, k, to, n, a, t)
+                        put(costs, i, to, n, a, t)
+                    choice[i], choice[k] = to, at
+                    missing -= gain
+                    found = True
+                    if choice[i] < 0:
+                        break
+        quiet = 0 if found else quiet + 1
+        i = (i + 1) % users
+    return missing
+
+
+@njit(cache=True)
+def _shake(costs, choice, strength):
+    """Send some users somewhere else that has room."""
+    n, _, _ = loads(costs, choice)
+    users, servers = costs.linear.shape
+    for _ in range(strength):
+        i = np.random.randint(users)
+        j = np.random.randint(servers + 1) - 1
+        if j == choice[i]:
+            continue
+        if j >= 0 and (n[j] >= costs.room[j] or costs.linear[i, j] == np.inf):
+            continue
+        if choice[i] >= 0:
+            n[choice[i]] -= 1
+        if j >= 0:
+            n[j] += 1
+        choice[i] = j
+
+
+@njit(cache=True)
+def _seed(seed):
+    np.random.seed(seed)
+
+
+class Search:
+    """Iterated local search on one snapshot.
+
+    Parameters
+    ----------
+    instance : QuerySnapshot
+    choice : (N,) int64
+        Where it starts.
+    seed : int
+        Of the shakes.
+    """
+
+    def __init__(self, instance: QuerySnapshot, choice: IntArray, seed: int = 0) -> None:
+        self.instance = instance
+        self._costs: Costs = costs_of(instance)
+        gain = np.abs(self._costs.gain)
+        least = gain[gain > 0].min() if (gain > 0).any() else 1.0
+        # No decision costs more than this beyond another, so a unit of accuracy outweighs it.
+        finite = np.where(np.isfinite(self._costs.linear), self._costs.linear, 0.0)
+        widest = self._costs.local.sum() + self._costs.worth.sum() + self._costs.queue.max()
+        self._charge = float((widest + instance.n_users * finite.max(axis=1).sum()) / least)
+        self.choice = choice.copy()
+        self._key = self._value(choice)
+        self._rng = np.random.default_rng(seed)
+        self.offer(choice)
+
+    def _value(self, choice: IntArray) -> tuple[int, int]:
+        """Missing accuracy, then cost units: what the search makes least, in that order."""
+        found = replay(self.instance, choice)
+        missing = self.instance.accuracy_needed_units - found.accuracy_units
+        return max(0, missing), found.units
+
+    def offer(self, choice: IntArray) -> bool:
+        """Descend from a decision, and keep it when it is better than what is held."""
+        trial = choice.copy()
+        found = replay(self.instance, trial)
+        missing = float(self.instance.accuracy_needed_units - found.accuracy_units)
+        descend(self._costs, trial, missing, self._charge)
+        key = self._value(trial)
+        if key < self._key:
+            self.choice, self._key = trial, key
+            return True
+        return False
+
+    def shake(self, rounds: int) -> None:
+        """Shake what is held and descend again, `rounds` times."""
+        for _ in range(rounds):
+            _seed(int(self._rng.integers(2**31)))
+            trial = self.choice.copy()
+            _shake(self._costs, trial, int(self._rng.integers(2, 6)))
+            self.offer(trial)
+
+
+@dataclass
+class GoaLocalSearch:
+    """GOA's decision, improved by moves and exchanges of queries until none helps."""
+
+    name: str = "goa-local-search"
+    rounds: int = 0
+    seed: int = field(default=0, repr=False)
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+
+    def reset(self, instance: QuerySnapshot) -> None:
+        """Nothing to prepare."""
+
+    def act(self, instance: QuerySnapshot) -> IntArray:
+        search = Search(instance, decide(instance), self.seed)
+        search.shake(self.rounds)
+        return search.choice
