@@ -1,10 +1,10 @@
-"""The most accurate decision: a transportation problem, solved as a linear program.
+r"""The most accurate decision: a transportation problem, solved as a linear program.
 
 .. math::
 
-    \\max \\sum_{ij} g_{ij} x_{ij} \\quad\\text{s.t.}\\quad
-    \\sum_j x_{ij} \\le 1\\ \\text{[assign]},\\quad
-    \\sum_i x_{ij} \\le room_j\\ \\text{[room]},\\quad x \\ge 0,
+    \max \sum_{ij} g_{ij} x_{ij} \quad\text{s.t.}\quad
+    \sum_j x_{ij} \le 1\ \text{[assign]},\quad
+    \sum_i x_{ij} \le room_j\ \text{[room]},\quad x \ge 0,
 
 whose matrix is totally unimodular, so that vertices are whole.
 """
@@ -14,8 +14,10 @@ from __future__ import annotations
 import numpy as np
 
 from formulations import highs
+from formulations.dual.progress import Progress
 from mecopt.accuracy_delay.assignment import Assignment, replay
 from mecopt.accuracy_delay.instance import ACCURACY_SCALE, LOCAL, QuerySnapshot
+from mecopt.result import BoundKind, Result
 
 
 def most_accurate(x: QuerySnapshot) -> Assignment:
@@ -43,3 +45,22 @@ def most_accurate(x: QuerySnapshot) -> Assignment:
         picked = value > 0.5
         choice[users[picked]] = servers[picked]
     return replay(x, choice.astype(np.int64))
+
+
+def infeasible(
+    progress: Progress, x: QuerySnapshot, best: Assignment, method: str, kind: BoundKind
+) -> Result[QuerySnapshot, Assignment]:
+    """The answer that no decision is accurate enough; `best` says what can be reached."""
+    return progress.result(
+        x,
+        None,
+        np.inf,
+        method=method,
+        bound_kind=kind,
+        late=False,
+        details={
+            "best_accuracy": best.expected_accuracy,
+            "why": f"least_accuracy = {x.least_accuracy:g} is out of reach: the most accurate "
+            f"decision has {best.expected_accuracy:.6g}",
+        },
+    )

@@ -11,11 +11,9 @@ Constraints: (assign) every query is answered once; (room) at most ``room`` quer
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
-from formulations.accuracy_delay.accuracy import most_accurate
+from formulations.accuracy_delay.accuracy import infeasible, most_accurate
 from formulations.accuracy_delay.tree import Tree
 from formulations.dual.progress import Progress
 from formulations.methods import routes
@@ -23,7 +21,7 @@ from mecopt.accuracy_delay.assignment import Assignment, replay
 from mecopt.accuracy_delay.instance import LOCAL, UNITS_PER_NS, UNITS_PER_S, IntArray, QuerySnapshot
 from mecopt.accuracy_delay.policies.greedy import decide
 from mecopt.accuracy_delay.policies.local_search import Search
-from mecopt.result import BoundKind, Result, relative_gap
+from mecopt.result import BoundKind, Result
 
 #: Shakes of the search after every split of the tree.
 _SHAKES = 2
@@ -46,17 +44,8 @@ def solve_plans(
     limit = routes("accuracy_delay").time_limit if time_limit is None else time_limit
     progress = Progress(limit, gap, seed, verbose)
     best = most_accurate(instance)
-    details: dict[str, object] = {"best_accuracy": best.expected_accuracy}
     if not best.is_feasible:
-        return progress.result(
-            instance,
-            None,
-            np.inf,
-            method="plans",
-            bound_kind=BoundKind.CERTIFIED,
-            late=False,
-            details=details,
-        )
+        return infeasible(progress, instance, best, "plans", BoundKind.CERTIFIED)
     search = Search(instance, np.full(instance.n_users, LOCAL, dtype=np.int64), seed)
     for choice in (best.choice, decide(instance)):
         search.offer(choice)
@@ -76,10 +65,6 @@ def solve_plans(
     rest()
     tree.grow(target, rest)
     found = replay(instance, search.choice)
-    details |= {
-        "leaves": tree.leaves,
-        "evaluations": tree.evaluations,
-    }
     return progress.result(
         instance,
         found,
@@ -88,7 +73,7 @@ def solve_plans(
         bound_kind=BoundKind.CERTIFIED,
         late=progress.is_late,
         proof=tree.proof(),
-        details=details,
+        details={"leaves": tree.leaves, "evaluations": tree.evaluations},
     )
 
 

@@ -170,7 +170,7 @@ class Tree:
     ) -> tuple[FloatArray, float]:
         mean = float(self.x.local_ns.mean()) + float(self.x.worth_ns.mean()) + 1.0
         step = np.full(len(start), size * _STEP * mean)
-        step[-OTHERS] = size * _ACCURACY_STEP * max(start[-OTHERS], 1.0)
+        step[-OTHERS] = _ACCURACY_STEP * max(start[-OTHERS], 1.0)
 
         def watch(t: int, best: float, priced: Priced) -> bool:
             if t % 10 == 9:

@@ -163,6 +163,9 @@ class Snapshot:
             if home[i] not in (-1, j) or not self.reach[i][j] or (i, j) in region.barred:
                 return None
             home[i] = j
+        there = [home.count(j) for j in range(self.n_servers)]
+        if all(n >= most for n, most in zip(there, region.most, strict=True)):
+            return self._only(region, home, there)
         if region.fewest > region.utmost or not self._accurate(region, home):
             return None
         total = sum(prices.user) + prices.accuracy * self.to_win
@@ -181,6 +184,20 @@ class Snapshot:
                 return None
             total += least
         return total
+
+    def _only(self, region: Region, home: list[int], there: list[int]) -> int | None:
+        """Cost of the one decision that settled users leave, if it lies in the region."""
+        roots = [0] * self.n_servers
+        for i, j in enumerate(home):
+            if j != -1:
+                roots[j] += self.root[i][j]
+        inside = region.fewest <= sum(there) <= region.utmost and all(
+            region.least[j] <= there[j] <= region.most[j]
+            and region.low[j] <= roots[j] <= region.high[j]
+            for j in range(self.n_servers)
+        )
+        cost = self.cost(home) if inside else ""
+        return None if isinstance(cost, str) else cost
 
     def _accurate(self, region: Region, home: list[int]) -> bool:
         """Whether the most accurate users at their best servers could reach the accuracy."""
