@@ -1,7 +1,8 @@
 """Local search from GOA's decision: move one query, or exchange two, while the objective falls.
 
-Decisions that are not accurate enough cost `charge` per missing unit of accuracy, which is more
-than any move can win, so that the search first repairs them and then keeps them.
+A decision that is not accurate enough is charged more than any two decisions differ by, and as much
+again for every missing gain of the least accurate move, so that the search repairs it first and
+keeps it then.
 """
 
 from __future__ import annotations
@@ -28,9 +29,15 @@ def _gain_of(costs, i, j):
 
 
 @njit(cache=True)
-def _charged(missing, change, charge):
-    """Change of the charge for missing accuracy (10^-9) when accuracy changes."""
-    return charge * (max(0.0, missing - change) - max(0.0, missing))
+def _charge(missing, widest, least):
+    """Charge for missing accuracy (10^-9), ns; none when nothing is missing."""
+    return widest * (1.0 + missing / least) if missing > 0.0 else 0.0
+
+
+@njit(cache=True)
+def _charged(missing, change, widest, least):
+    """Change of the charge when accuracy changes."""
+    return _charge(missing - change, widest, least) - _charge(missing, widest, least)
 
 
 @njit(cache=True)
@@ -60,11 +67,11 @@ def _swap(costs, i, k, choice, n, a, t):
 
 
 @njit(cache=True)
-def descend(costs, choice, missing, charge):
+def descend(costs, choice, missing, widest, least):
     """Take the first improving move or exchange until there is none; returns missing accuracy.
 
     `choice` is changed in place; `missing` is the accuracy it lacks, in units of 10^-9 (negative
-    when there is more than asked).
+    when there is more than asked); `widest` and `least` are those of `_charge`.
     """
     n, a, t = loads(costs, choice)
     users, servers = costs.linear.shape
@@ -79,7 +86,7 @@ def descend(costs, choice, missing, charge):
                 continue
             change = _move(costs, i, j, choice, n, a, t)
             gain = _gain_of(costs, i, j) - _gain_of(costs, i, choice[i])
-            if change + _charged(missing, gain, charge) < -_LEAST:
+            if change + _charged(missing, gain, widest, least) < -_LEAST:
                 if choice[i] >= 0:
                     take(costs, i, choice[i], n, a, t)
                 if j >= 0:
@@ -97,7 +104,7 @@ def descend(costs, choice, missing, charge):
                 change = _swap(costs, i, k, choice, n, a, t)
                 gain = _gain_of(costs, i, to) - _gain_of(costs, i, at)
                 gain += _gain_of(costs, k, at) - _gain_of(costs, k, to)
-                if change + _charged(missing, gain, charge) < -_LEAST:
+                if change + _charged(missing, gain, widest, least) < -_LEAST:
                     take(costs, i, at, n, a, t)
                     put(costs, k, at, n, a, t)
                     if to >= 0:
@@ -153,11 +160,8 @@ class Search:
         self.instance = instance
         self._costs: Costs = costs_of(instance)
         gain = np.abs(self._costs.gain)
-        least = gain[gain > 0].min() if (gain > 0).any() else 1.0
-        # No decision costs more than this beyond another, so a unit of accuracy outweighs it.
-        finite = np.where(np.isfinite(self._costs.linear), self._costs.linear, 0.0)
-        widest = self._costs.local.sum() + self._costs.worth.sum() + self._costs.queue.max()
-        self._charge = float((widest + instance.n_users * finite.max(axis=1).sum()) / least)
+        self._least = float(gain[gain > 0].min()) if (gain > 0).any() else 1.0
+        self._widest = _widest(self._costs)
         self.choice = choice.copy()
         self._key = self._value(choice)
         self._rng = np.random.default_rng(seed)
@@ -174,12 +178,13 @@ class Search:
         trial = choice.copy()
         found = replay(self.instance, trial)
         missing = float(self.instance.accuracy_needed_units - found.accuracy_units)
-        descend(self._costs, trial, missing, self._charge)
-        key = self._value(trial)
-        if key < self._key:
-            self.choice, self._key = trial, key
-            return True
-        return False
+        descend(self._costs, trial, missing, self._widest, self._least)
+        better = False
+        for candidate in (choice, trial):
+            key = self._value(candidate)
+            if key < self._key:
+                self.choice, self._key, better = candidate.copy(), key, True
+        return better
 
     def shake(self, rounds: int) -> None:
         """Shake what is held and descend again, `rounds` times."""
@@ -188,6 +193,15 @@ class Search:
             trial = self.choice.copy()
             _shake(self._costs, trial, int(self._rng.integers(2, 6)))
             self.offer(trial)
+
+
+def _widest(costs: Costs) -> float:
+    """More than any two decisions differ by, ns."""
+    linear = np.where(np.isfinite(costs.linear), costs.linear, 0.0).max(axis=1).sum()
+    users = len(costs.local)
+    root = float(costs.root.max(axis=1).sum()) / 2.0**10
+    apart = users * (float(costs.queue.max()) + linear) + root**2
+    return float(1.0 + costs.local.sum() + costs.worth.sum() + apart)
 
 
 @dataclass
