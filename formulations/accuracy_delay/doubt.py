@@ -75,8 +75,8 @@ class Doubt:
         doubt = np.minimum(share, 1.0 - share)
         for i, j in self._oracle.region.settled:
             doubt[i, j] = 0.0
-        i, j = np.unravel_index(int(doubt.argmax()), doubt.shape)
-        return ("pair", int(j), int(i)) if doubt[i, j] > _LEAST else None
+        at = np.unravel_index(int(doubt.argmax()), doubt.shape)
+        return ("pair", int(at[1]), int(at[0])) if doubt[at] > _LEAST else None
 
     def _by_total(self, priced: Priced) -> Split | None:
         """The server whose sum of roots is farthest from half its slope, at half the slope."""

@@ -20,9 +20,9 @@ from formulations.accuracy_delay.decomposition import solve_plans
 from formulations.dual.stopping import check_stopping
 from mecopt import checks
 from mecopt.accuracy_delay.assignment import Assignment, replay
+from mecopt.accuracy_delay.costs import costs_of
 from mecopt.accuracy_delay.instance import ACCURACY_SCALE, QuerySnapshot
 from mecopt.accuracy_delay.policies.greedy import goa
-from mecopt.accuracy_delay.costs import costs_of
 from mecopt.result import Termination
 
 

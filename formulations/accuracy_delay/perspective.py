@@ -72,9 +72,7 @@ def relaxation(x: QuerySnapshot) -> tuple[cp.Problem, list[cp.Variable]]:
         rows.append(share <= cp.outer(reach.astype(np.float64), y))
         root = np.where(reach, costs.root[:, j], 0.0) / _ROOT
         if root.any():
-            total = total + sum(
-                cp.quad_over_lin(root @ share[:, k], y[k]) for k in range(most[j])
-            )
+            total = total + sum(cp.quad_over_lin(root @ share[:, k], y[k]) for k in range(most[j]))
         placed = placed + cp.sum(share, axis=1)
         won = won + cp.sum(cp.multiply(costs.gain[:, j] / ACCURACY_SCALE, cp.sum(share, axis=1)))
     rows.append(placed == 1)
@@ -113,7 +111,7 @@ def solve_perspective(
     bound = -np.inf
     if solved:
         bound = float(problem.value) - _TOLERANCE * (1.0 + abs(float(problem.value)))
-        search.offer(_rounded(instance, [share.value for share in shares]))
+        search.offer(_rounded(instance, [np.asarray(share.value) for share in shares]))
     else:
         bound = -float(instance.worth_ns.sum()) * 1e-9  # delays are not negative
     search.shake(20)
@@ -125,7 +123,10 @@ def solve_perspective(
         method="perspective",
         bound_kind=BoundKind.SOLVER_CLAIMED,
         late=progress.is_late or not solved,
-        details={"status": str(problem.status), "variables": problem.size_metrics.num_scalar_variables},
+        details={
+            "status": str(problem.status),
+            "variables": problem.size_metrics.num_scalar_variables,
+        },
     )
 
 

@@ -1,12 +1,12 @@
 """Branch and bound over regions of decisions: numbers of queries first, then users, then sums.
 
 With the number of queries at every server settled, a snapshot with equal shares and no accuracy to
-reach is a transportation problem, which prices solve; so numbers are branched on first. What is left
-after that comes of the accuracy (users who are half at a server) or, with optimal shares, of the
-square of a server's roots (branched on at half the slope, where the sets that tie lie apart).
+reach is a transportation problem, which prices solve; so numbers are branched on first. What is
+left after that comes of the accuracy (users who are half at a server) or, with optimal shares, of
+the square of a server's roots (branched on at half the slope, where the sets that tie lie apart).
 
-Every node has prices of its own, found from its parent's by ascent and then by column generation;
-the least exact value among the leaves is the bound.
+Every node has prices of its own, found from its parent's by ascent; the least exact value among the
+leaves is the bound.
 """
 
 from __future__ import annotations
@@ -88,9 +88,7 @@ class Tree:
 
     def proof(self) -> Proof:
         """The tree as certificates write it."""
-        return Proof(
-            tuple(node.proof if isinstance(node, _Leaf) else node for node in self.nodes)
-        )
+        return Proof(tuple(node.proof if isinstance(node, _Leaf) else node for node in self.nodes))
 
     def begin(self, target: float) -> None:
         """Prices of the root, by a search over the price of accuracy and an ascent from there."""
@@ -138,7 +136,9 @@ class Tree:
     ) -> _Leaf:
         """A region with the best prices of an ascent, split by what its evaluations disagree on."""
         seen = Doubt(oracle)
-        rise = self._rise(oracle, start, oracle.lower, oracle.upper, evaluations, size, target, seen)
+        rise = self._rise(
+            oracle, start, oracle.lower, oracle.upper, evaluations, size, target, seen
+        )
         priced = oracle.price(rise[0])
         return self._settle(oracle, rise[0], priced, seen.split(priced))
 

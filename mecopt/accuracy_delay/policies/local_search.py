@@ -121,13 +121,10 @@ def descend(costs, choice, missing, widest, least):
 
 
 @njit(cache=True)
-def _shake(costs, choice, strength):
-    """Send some users somewhere else that has room."""
+def _shake(costs, choice, users, places):
+    """Send users to places (-1 is the device) that they reach and that have room."""
     n, _, _ = loads(costs, choice)
-    users, servers = costs.linear.shape
-    for _ in range(strength):
-        i = np.random.randint(users)
-        j = np.random.randint(servers + 1) - 1
+    for i, j in zip(users, places):
         if j == choice[i]:
             continue
         if j >= 0 and (n[j] >= costs.room[j] or costs.linear[i, j] == np.inf):
@@ -137,11 +134,6 @@ def _shake(costs, choice, strength):
         if j >= 0:
             n[j] += 1
         choice[i] = j
-
-
-@njit(cache=True)
-def _seed(seed):
-    np.random.seed(seed)
 
 
 class Search:
@@ -188,10 +180,13 @@ class Search:
 
     def shake(self, rounds: int) -> None:
         """Shake what is held and descend again, `rounds` times."""
+        n, m = self.instance.n_users, self.instance.n_servers
         for _ in range(rounds):
-            _seed(int(self._rng.integers(2**31)))
+            moved = int(self._rng.integers(2, 6))
+            users = self._rng.integers(n, size=moved)
+            places = self._rng.integers(-1, m, size=moved)
             trial = self.choice.copy()
-            _shake(self._costs, trial, int(self._rng.integers(2, 6)))
+            _shake(self._costs, trial, users, places)
             self.offer(trial)
 
 

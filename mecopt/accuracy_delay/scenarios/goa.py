@@ -1,21 +1,21 @@
 """GOA's network (arXiv 2602.07958): users in a square, three edge servers, one query each.
 
 The paper's tables are not available to us, so every number here is a decision of ours (D), and no
-figure that comes of it is a reproduction of the paper's. Uploads carry the prompt as half-precision
-activations of the first layer (4096 numbers of 16 bits per token), which is what
-makes links matter; text alone would be free at these rates.
+figure that comes of it is a reproduction of the paper's. Uploads carry the prompt as activations of
+the first layer in half precision (4096 numbers of 16 bits per token), which is what makes links
+matter; text alone would be free at these rates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mecopt import checks
 from mecopt.accuracy_delay.instance import QuerySnapshot
+from mecopt.accuracy_delay.margins import Margins
 
 FloatArray = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def generate(
     users: int | str = 30,
     seed: int = 0,
     *,
-    margins: tuple[ArrayLike, ArrayLike] | None = None,
+    margins: Margins | None = None,
     **changes: object,
 ) -> QuerySnapshot:
     """One snapshot.
@@ -103,9 +103,9 @@ def generate(
     users : int
     seed : int
         Seed of places, queries and margins.
-    margins : pair of (K,) array_like, optional
+    margins : Margins, optional
         Measured uncertainties and calibrated probabilities of a correct answer on the device, in
-        place of synthetic ones; users draw from the K questions with replacement.
+        place of synthetic ones; users draw from its questions with replacement.
     **changes
         Overrides of `Parameters` fields.
 
@@ -126,7 +126,7 @@ def generate(
     return QuerySnapshot(
         users=tuple(f"user {i}" for i in range(n)),
         servers=tuple(f"server {j}" for j in range(m)),
-        bits=tokens_in * p.bits_per_token,
+        bits=np.asarray(tokens_in * p.bits_per_token, dtype=np.float64),
         work=tokens_out.astype(np.float64),
         rate_bps=rate,
         speed=np.full(m, p.server_tokens_per_s),
@@ -143,7 +143,7 @@ def generate(
             "scenario": "goa",
             "preset": str(n),
             "seed": seed,
-            "margins": "synthetic" if margins is None else "measured",
+            "margins": "synthetic" if margins is None else margins.model,
             "parameters": asdict(p),
             "tags": TAGS,
         },
@@ -172,13 +172,11 @@ def server_places(servers: int, side_m: float) -> FloatArray:
 
 
 def _margins(
-    p: Parameters, rng: np.random.Generator, measured: Sequence[ArrayLike] | None
+    p: Parameters, rng: np.random.Generator, measured: Margins | None
 ) -> tuple[FloatArray, FloatArray]:
+    """Uncertainty and P(correct) on the device, (N,) each."""
     if measured is None:
         uncertainty = rng.beta(*p.uncertainty, p.users)
         return uncertainty, correct_on_device(uncertainty, p)
-    u, correct = (np.asarray(part, dtype=np.float64) for part in measured)
-    if u.ndim != 1 or u.shape != correct.shape or not len(u):
-        raise ValueError(f"margins: need two lists of equal length, have {u.shape}, {correct.shape}")
-    pick = rng.integers(len(u), size=p.users)
-    return u[pick], correct[pick]
+    pick = rng.integers(len(measured.uncertainty), size=p.users)
+    return measured.uncertainty[pick], measured.calibrated[pick]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mecopt.certificates.accuracy_delay.values import Prices, Region, Snapshot, everything
+from mecopt.certificates.accuracy_delay.values import Prices, Region, Snapshot
 
-#: Ways to split a region: by the number of queries that leave the device or are at a server, the sum of their roots, or whether
-#: a user is at the server.
+#: Ways to split a region: by the number of queries that leave the device or are at a server, by the
+#: sum of their roots, or by whether a user is at the server.
 KINDS = ("all", "count", "total", "pair")
 
 

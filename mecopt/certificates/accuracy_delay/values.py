@@ -2,9 +2,10 @@ r"""Exact cost of a decision and exact Lagrangian value of a region, in whole nu
 
 A region of decisions says how many queries leave the device in all (``fewest`` to ``utmost``), and
 for every server j how many it serves (``least[j]`` to ``most[j]``), between which limits the sum of
-their roots lies (``low[j]`` to ``high[j]``), and which users may be there. With g_ij what accuracy user i wins at server j and G what is to be won in
-all beyond the devices, under prices p_i of users and nu of leaving the device (of any sign), lambda >= 0
-of accuracy, and slopes sigma_jn of the square,
+their roots lies (``low[j]`` to ``high[j]``), and which users may be there. With g_ij what accuracy
+user i wins at server j and G what is to be won in all beyond the devices, under prices p_i of users
+and nu of leaving the device (of any sign), lambda >= 0 of accuracy, and slopes sigma_jn of the
+square,
 
 .. math::
 

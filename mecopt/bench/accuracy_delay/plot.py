@@ -1,0 +1,159 @@
+"""Pictures of accuracy-delay runs: the plane, density, reliability, fronts, one decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mecopt.bench.plot import BLUE, INK, MUTED, ORANGE, PALETTE, clean, new_figure, title
+from mecopt.bench.scorecard import rows_of
+
+_BEST = "#000000"
+
+
+def plane_picture(card: pd.DataFrame, instances: pd.DataFrame) -> Figure:
+    """Mean delay against expected accuracy of every policy, one panel per number of users.
+
+    Up and to the left is better; the black star is the best decision known for the objective.
+    """
+    presets = list(card["preset"].unique())
+    columns = min(3, len(presets))
+    rows = -(-len(presets) // columns)
+    figure = new_figure(9.0, 0.6 + 2.9 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    policies = list(dict.fromkeys(card["policy"]))
+    colour = {p: PALETTE[i % len(PALETTE)] for i, p in enumerate(policies)}
+    for panel, preset in zip(panels.ravel(), presets, strict=False):
+        part = card[card["preset"] == preset]
+        for row in rows_of(part):
+            panel.plot(
+                row.mean_delay_s, 100 * row.expected_accuracy, "o", color=colour[row.policy],
+                markersize=7, label=row.policy,
+            )  # fmt: skip
+        here = instances[instances["preset"] == preset]
+        panel.plot(
+            here["best_mean_delay_s"].mean(), 100 * here["best_expected_accuracy"].mean(),
+            "*", color=_BEST, markersize=12, label="best known",
+        )  # fmt: skip
+        panel.set_xscale("log")
+        _plain_log(panel)
+        clean(panel, "both")
+        title(panel, f"{preset} users")
+        panel.set_xlabel("mean delay, s (log scale)", fontsize=9, color=MUTED)
+    for panel in panels.ravel()[len(presets) :]:
+        panel.set_visible(False)
+    panels[0, 0].set_ylabel("expected accuracy, %", fontsize=9, color=MUTED)
+    handles, labels = panels.ravel()[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8.5)
+    return figure
+
+
+def _plain_log(panel: Axes) -> None:
+    """Plain numbers on a logarithmic axis that may span less than a decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    panel.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+
+
+def density_picture(card: pd.DataFrame, instances: pd.DataFrame) -> Figure:
+    """Accuracy, delay and gap of every policy against the number of users."""
+    users = instances.groupby("preset")["n_users"].first()
+    card = card.assign(users=card["preset"].map(users)).sort_values("users")
+    figure = new_figure(9.0, 3.6)
+    panels = figure.subplots(1, 3)
+    figures: Mapping[str, tuple[str, float]] = {
+        "expected_accuracy": ("expected accuracy, %", 100.0),
+        "mean_delay_s": ("mean delay, s", 1.0),
+        "gap_to_bound": ("gap to the bound, %", 100.0),
+    }
+    for panel, (name, (label, scale)) in zip(panels, figures.items(), strict=True):
+        for i, (policy, part) in enumerate(card.groupby("policy", sort=False)):
+            shown = part[np.isfinite(part[name])]
+            panel.plot(
+                shown["users"], scale * shown[name], "o-", color=PALETTE[i % len(PALETTE)],
+                linewidth=1.6, markersize=4, label=str(policy),
+            )  # fmt: skip
+        clean(panel, "both")
+        title(panel, label, 10)
+        panel.set_xlabel("users", fontsize=9, color=MUTED)
+    panels[1].set_yscale("log")
+    panels[2].set_yscale("symlog", linthresh=0.1)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
+    return figure
+
+
+def who_picture(table: pd.DataFrame) -> Figure:
+    """Every query by uncertainty, at the place where it is answered; one panel per decision."""
+    decisions = list(table["schedule"].unique())
+    places = ["device", *sorted(set(table["server"]) - {""})]
+    figure = new_figure(9.0, 0.7 + len(decisions) * (0.5 + 0.34 * len(places)))
+    panels = figure.subplots(len(decisions), 1, squeeze=False, sharex=True)[:, 0]
+    longest = float(table["delay_s"].max())
+    for panel, decision in zip(panels, decisions, strict=True):
+        here = table[table["schedule"] == decision]
+        for row, place in enumerate(places):
+            part = here[here["server"].replace("", "device") == place]
+            panel.scatter(
+                part["uncertainty"], np.full(len(part), row),
+                s=14 + 120 * part["delay_s"] / max(longest, 1e-9),
+                color=BLUE if row else ORANGE, alpha=0.65, linewidth=0,
+            )  # fmt: skip
+        panel.set_yticks(range(len(places)), places)
+        panel.set_ylim(len(places) - 0.4, -0.6)
+        clean(panel)
+        title(panel, f"{decision}: mean delay {here['delay_s'].mean():.3f} s, accuracy "
+              f"{100 * here['accuracy'].mean():.1f} %", 10)  # fmt: skip
+    panels[-1].set_xlabel(
+        f"uncertainty of the device's answer; size: delay (largest {longest:.2f} s)",
+        fontsize=9,
+        color=MUTED,
+    )
+    return figure
+
+
+def front_picture(fronts: Mapping[str, pd.DataFrame], points: pd.DataFrame | None = None) -> Figure:
+    """Fronts of delay and accuracy: decisions as dots, certified bounds as steps below them.
+
+    Parameters
+    ----------
+    fronts : mapping of str to DataFrame
+        Tables of `formulations.accuracy_delay.front.Front` by name.
+    points : DataFrame, optional
+        Rows of ``policy``, ``mean_delay_s``, ``expected_accuracy``.
+    """
+    figure = new_figure(7.5, 4.6)
+    panel = figure.subplots()
+    for i, (name, table) in enumerate(fronts.items()):
+        colour = PALETTE[i % len(PALETTE)]
+        panel.step(
+            table["mean_delay_s"], 100 * table["expected_accuracy"], "o-", where="post",
+            color=colour, linewidth=1.6, markersize=5, label=name,
+        )  # fmt: skip
+        floor = table["least_accuracy"].clip(lower=table["expected_accuracy"].min())
+        panel.plot(
+            table["bound_s"], 100 * floor,
+            "|", color=colour, markersize=9, label=f"{name}: certified bound",
+        )  # fmt: skip
+    if points is not None:
+        for i, row in enumerate(rows_of(points)):
+            panel.plot(
+                row.mean_delay_s, 100 * row.expected_accuracy, "s", color=MUTED, markersize=5
+            )
+            panel.annotate(
+                row.policy, (row.mean_delay_s, 100 * row.expected_accuracy), (5, -3 - 7 * (i % 2)),
+                textcoords="offset points", fontsize=8, color=INK,
+            )  # fmt: skip
+    panel.set_xscale("log")
+    _plain_log(panel)
+    clean(panel, "both")
+    panel.set_xlabel("mean delay, s (log scale)", fontsize=9, color=MUTED)
+    panel.set_ylabel("mean expected accuracy, %", fontsize=9, color=MUTED)
+    panel.legend(frameon=False, fontsize=8.5, loc="lower right")
+    return figure
