@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from learning import extras
+from mecopt import extras
 
 if TYPE_CHECKING:
     from learning.runs.folder import OnProgress
@@ -56,7 +58,7 @@ MODULES = {
     "ppo": Trainer("learning.offloading.training.ppo", "drl"),
     "equivariant": Trainer("learning.offloading.training.cost_vectors", "learning"),
     "mlp": Trainer("learning.offloading.training.cost_vectors", "learning"),
-    "smollm2": Trainer("learning.offloading.training.pretrained", "smollm", policy=""),
+    "smollm2": Trainer("learning.offloading.training.pretrained", "learning,smollm", policy=""),
     "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning", policy=""),
     "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching"),
     "t2drl-ppo": Trainer("learning.caching.train", "drl", "caching", "caching", "ppo"),
@@ -84,7 +86,12 @@ def module(name: str) -> ModuleType:
     """
     if name not in MODULES:
         raise ValueError(f"train: unknown {name!r}, one of {', '.join(MODULES)}")
-    return extras.module(f"train: {name!r}", MODULES[name].module, MODULES[name].extra)
+    with _needed(name):
+        return import_module(MODULES[name].module)
+
+
+def _needed(name: str) -> AbstractContextManager[None]:
+    return extras.needed(f"train: {name!r}", MODULES[name].extra)
 
 
 def settings(name: str, changes: Mapping[str, Any] | None = None) -> Any:
@@ -130,14 +137,15 @@ def train(
     Raises
     ------
     ValueError
-        See `settings`; or `out` holds something else.
+        See `settings`; or `out` holds something else, or an extra is not installed.
     OSError
         If it cannot be written.
     """
     wanted = settings(name, changes)
-    folder: Path = module(name).train(
-        wanted, Path(out), seed=seed, resume=True, on_progress=on_progress
-    )
+    with _needed(name):
+        folder: Path = module(name).train(
+            wanted, Path(out), seed=seed, resume=True, on_progress=on_progress
+        )
     return folder
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import os
 from functools import lru_cache
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
-from learning import extras
-from mecopt import checkpoints
+from mecopt import checkpoints, extras
 
 #: Family -> kind of checkpoint -> module with ``load(folder) -> policy``.
 KINDS = {
@@ -72,13 +71,13 @@ def _open(family: str, name: str, folder: str, changed_ns: int) -> Any:
         raise ValueError(f"{marker}: does not say which kind of policy it is ({error})") from None
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"{marker}: kind is {kind!r}, one of {', '.join(kinds)}")
-    reader = extras.module(f"policy: {name!r}", kinds[kind], "learning")
-    import torch
-    from safetensors import SafetensorError
+    with extras.needed(f"policy: {name!r}", "learning"):
+        import torch
+        from safetensors import SafetensorError
 
-    torch.set_num_threads(1)  # decisions are timed on one thread
-    try:
-        return reader.load(Path(folder))
-    except (SafetensorError, RuntimeError, KeyError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"checkpoint: {folder} cannot be loaded ({reason})") from None
+        torch.set_num_threads(1)  # decisions are timed on one thread
+        try:
+            return import_module(kinds[kind]).load(Path(folder))
+        except (SafetensorError, RuntimeError, KeyError, OSError, TypeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ValueError(f"checkpoint: {folder} cannot be loaded ({reason})") from None

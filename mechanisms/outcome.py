@@ -134,6 +134,12 @@ def require_market(market: object) -> None:
         raise ValueError(f"market = {market!r} must be a mecopt.market.Market")
 
 
+def require_outcome(name: str, outcome: Any) -> None:
+    """Refuse what a rule returned if that is no outcome; the ValueError names the rule."""
+    if not isinstance(outcome, Outcome):
+        raise ValueError(f"mechanism {name!r} returned {outcome!r}, not an Outcome")
+
+
 def rule(
     clear: Callable[Concatenate[Market, Options], Outcome],
 ) -> Callable[Concatenate[Market, Options], Outcome]:
@@ -144,8 +150,10 @@ def rule(
         require_market(market)
         start = time.perf_counter()
         outcome = clear(market, *args, **options)
+        seconds = time.perf_counter() - start
+        require_outcome(getattr(clear, "__name__", repr(clear)), outcome)
         # Nobody else holds the outcome yet; a copy would cost as much as a small market's rule.
-        object.__setattr__(outcome, "seconds", time.perf_counter() - start)
+        object.__setattr__(outcome, "seconds", seconds)
         return outcome
 
     return run

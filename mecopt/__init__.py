@@ -12,6 +12,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from mecopt import compiled
+
 if TYPE_CHECKING:
     from formulations import solve as solve
     from mecopt import bench as bench
@@ -67,6 +69,8 @@ _HOME = {
 }
 
 __all__ = [*_HOME, "__version__"]
+
+compiled.ensure_cache()  # before any kernel is declared
 
 
 def __getattr__(name: str) -> Any:

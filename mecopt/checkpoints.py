@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from mecopt import checks
+
 #: The file that makes a folder a checkpoint; it says which kind of policy is inside.
 MARKER = "mecopt.json"
 
@@ -40,6 +42,7 @@ def find(path: str | os.PathLike[str]) -> Path:
     ValueError
         If there is none.
     """
+    checks.path("checkpoint", path)
     for folder in (Path(path), Path(path) / "checkpoint"):
         if (folder / MARKER).is_file():
             return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from os import PathLike
 from typing import Any, TypeVar
 
 import numpy as np
@@ -80,6 +81,12 @@ def pair(name: str, value: Any) -> tuple[float, float]:
     except (TypeError, ValueError):
         raise ValueError(f"{name} = {value!r} must be two numbers") from None
     return first, second
+
+
+def path(name: str, value: Any) -> None:
+    """Refuse what cannot be the name of a file or folder."""
+    if not isinstance(value, str | PathLike) or not str(value):
+        raise ValueError(f"{name}: {value!r} is not the name of a file or folder")
 
 
 def check_seed(seed: Any, name: str = "seed") -> None:

@@ -25,6 +25,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mecopt.checks import check_seed
+from mecopt.checks import path as check_path
 
 #: Groups of entry points, one a family.
 OFFLOADING, CACHING = "mecopt.policies", "mecopt.caching_policies"
@@ -144,6 +145,9 @@ class PolicyNames(Generic[PolicyT]):
         if not isinstance(name, str):
             raise ValueError(f"policy: {name!r} is no name, one of {', '.join(self.names())}")
         check_seed(seed)
+        for argument, folder in (("checkpoint", checkpoint), ("data_dir", data_dir)):
+            if folder is not None:
+                check_path(argument, folder)
         if name in self.own:
             if checkpoint is not None:
                 raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")

@@ -82,6 +82,9 @@ def test_bench_is_a_package_and_a_function(tmp_path, monkeypatch):
         (lambda x: mecopt.bench("comllm", time_limit=-1), "time_limit = -1"),
         (lambda x: mecopt.audit("x"), "market.*'x'"),
         (lambda x: mecopt.load(3), "path: 3"),
+        (lambda x: mecopt.rollout(x, "sft", checkpoint=3), "checkpoint: 3 is not the name of a"),
+        (lambda x: mecopt.rollout(x, "sft", checkpoint=""), "checkpoint: '' is not the name of a"),
+        (lambda x: mecopt.rollout(x, "priced", data_dir=3), "data_dir: 3 is not the name of a"),
     ],
 )
 def test_refusals_name_argument_and_value(call, words):

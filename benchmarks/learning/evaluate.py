@@ -7,11 +7,12 @@ only (0:1000); bounds of the episodes are solved once and kept as the records of
 
 from __future__ import annotations
 
-import pickle
+from dataclasses import fields
 from pathlib import Path
 from time import thread_time
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import formulations
@@ -20,6 +21,7 @@ from learning.offloading.evaluation import independent_states as protocol
 from learning.offloading.evaluation.independent_states import Sample
 from learning.offloading.prompts import perturbations
 from learning.offloading.states.batch_rollout import rollout_batch
+from learning.offloading.states.decision_states import States
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.metrics import run_policy
 from mecopt.offloading.policies.protocol import Policy
@@ -93,17 +95,24 @@ def known_bounds() -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------ states
 def sample(preset: str, servers: int, size_mbit: float | None) -> Sample:
     """A sample of test states, from disk when it was drawn before."""
-    path = SAMPLES / f"{preset}-{servers}-{size_mbit}-{STATES}-{SEED}.pickle"
+    path = SAMPLES / f"{preset}-{servers}-{size_mbit}-{STATES}-{SEED}.npz"
     if path.exists():
-        with open(path, "rb") as file:
-            kept: Sample = pickle.load(file)
-        return kept
+        return _read(path)
     drawn, _ = protocol.ask(
         {}, preset=preset, count=STATES, servers=servers, seed=SEED, size_mbit=size_mbit
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pickle.dumps(drawn))
+    columns = {f.name: getattr(drawn, f.name) for f in fields(Sample) if f.name != "states"}
+    np.savez(path, **columns, **{f.name: getattr(drawn.states, f.name) for f in fields(States)})
     return drawn
+
+
+def _read(path: Path) -> Sample:
+    """A sample that was kept before."""
+    with np.load(path, allow_pickle=False) as kept:
+        columns = {f.name: kept[f.name] for f in fields(Sample) if f.name != "states"}
+        states: dict[str, Any] = {f.name: kept[f.name] for f in fields(States)}
+    return Sample(States(**states | {"preset": tuple(states["preset"].tolist())}), **columns)
 
 
 def on_states(policy: Any) -> list[dict[str, Any]]:

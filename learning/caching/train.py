@@ -35,6 +35,7 @@ from learning.caching.network import Agent
 from learning.caching.ppo_policy import PairPolicy
 from learning.caching.vectors import CachingVecEnv
 from learning.runs.folder import OnProgress, TrainingRun
+from learning.runs.settings import at_least, positive, share
 from mecopt.caching.scenarios import t2drl as caching
 
 #: First seeds of training and of tuning instances.
@@ -70,6 +71,11 @@ class Settings:
         Standard deviations of score and share at the start; they fall in a straight line to
         `last_noise` times that. White noise evicts and reloads, which costs more than a small
         correction of the rule can gain: exploration has to be fine.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or the servers are no multiple of their copies.
     """
 
     preset: str = "ten"
@@ -102,6 +108,24 @@ class Settings:
     restore_steps: int = 32
     tuning_instances: int = 8
     tuning_every: int = 5
+
+    def __post_init__(self) -> None:
+        at_least(self, rollouts=1, critic_rollouts=0, warm_rollouts=1, servers=1, copies=1)
+        at_least(self, epochs=1, batch=2, hidden=1, fast_hidden=1, fast_heads=1, eta=0)
+        at_least(self, restore_steps=1, tuning_instances=1, tuning_every=1, entropy_weight=0)
+        positive(self, "learning_rate", "clip", "gradient_norm")
+        share(self, "discount", "gae")
+        for whole, part in (("servers", "copies"), ("fast_hidden", "fast_heads")):
+            if getattr(self, whole) % getattr(self, part):
+                raise ValueError(
+                    f"{whole} = {getattr(self, whole)} must be a multiple of {part} = "
+                    f"{getattr(self, part)}"
+                )
+        if len(self.noise) != 2 or min(self.noise) <= 0 or self.last_noise <= 0:
+            raise ValueError(
+                f"noise = {self.noise} must be two numbers > 0, and last_noise = {self.last_noise} "
+                "> 0"
+            )
 
     @property
     def name(self) -> str:
@@ -185,6 +209,8 @@ def train(
     """
     torch.set_num_threads(1)
     run = TrainingRun.open(out, policies.KIND, settings, seed=seed, resume=resume)
+    if run.is_whole:
+        return run.path
     first = TRAINING_SEED + 10_000_000 * seed
     env, model, rate = _model(settings, first, seed)
     agent: Agent = model.policy.agent
@@ -204,28 +230,33 @@ def train(
         best = tuned = float(mean_cost(agent, tuning, **seen).sum())
     per_rollout = settings.servers * tuning.requests.shape[2]
     centred = GroupCentred(settings.copies)
-    for rollout in range(begun, settings.rollouts):
-        rate[0] = _begin_rollout(settings, agent, rollout)
-        set_random_seed(1_000_003 * seed + rollout)
-        env.episode = rollout * settings.servers // settings.copies
-        model.learn(per_rollout, callback=centred)
-        figures = _figures(model, env, agent)
-        if restorer is not None:
-            figures["restore_loss"] = _restore(model, agent, restorer, settings, seed, rollout)
-        done = rollout + 1
-        measured = done == settings.rollouts or done % settings.tuning_every == 0
-        if measured:
-            tuned = float(mean_cost(agent, tuning, **seen).sum())
-            if tuned < best:
-                best, kept = tuned, _weights(agent)
-        run.record(done * per_rollout, **figures, tuning_cost=tuned)
-        if measured:
-            body = {"agent": agent.state_dict(), "optimiser": model.policy.optimizer.state_dict()}
-            body |= {"best": best, "kept": kept, "tuned": tuned}
-            body["restorer"] = None if restorer is None else restorer.state_dict()
-            run.save_state(done, body)
-        if on_progress is not None:
-            on_progress(done, settings.rollouts, {**figures, "tuning_cost": tuned})
+    rollout = begun
+    with run.watch([agent.actor, agent.critic], lambda: rollout + 1):
+        for rollout in range(begun, settings.rollouts):
+            rate[0] = _begin_rollout(settings, agent, rollout)
+            set_random_seed(1_000_003 * seed + rollout)
+            env.episode = rollout * settings.servers // settings.copies
+            model.learn(per_rollout, callback=centred)
+            figures = _figures(model, env, agent)
+            if restorer is not None:
+                figures["restore_loss"] = _restore(model, agent, restorer, settings, seed, rollout)
+            done = rollout + 1
+            measured = done == settings.rollouts or done % settings.tuning_every == 0
+            if measured:
+                tuned = float(mean_cost(agent, tuning, **seen).sum())
+                if tuned < best:
+                    best, kept = tuned, _weights(agent)
+            run.record(done * per_rollout, **figures, tuning_cost=tuned)
+            if measured:
+                body = {
+                    "agent": agent.state_dict(),
+                    "optimiser": model.policy.optimizer.state_dict(),
+                }
+                body |= {"best": best, "kept": kept, "tuned": tuned}
+                body["restorer"] = None if restorer is None else restorer.state_dict()
+                run.save_state(done, body)
+            if on_progress is not None:
+                on_progress(done, settings.rollouts, {**figures, "tuning_cost": tuned})
     agent.load_state_dict(kept)
     trained = policies.LearnedPolicy(agent, name=settings.name, **seen)
     about = {"preset": settings.preset, "seed": seed, "settings": asdict(settings)}
@@ -276,11 +307,14 @@ def _model(
         fast=settings.fast_hidden**2 // settings.fast_heads if settings.test_time else 0,
         copies=settings.copies,
     )
+    slots = env.draw(0)[0].requests.shape[2]
+    if slots * settings.servers < 2:
+        raise ValueError(f"servers = {settings.servers}: one of {slots} slot gives one decision")
     rate = [settings.learning_rate]
     model = PPO(
         PairPolicy,
         env,
-        n_steps=env.draw(0)[0].requests.shape[2],
+        n_steps=slots,
         batch_size=settings.batch,
         n_epochs=settings.epochs,
         learning_rate=lambda _: rate[0],

@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from learning import extras, recipes, zoo
-from mecopt import plugins
+from learning import recipes, zoo
+from mecopt import extras, plugins
 
 #: Names of trained policies (docs/caching.md says how each is trained).
 NAMES = recipes.policies("caching")
@@ -25,7 +25,8 @@ def _trained(
 ) -> Any:
     if checkpoint is not None:
         return replace(zoo.load("caching", name, checkpoint), seed=seed)
-    policy = extras.module(f"policy: {name!r}", "learning.caching.policy", "learning")
+    with extras.needed(f"policy: {name!r}", "learning"):
+        from learning.caching import policy
     return policy.Shipped(name, preset if preset in policy.PRESETS else None, seed)
 
 

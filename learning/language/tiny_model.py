@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -246,11 +247,18 @@ def load(folder: str | Path) -> TinyForCausalLM:
         config = TinyConfig.from_pretrained(folder)
         kind = config.model_type if (Path(folder) / "config.json").exists() else None
     except OSError as error:
-        raise ValueError(f"{folder}: no model here ({str(error).splitlines()[0]})") from None
+        raise _none_here(folder, error) from None
     words = len(vocabulary.WORDS)
     if (config.vocabulary_size, config.vocab_size) != (vocabulary.SIZE, words):
         raise ValueError(
             f"{folder}: {kind} of another vocabulary ({config.vocab_size} words, "
             f"{config.vocabulary_size} in all; this mecopt has {words} and {vocabulary.SIZE})"
         )
-    return TinyForCausalLM.from_pretrained(folder).eval()
+    try:
+        return TinyForCausalLM.from_pretrained(folder, use_safetensors=True).eval()
+    except (OSError, SafetensorError) as error:
+        raise _none_here(folder, error) from None
+
+
+def _none_here(folder: str | Path, error: Exception) -> ValueError:
+    return ValueError(f"{folder}: no model here ({str(error).splitlines()[0]})")

@@ -24,6 +24,8 @@ import pandas as pd
 import torch
 from torch import nn
 
+from learning.runs import divergence
+from learning.runs.settings import at_least, positive, share
 from mechanisms.audit import checks as audit_checks
 from mechanisms.double_dutch import adaptive, bisection
 from mechanisms.double_dutch import rule as double_dutch
@@ -76,7 +78,13 @@ def greedy(q: nn.Module) -> Callable[[State], int]:
 
 @dataclass(frozen=True)
 class Settings:
-    """Hyper-parameters of `train`."""
+    """Hyper-parameters of `train`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or the memory never holds a batch.
+    """
 
     episodes: int = 3000
     broadcast_cost: float = 0.01  # in units of the welfare ratio
@@ -87,6 +95,12 @@ class Settings:
     memory: int = 20_000
     target_every: int = 50  # episodes
     explore_until: float = 0.5  # share of episodes over which exploration falls to 5 %
+
+    def __post_init__(self) -> None:
+        at_least(self, episodes=1, batch=1, updates_per_episode=1, target_every=1, broadcast_cost=0)
+        at_least(self, memory=self.batch)
+        positive(self, "learning_rate", "explore_until")
+        share(self, "discount")
 
 
 def welfare_ratio(market: Market, outcome: Outcome) -> float:
@@ -110,7 +124,7 @@ def train(
     Raises
     ------
     ValueError
-        If the seed is negative.
+        If the seed is negative, or the training diverges (`learning.runs.divergence`).
     """
     check_seed(seed)
     s = settings or Settings()
@@ -122,29 +136,32 @@ def train(
     best = greedy(q)
     memory: deque[tuple[list[float], int, float, list[float] | None]] = deque(maxlen=s.memory)
     rows = []
-    for episode in range(s.episodes):
-        explore = max(0.05, 1 - episode / (s.explore_until * s.episodes))
-        market = draw(episode)
-        path: list[tuple[list[float], int]] = []
+    episode = 0
+    with divergence.watch([q], lambda: episode):
+        for episode in range(s.episodes):
+            explore = max(0.05, 1 - episode / (s.explore_until * s.episodes))
+            market = draw(episode)
+            path: list[tuple[list[float], int]] = []
 
-        def policy(state: State, path: list = path, explore: float = explore) -> int:
-            jump = rng.choice(JUMPS) if rng.random() < explore else best(state)
-            path.append((features(state), JUMPS.index(jump)))
-            return jump
+            def policy(state: State, path: list = path, explore: float = explore) -> int:
+                jump = rng.choice(JUMPS) if rng.random() < explore else best(state)
+                path.append((features(state), JUMPS.index(jump)))
+                return jump
 
-        outcome = adaptive.run(market, policy=policy)
-        ratio = welfare_ratio(market, outcome)
-        for step, (seen, action) in enumerate(path):
-            last = step == len(path) - 1
-            reward = (ratio if last else 0.0) - s.broadcast_cost
-            memory.append((seen, action, reward, None if last else path[step + 1][0]))
-        if len(memory) >= s.batch:
-            for _ in range(s.updates_per_episode):
-                _update(q, target, optimiser, rng.sample(memory, s.batch), s.discount)
-        if episode % s.target_every == 0:
-            target.load_state_dict(q.state_dict())
-        reward = ratio - s.broadcast_cost * len(path)
-        rows.append((ratio, len(path), reward, explore))
+            outcome = adaptive.run(market, policy=policy)
+            ratio = welfare_ratio(market, outcome)
+            for step, (seen, action) in enumerate(path):
+                last = step == len(path) - 1
+                reward = (ratio if last else 0.0) - s.broadcast_cost
+                memory.append((seen, action, reward, None if last else path[step + 1][0]))
+            if len(memory) >= s.batch:
+                for _ in range(s.updates_per_episode):
+                    _update(q, target, optimiser, rng.sample(memory, s.batch), s.discount)
+            if episode % s.target_every == 0:
+                target.load_state_dict(q.state_dict())
+            reward = ratio - s.broadcast_cost * len(path)
+            rows.append((ratio, len(path), reward, explore))
+    divergence.check(s.episodes, q.named_parameters())
     columns = ["welfare_ratio", "broadcasts", "reward", "explore"]
     return q, pd.DataFrame(rows, columns=columns)
 

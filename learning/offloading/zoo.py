@@ -42,7 +42,7 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Policy:
     ValueError
         If none is shipped, or the folder holds no checkpoint that can be loaded.
     """
-    found = folder or shipped(name)
+    found = shipped(name) if folder is None else folder
     if found is None:
         raise ValueError(
             f"policy: no checkpoint of {name!r} is shipped; train one with `mecopt train "

@@ -6,8 +6,9 @@ Layout::
                        starts from, where it starts from some (written first)
     progress.parquet   one row per logged step: step, loss, ... (every number of the trainer)
     checkpoint/        the trained policy, loadable; `mecopt.json` in it says of which kind
-    state.pt, trainer/, labelled.npz   optimiser and trainer state, and labels that took long, to
-                       take an interrupted training up again
+    state.safetensors, trainer/, labelled.npz
+                       optimiser and trainer state, and labels that took long, to take an
+                       interrupted training up again
     run.json           versions, CPU seconds, figures; written last: without it training has not
                        ended
 """
@@ -19,6 +20,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, is_dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +29,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from learning.runs import divergence
+from learning.runs.divergence import TrainingDiverged
 from mecopt import checkpoints, files
 from mecopt.bench import provenance
 from mecopt.checks import check_seed
@@ -35,15 +39,13 @@ PARAMETERS = files.Format("mecopt.training-parameters", version=1)
 RUN = files.Format("mecopt.training-run", version=1)
 CHECKPOINT = files.Format("mecopt.checkpoint", version=1)
 
+#: File that a trainer of our own keeps its state in.
+STATE = "state.safetensors"
 #: Packages whose versions can change a trained model.
 PACKAGES = ("mecopt", "numpy", "torch", "transformers", "trl", "stable-baselines3", "sb3-contrib")
 
 #: Called with (step, steps in all, figures of that step).
 OnProgress = Callable[[int, int, Mapping[str, float]], None]
-
-
-class TrainingDiverged(ValueError):
-    """A logged number or a weight is not finite; the run keeps its last good state."""
 
 
 @dataclass(eq=False)
@@ -63,6 +65,7 @@ class TrainingRun:
     kind: str
     rows: list[dict[str, float]] = field(default_factory=list)
     _cpu_before: float = 0.0
+    _last_kept: int | None = None
     _cpu_begin: float = field(default_factory=time.process_time)
 
     @classmethod
@@ -136,9 +139,7 @@ class TrainingRun:
         for name in ("loss", "reward"):
             value = figures.get(name, 0.0)
             if not np.isfinite(value):
-                raise TrainingDiverged(
-                    f"{name} = {value} at step {step}: {self.path} keeps the last state"
-                )
+                raise TrainingDiverged(f"{name} = {value} at step {step}{self._kept()}")
         self.rows.append({"step": step, **figures})
 
     def check_weights(self, step: int, weights: Iterable[tuple[str, Any]]) -> None:
@@ -151,12 +152,19 @@ class TrainingRun:
         TrainingDiverged
             If one is not finite.
         """
-        for name, tensor in weights:
-            if not tensor.isfinite().all():
-                raise TrainingDiverged(
-                    f"weights: {name} is not finite at step {step}: {self.path} keeps the last "
-                    "state"
-                )
+        divergence.check(step, weights, self._kept())
+
+    def watch(
+        self, networks: Iterable[Any], step: Callable[[], int]
+    ) -> AbstractContextManager[None]:
+        """Stop at the first output of the networks that is not finite (`divergence.watch`)."""
+        return divergence.watch(networks, step, self._kept)
+
+    def _kept(self) -> str:
+        """The end of a message about a training that stops: what there is to go on from."""
+        if self._last_kept is None:
+            return f"; nothing was kept in {self.path} before"
+        return f"; {self.path} keeps the state of step {self._last_kept}"
 
     def save_state(self, step: int, state: Mapping[str, Any]) -> None:
         """Keep optimiser, model, generators, ... of a trainer of our own; whole or not at all.
@@ -166,26 +174,37 @@ class TrainingRun:
         TrainingDiverged
             If a tensor of floating-point numbers in it is not finite.
         """
-        import torch
+        from learning.runs import state as trainer_state
 
         self.check_weights(step, _float_tensors("state", state))
         body = {"step": step, "rows": self.rows, "cpu_seconds": self.cpu_seconds, **state}
-        buffer = io.BytesIO()
-        torch.save(body, buffer)
-        files.write_bytes(self.path / "state.pt", buffer.getvalue())
+        trainer_state.write(self.path / STATE, body)
+        self._last_kept = step
 
     def load_state(self) -> dict[str, Any] | None:
         """What `save_state` kept last, with ``step``; None when nothing was kept.
 
         Takes up the rows of progress and the CPU time of that moment.
-        """
-        import torch
 
-        file = self.path / "state.pt"
-        if not file.exists():
+        Raises
+        ------
+        ValueError
+            If what was kept is damaged, or was kept by a version of mecopt whose files could run
+            code when they are read.
+        """
+        from learning.runs import state as trainer_state
+
+        old = self.path / "state.pt"
+        if old.exists():
+            raise ValueError(
+                f"{old}: written by an earlier mecopt, and not read any more because reading it "
+                "could run code; delete it to train from the beginning"
+            )
+        if not (self.path / STATE).exists():
             return None
-        state = torch.load(file, weights_only=False)
+        state = trainer_state.read(self.path / STATE)
         self.rows, self._cpu_before = state.pop("rows"), state.pop("cpu_seconds")
+        self._last_kept = state["step"]
         return state
 
     @property
@@ -201,7 +220,7 @@ class TrainingRun:
         whole = [p.parent for p in self.trainer_folder.glob("checkpoint-*/progress.json")]
         if not whole:
             return None
-        newest = max(whole, key=lambda p: int(p.name.rpartition("-")[2]))
+        self._last_kept, newest = max((int(p.name.rpartition("-")[2]), p) for p in whole)
         kept = json.loads((newest / "progress.json").read_text(encoding="utf-8"))
         self.rows, self._cpu_before = kept["rows"], kept["cpu_seconds"]
         return newest
@@ -211,6 +230,7 @@ class TrainingRun:
         body = {"rows": self.rows, "cpu_seconds": self.cpu_seconds}
         target = self.trainer_folder / f"checkpoint-{step}" / "progress.json"
         files.write_bytes(target, json.dumps(body).encode())
+        self._last_kept = step
 
     @property
     def cpu_seconds(self) -> float:

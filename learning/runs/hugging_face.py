@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
+import pickle
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
-from transformers import PrinterCallback, TrainerCallback
+from safetensors import SafetensorError
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
 from learning.runs.folder import OnProgress, TrainingRun
 
@@ -24,11 +26,18 @@ FIGURES = (
 )
 
 
+#: What transformers calls the recomputing of activations since 5.23; before, only the other name.
+_CHECKPOINTING = "activation_checkpointing"
+if hasattr(PreTrainedModel, f"is_{_CHECKPOINTING}"):
+    # TRL 1.16 and peft 0.21 ask models by the old name, for which every step would be warned of.
+    PreTrainedModel.is_gradient_checkpointing = PreTrainedModel.is_activation_checkpointing
+
+
 class Progress(TrainerCallback):
     """Hands logged numbers to the run, and keeps its rows beside each state with finite weights.
 
-    A state counts as whole once its rows are kept, so what was saved after a training diverged
-    between two logged rows is never taken up. With several processes the first one writes.
+    Weights are looked at after every step, before a state is saved: saving a bad one would let the
+    trainer delete the last good one. With several processes the first one writes.
 
     Parameters
     ----------
@@ -48,15 +57,13 @@ class Progress(TrainerCallback):
         if self._tell is not None and state.is_world_process_zero:
             self._tell(state.global_step, state.max_steps, figures)
 
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        learned = ((n, w) for n, w in model.named_parameters() if w.requires_grad)
+        self._run.check_weights(state.global_step, learned)
+
     def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        self._run.check_weights(state.global_step, model.named_parameters())
         if state.is_world_process_zero:
             self._run.keep_rows(state.global_step)
-
-    def on_train_end(
-        self, args: Any, state: Any, control: Any, model: Any = None, **_: Any
-    ) -> None:
-        self._run.check_weights(state.global_step, model.named_parameters())
 
 
 def _figures(logs: Mapping[str, Any]) -> dict[str, float]:
@@ -75,6 +82,7 @@ def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **chang
     **changes
         Further fields, or others than those given here.
     """
+    names = {field.name for field in fields(kind)}
     common: dict[str, Any] = {
         "output_dir": str(run.trainer_folder),
         "seed": seed,
@@ -88,21 +96,42 @@ def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **chang
         "report_to": "none",
         "use_cpu": True,
         "bf16": False,
-        "gradient_checkpointing": False,
+        _CHECKPOINTING if _CHECKPOINTING in names else "gradient_checkpointing": False,
         "disable_tqdm": True,
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # renamed fields of the pinned version
-        return kind(**(common | changes))
+    return kind(**(common | changes))
 
 
 def fit(trainer: Any, run: TrainingRun, on_progress: OnProgress | None = None) -> None:
     """Train, from the last whole state in the run's folder if there is one.
 
-    The trainer tells the run what it logs, prints nothing and writes no card.
+    The trainer tells the run what it logs, prints nothing and writes no card. What it kept is
+    pickled, and `transformers` unpickles tensors, numbers and text only.
+
+    Raises
+    ------
+    ValueError
+        If the state holds anything else, as one that somebody wants to run code with does; or there
+        are fewer examples than one step takes.
+    TrainingDiverged
+        If a weight or a score is not finite after a step.
     """
     trainer.add_callback(Progress(run, on_progress))
     trainer.remove_callback(PrinterCallback)
     trainer.create_model_card = lambda *_, **__: None
     state = run.trainer_state()
-    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    try:
+        with run.watch([trainer.model], lambda: trainer.state.global_step):
+            trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    except (pickle.UnpicklingError, EOFError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{state}: no state of a training that can be read safely ({reason}); delete it to go "
+            "on from an earlier one"
+        ) from None
+    done, wanted = trainer.state.global_step, trainer.args.max_steps
+    if done < wanted:  # the trainer only logs it
+        raise ValueError(
+            f"{run.path}: {done} of {wanted} steps were done, a step takes more examples than "
+            "there are"
+        )

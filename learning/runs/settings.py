@@ -19,6 +19,13 @@ def positive(settings: Any, *names: str) -> None:
     _refuse(settings, names, "must be > 0", above=0)
 
 
+def not_empty(settings: Any, *names: str) -> None:
+    """Refuse fields that hold nothing to draw from."""
+    for name in names:
+        if not getattr(settings, name):
+            raise ValueError(f"{name}: is empty, expected at least one")
+
+
 def share(settings: Any, *names: str) -> None:
     """Refuse fields outside [0, 1]."""
     _refuse(settings, names, "must be in [0, 1]", low=0, high=1)

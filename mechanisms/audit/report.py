@@ -21,7 +21,7 @@ from mechanisms import rules
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import incentives as audit_incentives
 from mechanisms.audit.incentives import Mechanism
-from mechanisms.outcome import Outcome, require_market
+from mechanisms.outcome import Outcome, require_market, require_outcome
 from mecopt import checks, files
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
@@ -164,7 +164,8 @@ def audit(
     Raises
     ------
     ValueError
-        If the market is none, a mechanism is unknown, or a number is below zero.
+        If the market is none, a mechanism is unknown or returns no outcome, or a number is below
+        zero.
 
     Examples
     --------
@@ -213,7 +214,18 @@ def _chosen(
     for name, mechanism in asked.items():
         if not callable(mechanism):
             raise ValueError(f"mechanisms[{name!r}] = {mechanism!r} must be a function of a market")
-    return asked
+    return {name: _checked(name, mechanism) for name, mechanism in asked.items()}
+
+
+def _checked(name: str, mechanism: Mechanism) -> Mechanism:
+    """The mechanism, refused in one line where it returns something else than an outcome."""
+
+    def run(market: Market) -> Outcome:
+        outcome = mechanism(market)
+        require_outcome(name, outcome)
+        return outcome
+
+    return run
 
 
 def _row(

@@ -211,6 +211,15 @@ class Family:
         return next(s for s in self.scenarios if s.name == name)
 
 
+#: What every benchmark is asked: fields of `mecopt.bench.suite.Suite`, whose document holds the
+#: options of the scenario beside them, and options of the command.
+RESERVED = {
+    *("scenario", "presets", "seeds", "policies", "method", "time_limit_s", "gap", "options"),
+    *("data_dir", "checkpoints", "preset", "checkpoint", "time_limit", "out", "json", "engine"),
+    *("address", "jobs"),
+}
+
+
 class _Families(Mapping[str, Family]):
     """Families by name, each imported when first used."""
 
@@ -250,7 +259,8 @@ def register(family: Family) -> None:
     Raises
     ------
     ValueError
-        If its name, or that of one of its scenarios, is taken by another family.
+        If its name, or that of one of its scenarios, is taken by another family, or an option of a
+        scenario has the name of one that every benchmark has.
     """
     if not isinstance(family, Family):
         raise ValueError(f"family: {family!r} is not a Family")
@@ -263,6 +273,11 @@ def register(family: Family) -> None:
         for option in fields(scenario.options):
             if "read" not in option.metadata:
                 raise ValueError(f"scenario {scenario.name}: {option.name} is not made by `option`")
+            if option.name in RESERVED:
+                raise ValueError(
+                    f"scenario {scenario.name}: option {option.name!r} has the name of an option "
+                    "that every benchmark has"
+                )
     words = [scenario.name for scenario in family.scenarios]
     if len(set(words)) < len(words):
         raise ValueError(f"scenario: {words} has a name twice")

@@ -19,7 +19,7 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from mecopt import checks
+from mecopt import checks, extras
 from mecopt.bench import provenance
 from mecopt.bench.families import FAMILIES, NAMES, Family
 from mecopt.bench.run_folder import RunFolder, resume_command
@@ -56,9 +56,11 @@ def _engine(engine: str, address: str | None, jobs: int) -> Iterator[None]:
         with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
             yield
         return
-    import ray
     from joblib import register_parallel_backend
-    from ray.util.joblib.ray_backend import RayBackend
+
+    with extras.needed("engine: 'ray'", "distributed"):
+        import ray
+        from ray.util.joblib.ray_backend import RayBackend
 
     class StreamingRayBackend(RayBackend):
         """Ray's joblib backend, handing results over as they finish."""

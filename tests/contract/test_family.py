@@ -16,6 +16,7 @@ from mecopt.bench.run_folder import RunFolder
 from mecopt.bench.suite import Suite
 from mecopt.certificates import verify as certificates
 from mecopt.cli import app
+from mecopt.cli.options import bench_options
 from tests.support import tiny, tiny_caching, toy_family
 from tests.support.toy_family import TOY
 
@@ -230,6 +231,26 @@ def test_broken_families_are_refused():
         families.register(dataclasses.replace(TOY, scenarios=TOY.scenarios * 2))
     with pytest.raises(ValueError, match="'toy' is not a Family"):
         families.register("toy")
+
+
+def test_options_of_a_scenario_are_not_called_as_those_of_every_benchmark():
+    """The document of a suite and the command hold both side by side."""
+    (scenario,) = TOY.scenarios
+    for name in ("gap", "jobs"):
+        field = families.option("A number.", "N")
+        made = dataclasses.make_dataclass("Options", [(name, int, field)])
+        taken = dataclasses.replace(scenario, options=made)
+        with pytest.raises(ValueError, match=f"option '{name}' has the name of an option that"):
+            families.register(dataclasses.replace(TOY, scenarios=(taken,)))
+
+
+def test_the_names_that_every_benchmark_has():
+    """Fields of a suite, and what the command asks besides the scenario's own options."""
+    traces = families.FAMILIES["offloading"].scenario("traces")
+    asked = {name for name, *_ in bench_options(families.FAMILIES["offloading"], traces)}
+    own = {field.name for field in dataclasses.fields(traces.options)}
+    fields = {field.name for field in dataclasses.fields(Suite)}
+    assert (fields | asked) - own == families.RESERVED
 
 
 def test_a_bound_that_is_no_number_is_refused(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import incentives as audit_incentives
 from mechanisms.audit import statistics as audit_statistics
 from mechanisms.audit.report import FORMAT
-from mechanisms.outcome import Outcome
+from mechanisms.outcome import Outcome, rule
 from mecopt.market import scenarios as markets
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS, MINOR
@@ -271,3 +271,29 @@ def test_one_market_has_no_interval():
     """There is nothing to resample: the interval is NaN, not a point that looks certain."""
     table = audit_statistics.compare(["mcafee"], [THREE])
     assert table.loc["mcafee", "mean"] <= 1 and math.isnan(table.loc["mcafee", "low"])
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (None, "mechanism 'mine' returned None, not an Outcome"),
+        ((1, 2), r"mechanism 'mine' returned \(1, 2\), not an Outcome"),
+    ],
+)
+def test_a_rule_that_returns_no_outcome_is_named(returned, words):
+    """A function without a return statement, and one that returns something else."""
+    with pytest.raises(ValueError, match=words):
+        audit(THREE, {"mine": lambda market: returned})
+
+    @rule
+    def mine(market):
+        return returned
+
+    with pytest.raises(ValueError, match=words):
+        mine(THREE)
+
+
+def test_a_rule_that_returns_no_outcome_of_other_reports_is_named():
+    """Incentives ask the rule about markets in which a trader reports something else."""
+    with pytest.raises(ValueError, match="mechanism 'mine' returned None, not an Outcome"):
+        audit(THREE, {"mine": lambda market: outcome() if market is THREE else None})

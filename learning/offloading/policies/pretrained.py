@@ -261,7 +261,7 @@ def load(folder: Path) -> PretrainedPolicy:
 
     found, described = checkpoints.find(folder), checkpoint_description(folder)
     model, tokenizer = pretrained_models.load(described["base"], described["dtype"])
-    words = AutoTokenizer.from_pretrained(found).get_vocab()
+    words = AutoTokenizer.from_pretrained(found, trust_remote_code=False).get_vocab()
     if words != tokenizer.get_vocab():
         raise ValueError(
             f"{folder}: trained with another vocabulary ({len(words)} words) than that of "

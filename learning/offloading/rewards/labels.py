@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,12 +113,21 @@ def write(labelled: Labelled, path: Path) -> None:
 
 
 def read(path: Path) -> Labelled:
-    """Read the labelled states that `write` kept."""
-    with np.load(path) as kept:
-        arrays: dict[str, Any] = {f.name: kept[f.name] for f in fields(States)}
-        arrays["preset"] = tuple(arrays["preset"].tolist())
-        cost, bound = kept["cost_slots"], kept["bound_slots"]
-        return Labelled(States(**arrays), cost, str(kept["method"]), bound)
+    """Read the labelled states that `write` kept.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds anything but arrays of numbers and text.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            arrays: dict[str, Any] = {f.name: kept[f.name] for f in fields(States)}
+            arrays["preset"] = tuple(arrays["preset"].tolist())
+            cost, bound = kept["cost_slots"], kept["bound_slots"]
+            return Labelled(States(**arrays), cost, str(kept["method"]), bound)
+    except (AttributeError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
+        raise ValueError(f"{path}: no labelled states ({error})") from None
 
 
 def soft(cost_slots: NDArray[np.float64], temperature_slots: float) -> NDArray[np.float64]:

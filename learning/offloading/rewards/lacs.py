@@ -16,6 +16,7 @@ from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
 from mecopt.offloading.policies import rollouts
 from mecopt.offloading.projection import believe, enter, estimate, project
+from mecopt.offloading.status import NEVER
 
 #: Costs from here on stand for a drop that is forbidden, ns.
 _FORBIDDEN_NS = 1e14
@@ -65,7 +66,7 @@ def _impact(world, memory, choice, active, up, times, task, now, n, queued, out)
                 end = estimate(
                     arrays, believed, o, release[k], free, entries, up, memory.units, memory.ends
                 )
-                if end - release[k] <= world.deadline[k]:
+                if end < NEVER and end - release[k] <= world.deadline[k]:
                     cost = world.weight[k] * (end - release[k]) + world.fixed[o]
                     if cost < best:
                         best, choice[k] = cost, o - option_ptr[k]

@@ -64,6 +64,8 @@ class RolloutValue:
     def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
         """(n + 1,) least one-step cost + value lost against the best option, slots."""
         own = own_cost_slots(observation, self._slot_ns)
+        if not np.isfinite(own).any():  # every option is down, and the drop forbidden
+            return own
         value = np.where(np.isfinite(own), self._lookahead.candidate_costs(observation), np.inf)
         return own.min() + (value - value.min()) * 1e9 / self._slot_ns
 

@@ -30,13 +30,15 @@ from learning.offloading.states import decision_states as states
 from learning.offloading.states import option_features
 from learning.offloading.states.option_features import PRESENT
 from learning.runs.folder import OnProgress, TrainingRun
-from learning.runs.settings import at_least, one_of, positive
+from learning.runs.settings import at_least, not_empty, one_of, positive
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.scenarios import comllm
 
 #: Cost of an absent option in a label, slots: never chosen, and finite.
 _ABSENT = 1e6
 LABELS = ("user-values", "one-step")
+#: Share of the steps over which the learning rate rises, and the fewest that have such a share.
+_WARM_UP, _FEWEST_STEPS = 0.05, 21
 #: Tuning instances per preset on which progress is measured.
 _TUNING_INSTANCES = 2
 
@@ -84,6 +86,7 @@ class Settings(ABC):
 
     def __post_init__(self) -> None:
         one_of(self, labels=LABELS)
+        not_empty(self, "presets", "servers")
         at_least(self, episodes=1, hidden=1, steps=1, batch=1, log_every=1)
         positive(self, "learning_rate", "temperature_slots")
 
@@ -223,7 +226,10 @@ def train(
     rng = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=settings.steps, pct_start=0.05
+        optimiser,
+        settings.learning_rate,
+        total_steps=max(settings.steps, _FEWEST_STEPS),
+        pct_start=_WARM_UP,
     )
     parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
     step, losses = 0, []
@@ -233,23 +239,24 @@ def train(
         for name, part in parts.items():
             part.load_state_dict(kept[name])
     examples, tuning = collect(settings, seed), tuning_examples(settings)
-    for options, load, target in batches(examples, settings, rng, settings.steps - step):
-        total = net(options, load)
-        loss = cross_entropy(total, target, options, settings.temperature_slots)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        step += 1
-        losses.append(loss.item())
-        if step % settings.log_every == 0 or step == settings.steps:
-            figures = {"loss": float(np.mean(losses)), **measure(net, settings.kind, tuning)}
-            losses = []
-            run.record(step, **figures)
-            kept = {name: part.state_dict() for name, part in parts.items()}
-            run.save_state(step, kept | {"rng": rng.get_state()})
-            if on_progress is not None:
-                on_progress(step, settings.steps, figures)
+    with run.watch([net], lambda: step):
+        for options, load, target in batches(examples, settings, rng, settings.steps - step):
+            total = net(options, load)
+            loss = cross_entropy(total, target, options, settings.temperature_slots)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            step += 1
+            losses.append(loss.item())
+            if step % settings.log_every == 0 or step == settings.steps:
+                figures = {"loss": float(np.mean(losses)), **measure(net, settings.kind, tuning)}
+                losses = []
+                run.record(step, **figures)
+                kept = {name: part.state_dict() for name, part in parts.items()}
+                run.save_state(step, kept | {"rng": rng.get_state()})
+                if on_progress is not None:
+                    on_progress(step, settings.steps, figures)
     about = {"seed": seed, "settings": asdict(settings)}
     NetworkPolicy(net, settings.kind, about).save(run.checkpoint)
     return run.finish({"states": len(examples), **run.rows[-1]})

@@ -29,6 +29,7 @@ from stable_baselines3.dqn.policies import DQNPolicy, QNetwork
 from learning.offloading.states.option_features import PRESENT
 from learning.offloading.training import environment, reinforcement
 from learning.offloading.training.reinforcement import REWARD_SHIFT_SLOTS, Scores
+from learning.runs.settings import at_least, share
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Settings(reinforcement.Settings):
     Raises
     ------
     ValueError
-        As there, or fewer than one gradient step for the decisions made side by side.
+        As there, a number out of range, or fewer than one gradient step for the decisions made side
+        by side.
     """
 
     memory: int = 50_000
@@ -63,6 +65,8 @@ class Settings(reinforcement.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        at_least(self, memory=1, warmup=0, target_every=1)
+        share(self, "explore_from", "explore_to")
         if round(self.updates_per_step * self.environments) < 1:
             raise ValueError(
                 f"updates_per_step = {self.updates_per_step} gives no update for "
@@ -126,14 +130,15 @@ class _Learner(reinforcement.Learner):
         self.net = self.model.q_net.q_net.net
 
     def prepare(self, share: float) -> None:
-        s = self._settings
+        self._begun, s = self.model.num_timesteps, self._settings
         rate = s.explore_from + min(1.0, 2 * share) * (s.explore_to - s.explore_from)
         self.model.exploration_schedule = lambda _: rate
         self.model.exploration_rate = rate
 
     def figures(self) -> dict[str, float]:
         memory = self._memory
-        last = np.arange(memory.pos - self._settings.segment // memory.n_envs, memory.pos)
+        made = (self.model.num_timesteps - self._begun) // memory.n_envs  # the last may be shorter
+        last = np.arange(memory.pos - min(made, memory.buffer_size), memory.pos)
         reward = memory.rewards[last % memory.buffer_size]
         loss = self.model.logger.name_to_value.get("train/loss", 0.0)
         return {"loss": float(loss), "reward": float(reward.mean()) - REWARD_SHIFT_SLOTS}

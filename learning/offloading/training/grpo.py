@@ -30,7 +30,7 @@ from learning.offloading.states.decision_states import States
 from learning.offloading.training.episodes import draw_parameters
 from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments, train_embedded
 from learning.runs.folder import TrainingRun
-from learning.runs.settings import at_least, one_of
+from learning.runs.settings import at_least, not_empty, one_of
 from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.scenarios import comllm
 
@@ -90,7 +90,8 @@ class Settings(GrpoSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, episodes=1, states_per_step=1, steps=1)
+        not_empty(self, "behaviours")
+        at_least(self, episodes=1, drawn_episodes=0, states_per_step=1, steps=1)
         one_of(self, reward=REWARDS, scale_rewards=SCALES)
         if self.exact_groups and self.kl > 0:
             raise ValueError(f"kl = {self.kl} must be 0 with exact groups: it needs samples")
@@ -249,6 +250,11 @@ def _from_episodes(
 ) -> tuple[Any, dict[str, int]]:
     """The trainer over states of training episodes, and how many these are."""
     found, cost = collect(settings, seed=seed)
+    if len(found) < settings.states_per_step:
+        raise ValueError(
+            f"states_per_step = {settings.states_per_step} is more than the {len(found)} states of "
+            "the training episodes"
+        )
     rows = dataset(found, cost, seed=seed)
     return make_trainer(model, rows, settings, run, seed=seed), {"states": len(found)}
 

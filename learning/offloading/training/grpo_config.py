@@ -10,7 +10,7 @@ from typing import Any
 
 from learning.offloading import zoo
 from learning.runs.folder import OnProgress, TrainingRun
-from learning.runs.settings import at_least, positive
+from learning.runs.settings import at_least, not_empty, positive
 from mecopt import checkpoints
 
 
@@ -43,6 +43,7 @@ class GrpoSettings:
     save_steps: int = 100
 
     def __post_init__(self) -> None:
+        not_empty(self, "presets")
         at_least(self, group=2, save_steps=1, kl=0)
         positive(self, "learning_rate", "temperature", "clip")
 

@@ -22,6 +22,7 @@ from stable_baselines3.common.type_aliases import Schedule
 
 from learning.offloading.training import reinforcement
 from learning.offloading.training.reinforcement import REWARD_SHIFT_SLOTS, Scores, Value
+from learning.runs.settings import at_least, positive, share
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Settings(reinforcement.Settings):
     Raises
     ------
     ValueError
-        As there, or a segment that is no whole number of updates.
+        As there, a number out of range, or a segment that is no whole number of updates.
     """
 
     servers: tuple[int, ...] = (6,)
@@ -62,11 +63,16 @@ class Settings(reinforcement.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        at_least(self, batch=2, horizon=1, epochs=1, entropy=0)  # advantages need two to compare
+        positive(self, "temperature_slots")
+        share(self, "gae_lambda")
         update = self.environments * self.horizon
         if self.segment % update:
             raise ValueError(
                 f"segment = {self.segment} must be a multiple of environments x horizon = {update}"
             )
+        if update < 2:
+            raise ValueError(f"environments x horizon = {update} must be >= 2")
 
 
 class _RowPolicy(MaskableActorCriticPolicy):

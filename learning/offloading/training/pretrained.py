@@ -189,6 +189,8 @@ def with_adapter(model: Any, settings: Settings, seed: int) -> Any:
 
     if settings.adapter:
         folder = checkpoints.find(settings.adapter)
+        if not (folder / "adapter_model.safetensors").is_file():  # peft would read a pickle instead
+            raise ValueError(f"adapter: {folder} holds no adapter_model.safetensors")
         return PeftModel.from_pretrained(model, folder, is_trainable=True)
     config = LoraConfig(
         r=settings.rank,

@@ -38,7 +38,7 @@ from learning.offloading.policies.networks import (
 from learning.offloading.states.option_features import PRESENT
 from learning.offloading.training import environment
 from learning.runs.folder import OnProgress, TrainingRun
-from learning.runs.settings import at_least, positive
+from learning.runs.settings import at_least, not_empty, positive
 from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios import comllm
 
@@ -90,6 +90,7 @@ class Settings:
     batch: int = 128
 
     def __post_init__(self) -> None:
+        not_empty(self, "presets", "servers")
         at_least(self, steps=1, segment=1, environments=1, hidden=1, batch=1)
         positive(self, "learning_rate")
         if not 0 <= self.gamma < 1:
@@ -239,27 +240,33 @@ def train(
     if kept := run.load_state():
         step = kept["step"]
         learner.restore(kept["learner"])
-    while step < settings.steps:
-        share = step / settings.steps
-        rate = settings.learning_rate * max(0.05, 1.0 - share)
-        model.lr_schedule = lambda _, rate=rate: rate  # type: ignore[assignment,misc]
-        learner.prepare(share)
-        segment_seed = int(np.random.SeedSequence([seed, step]).generate_state(1)[0] % 2**31)
-        set_random_seed(segment_seed)
-        model.action_space.seed(segment_seed)
-        assert model.env is not None
-        model.env.seed(segment_seed)
-        model._last_obs = None  # what makes stable-baselines3 reset the environments
-        model.learn(min(settings.segment, settings.steps - step), reset_num_timesteps=False)
-        step = model.num_timesteps
-        row = learner.figures() | {"cost_slots": tuning_cost_slots(policy, settings.presets)}
-        learner.net.train()
-        run.record(step, **row)
-        run.save_state(step, {"learner": learner.state()})
-        if on_progress is not None:
-            on_progress(step, settings.steps, row)
+    with run.watch([learner.net], lambda: model.num_timesteps):
+        while step < settings.steps:
+            _segment(learner, settings, seed, step)
+            step = model.num_timesteps
+            row = learner.figures() | {"cost_slots": tuning_cost_slots(policy, settings.presets)}
+            learner.net.train()
+            run.record(step, **row)
+            run.save_state(step, {"learner": learner.state()})
+            if on_progress is not None:
+                on_progress(step, settings.steps, row)
     policy.save(run.checkpoint)
     return run.finish({"decisions": step, **run.rows[-1]})
+
+
+def _segment(learner: Learner, settings: Settings, seed: int, step: int) -> None:
+    """Learn from the decisions of one segment, from freshly seeded environments on."""
+    model, share = learner.model, step / settings.steps
+    rate = settings.learning_rate * max(0.05, 1.0 - share)
+    model.lr_schedule = lambda _: rate  # type: ignore[assignment,misc]
+    learner.prepare(share)
+    segment_seed = int(np.random.SeedSequence([seed, step]).generate_state(1)[0] % 2**31)
+    set_random_seed(segment_seed)
+    model.action_space.seed(segment_seed)
+    assert model.env is not None
+    model.env.seed(segment_seed)
+    model._last_obs = None  # what makes stable-baselines3 reset the environments
+    model.learn(min(settings.segment, settings.steps - step), reset_num_timesteps=False)
 
 
 def tuning_cost_slots(policy: NetworkPolicy, presets: tuple[str, ...]) -> float:

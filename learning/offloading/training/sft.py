@@ -30,7 +30,7 @@ from learning.offloading.training import rows as datasets
 from learning.offloading.training.episodes import DRAWN_SETTINGS, draw_parameters
 from learning.runs import hugging_face
 from learning.runs.folder import OnProgress, TrainingRun
-from learning.runs.settings import at_least, one_of, positive, share
+from learning.runs.settings import at_least, not_empty, one_of, positive, share
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.policies import by_name as policies
 from mecopt.offloading.policies.protocol import Policy
@@ -99,6 +99,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         one_of(self, labels=labels.METHODS, loss=LOSSES)
+        not_empty(self, "presets", "servers")
         at_least(self, states=1, layers=1, steps=1, batch=1, log_every=1, save_every=1)
         positive(self, "temperature_slots", "learning_rate")
         share(self, "explore", "drawn")
@@ -200,7 +201,7 @@ def train(
     ------
     ValueError
         If the folder holds something else, or there is nothing to learn from.
-    learning.runs.folder.TrainingDiverged
+    learning.runs.divergence.TrainingDiverged
         If the loss or a weight is not finite.
     """
     run = TrainingRun.open(out, "sft", settings, seed=seed, resume=resume)

@@ -333,7 +333,7 @@ def _cheapest(world, memory, up, k, now):
             end = _chain_end(world, memory, up, option, now)
         else:
             end = estimate(arrays, believed, option, now, free, entries, up, units, ends)
-        if end - now <= world.deadline[k]:
+        if end < NEVER and end - now <= world.deadline[k]:  # without a deadline never is not late
             cost = world.weight[k] * (end - now) + world.fixed[option]
             if cost < best or (cost == best and chosen < 0):
                 best, chosen = cost, option

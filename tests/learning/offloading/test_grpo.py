@@ -19,8 +19,12 @@ from learning.offloading.states import decision_states as states
 from learning.offloading.training import grpo
 from learning.offloading.training.grpo import Settings
 from learning.runs import hugging_face
-from learning.runs.folder import TrainingDiverged, TrainingRun
+from learning.runs.divergence import TrainingDiverged
+from learning.runs.folder import TrainingRun
 from mecopt.offloading.scenarios import comllm
+
+#: Nothing is used that transformers, TRL or peft will not know any more.
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning", "error::DeprecationWarning")
 
 HIDDEN = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 

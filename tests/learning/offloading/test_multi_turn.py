@@ -21,6 +21,9 @@ from mecopt.offloading.policies.simple import OneStepOracle
 from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios import comllm
 
+#: Nothing is used that transformers, TRL or peft will not know any more.
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning", "error::DeprecationWarning")
+
 HIDDEN = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 
 

@@ -26,8 +26,12 @@ from learning.offloading.training import grpo, pretrained
 from learning.offloading.training import pretrained_rows as pretrained_data
 from learning.offloading.training.pretrained import Settings
 from learning.runs import folder as training_run
-from learning.runs.folder import TrainingDiverged, TrainingRun
+from learning.runs.divergence import TrainingDiverged
+from learning.runs.folder import TrainingRun
 from mecopt.offloading.scenarios import comllm
+
+#: Nothing is used that transformers, TRL or peft will not know any more.
+pytestmark = pytest.mark.filterwarnings("error::FutureWarning", "error::DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
