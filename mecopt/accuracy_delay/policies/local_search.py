@@ -124,7 +124,8 @@ def descend(costs, choice, missing, widest, least):
 def _shake(costs, choice, users, places):
     """Send users to places (-1 is the device) that they reach and that have room."""
     n, _, _ = loads(costs, choice)
-    for i, j in zip(users, places):
+    for k in range(len(users)):
+        i, j = users[k], places[k]
         if j == choice[i]:
             continue
         if j >= 0 and (n[j] >= costs.room[j] or costs.linear[i, j] == np.inf):
