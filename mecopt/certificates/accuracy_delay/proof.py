@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mecopt.certificates.accuracy_delay.values import Prices, Region, Snapshot
+from mecopt.certificates.budget import Budget
 
 #: Ways to split a region: by the number of queries that leave the device or are at a server, by the
 #: sum of their roots, or by whether a user is at the server.
@@ -51,7 +53,13 @@ class Proof:
     nodes: tuple[Branch | Prices, ...]
 
 
-def bound_of(snapshot: Snapshot, root: Region, proof: Proof) -> tuple[int | None, int]:
+#: How a node was reached: the way to its branch, the branch, and which part of it; None at the root.
+Way = tuple[Any, Branch, int] | None
+
+
+def bound_of(
+    snapshot: Snapshot, root: Region, proof: Proof, budget: Budget
+) -> tuple[int | None, int]:
     """The least value of the leaves in 2^-20 ns, None when no decision is left, and their number.
 
     Raises
@@ -60,21 +68,39 @@ def bound_of(snapshot: Snapshot, root: Region, proof: Proof) -> tuple[int | None
         If the nodes are no tree.
     """
     least: int | None = None
-    leaves, seen = 0, 0
-    stack = [(0, root)]
+    leaves = 0
+    total = sum(not isinstance(node, Branch) for node in proof.nodes)
+    stack: list[tuple[int, Way]] = [(0, None)]
+    used = {0}
     while stack:
-        at, region = stack.pop()
-        seen += 1
-        if not 0 <= at < len(proof.nodes) or seen > len(proof.nodes):
-            raise ValueError(f"nodes: {at} is no node, or is a part of two branches")
+        at, way = stack.pop()
+        if not 0 <= at < len(proof.nodes):
+            raise ValueError(f"nodes: {at} is no node")
         node = proof.nodes[at]
         if isinstance(node, Branch):
-            if not at < min(node.first, node.second) or node.first == node.second:
-                raise ValueError(f"nodes[{at}]: its parts must be two nodes after it")
-            stack += zip((node.first, node.second), node.split(region), strict=True)
+            for part in (node.first, node.second):
+                if part in used:
+                    raise ValueError(f"nodes[{at}]: {part} is a part of another branch")
+                used.add(part)
+            stack += [(node.first, (way, node, 0)), (node.second, (way, node, 1))]
             continue
         leaves += 1
-        value = snapshot.value(region, node)
+        budget.leaf(leaves, total)
+        value = snapshot.value(_region(root, way, budget), node)
         if value is not None and (least is None or value < least):
             least = value
     return least, leaves
+
+
+def _region(root: Region, way: Way, budget: Budget) -> Region:
+    """The region at the end of a way: only leaves are given one, it may be large."""
+    steps: list[tuple[Branch, int]] = []
+    while way is not None:
+        way, branch, part = way
+        steps.append((branch, part))
+        budget.spend()
+    region = root
+    for branch, part in reversed(steps):
+        budget.spend(len(region.barred) + len(region.settled))
+        region = branch.split(region)[part]
+    return region

@@ -26,6 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mecopt.accuracy_delay.instance import UNITS_PER_NS, QuerySnapshot
+from mecopt.certificates.budget import Budget
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,17 @@ def everything(x: QuerySnapshot) -> Region:
 
 
 class Snapshot:
-    """A snapshot in plain Python numbers."""
+    """A snapshot in plain Python numbers.
 
-    def __init__(self, x: QuerySnapshot) -> None:
+    Parameters
+    ----------
+    x : QuerySnapshot
+    budget : Budget, optional
+        What recomputing values may take.
+    """
+
+    def __init__(self, x: QuerySnapshot, budget: Budget | None = None) -> None:
+        self._budget = Budget() if budget is None else budget
         self.n_users, self.n_servers = x.n_users, x.n_servers
         self.local = [int(v) * UNITS_PER_NS for v in x.local_ns.tolist()]
         self.worth = [int(v) * UNITS_PER_NS for v in x.worth_ns.tolist()]
@@ -159,6 +168,7 @@ class Snapshot:
 
     def value(self, region: Region, prices: Prices) -> int | None:
         """L of a region in 2^-20 ns; None when it is seen to hold no decision at all."""
+        self._budget.spend(self.n_users * self.n_servers)
         home: list[int] = [-1] * self.n_users
         for i, j in region.settled:
             if home[i] not in (-1, j) or not self.reach[i][j] or (i, j) in region.barred:
@@ -232,6 +242,7 @@ class Snapshot:
         if low > high:
             return None
         for n in range(region.least[j], min(region.most[j], len(allowed)) + 1):
+            self._budget.spend(4 * len(allowed))
             slope = slopes[n] if n < len(slopes) else 0
             keys = sorted(
                 n * c - v + slope * r for c, v, r in zip(linear, reward, root, strict=True)
