@@ -90,7 +90,7 @@ def run(market: Market) -> Outcome:
     """
     if market.memory is not None:
         raise ValueError(f"{_NAME}: the market has memory limits")
-    if market.buyer_ptr is not None:
+    if (market.wanted != 1).any():
         raise ValueError(f"{_NAME}: is a rule for buyers with unit demand")
     scene, bits = _efficient(market)
     server = np.full(market.n_buyers, -1, dtype=np.int64)

@@ -15,21 +15,21 @@ from mechanisms.double_dutch.order import best_pairs, first, lot, sort_market
 from mechanisms.outcome import Outcome, require_unit_demand, rule
 from mecopt import checks
 from mecopt.market.instance import Market
-from mecopt.market.units import HALF_UNITS, MINOR
+from mecopt.market.units import MINOR, to_half_units
 
 
 def threshold_of(market: Market, threshold: float | None) -> int:
-    """The threshold in half minor units: given in money, or the middle of the price range.
+    """The threshold in half minor units: given in units of account, or the middle of the range.
 
     Raises
     ------
     ValueError
-        If it lies outside the price range.
+        If it lies outside the price range, or between two minor units.
     """
     low, high = market.price_range
     if threshold is None:
         return (low + high) // 2 // MINOR * MINOR
-    price = round(threshold * HALF_UNITS / MINOR) * MINOR
+    price = int(to_half_units(threshold, "threshold"))
     if not low <= price <= high:
         raise ValueError(f"threshold = {threshold} is outside the market's price range")
     return price

@@ -43,6 +43,9 @@ _PLAIN: dict[str, Callable[..., Outcome]] = {
 #: Rules for graph markets. In a one-good market they look at every pair of traders.
 GRAPH_NAMES = ("vcg", "server-clocks", "generalised-trade-reduction")
 
+#: Most pairs of traders that the other two of them look at there.
+MOST_PAIRS = 10_000
+
 #: What ``--mechanism all`` runs. With sealed stops the alternation changes only the number of
 #: broadcasts, so each sealed pricing is listed once, and the printed t-DDA beside it.
 NAMES = (
@@ -86,16 +89,53 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
     raise ValueError(f"mechanism: unknown {name!r}, one of {', '.join(NAMES)}")
 
 
+def misfit(name: str, market: Market) -> str:
+    """Why a rule of `NAMES` cannot express a market; empty when it can."""
+    if market.memory is not None:
+        return "memory limits have no prices"
+    if market.is_graph:
+        if name not in GRAPH_NAMES:
+            return "a rule for one good, the market has compatibility or link cost"
+        try:
+            market.surplus  # noqa: B018 - refuses what no rule for graphs can express
+        except ValueError as error:
+            return str(error)
+        return ""
+    if not market.unit_demand:
+        return "" if name == "muda" else f"a rule for one unit a trader, {_other_units(market)}"
+    pairs = market.n_buyers * market.n_sellers
+    if name in GRAPH_NAMES and name != "vcg" and pairs > MOST_PAIRS:
+        return f"looks at every pair of traders, {pairs} are more than {MOST_PAIRS}"
+    return ""
+
+
 def fits(name: str, market: Market) -> bool:
     """Whether a rule of `NAMES` can express a market."""
-    if market.memory is not None:
-        return False
-    if market.is_graph:
-        return name in GRAPH_NAMES
-    if not market.unit_demand:
-        return name == "muda"
-    pairwise = name in GRAPH_NAMES and name != "vcg"
-    return not pairwise or market.n_buyers * market.n_sellers <= 10_000
+    return not misfit(name, market)
+
+
+def _other_units(market: Market) -> str:
+    """How many traders have another number of units than one, in words."""
+    counts = (("buyers", market.wanted), ("sellers", market.seats))
+    found = [f"{int((n != 1).sum())} of {len(n)} {side}" for side, n in counts if (n != 1).any()]
+    return f"{' and '.join(found)} have several units or none"
+
+
+def fitting(market: Market) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The rules of `NAMES` that can express a market, and why the others cannot.
+
+    Raises
+    ------
+    ValueError
+        If there is none; says why.
+    """
+    left_out = {name: why for name in NAMES if (why := misfit(name, market))}
+    names = tuple(name for name in NAMES if name not in left_out)
+    if not names:
+        raise ValueError(
+            f"mechanism: no rule fits {market!r}: {'; '.join(dict.fromkeys(left_out.values()))}"
+        )
+    return names, left_out
 
 
 def run(name: str, market: Market, **options: Any) -> Outcome:

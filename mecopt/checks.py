@@ -20,8 +20,60 @@ def refuse(bad: NDArray[np.bool_], name: str, values: ArrayLike, why: str) -> No
         return
     where = tuple(int(i) for i in np.argwhere(bad)[0])
     value = np.atleast_1d(np.asarray(values))[where]
-    at = ", ".join(map(str, where))
-    raise ValueError(f"{name}[{at}] = {value} {why}")
+    at = f"[{', '.join(map(str, where))}]" if np.ndim(values) else ""
+    raise ValueError(f"{name}{at} = {value} {why}")
+
+
+def steps(values: ArrayLike, step: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Whole steps of a grid nearest to each amount, and which amounts are not on the grid.
+
+    An amount may miss the grid by what floating point makes of sums such as 0.1 + 0.2: 2^-40 of
+    itself, and never more than a thousandth of a step.
+    """
+    exact = np.asarray(values, dtype=np.float64) / step
+    nearest = np.rint(exact)
+    noise = np.minimum(1e-3, np.abs(exact) * 2.0**-40)
+    return nearest, np.abs(exact - nearest) > noise
+
+
+def on_grid(
+    name: str, values: ArrayLike, step: float, unit: str = "", hint: str = ""
+) -> NDArray[np.float64]:
+    """Whole steps of a grid; amounts between two of them are refused in the unit they came in.
+
+    Parameters
+    ----------
+    name : str
+    values : array_like
+        Finite amounts.
+    step : float
+        Distance of two points of the grid, in the unit of the amounts.
+    unit : str
+        For the message.
+    hint : str
+        What can be done, for the message.
+
+    Raises
+    ------
+    ValueError
+        Names the argument, the position, the value and the nearest point of the grid.
+
+    Examples
+    --------
+    >>> on_grid("memory_gb", [0.1 + 0.2], 0.001, "GB")
+    array([300.])
+    """
+    nearest, off = steps(values, step)
+    if off.any():
+        closest = float(np.atleast_1d(nearest)[tuple(np.argwhere(np.atleast_1d(off))[0])]) * step
+        tail = f" {unit}" if unit else ""
+        refuse(
+            off,
+            name,
+            values,
+            f"{tail} is not on the grid of {step:g}{tail}, nearest {closest:.12g}{hint}".strip(),
+        )
+    return nearest
 
 
 def frozen(array: ArrayLike, dtype: Any) -> NDArray[Any]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mechanisms import rules
 from mechanisms.audit.report import AuditReport
 from mechanisms.audit.report import audit as run_audit
 from mecopt.bench.families import FAMILIES, family_of
@@ -104,7 +102,7 @@ def load(path: Paths) -> Any:
         folder = RunFolder(path)
         folder.suite  # noqa: B018 - refuses folders that hold no run
         return folder
-    if Path(path).suffix.lower() == ".csv":
+    if os.fspath(path).lower().endswith((".csv", ".csv.gz", ".tsv")):
         return read_market(path)
     if market_file.FORMAT.claimed_by(path):
         return Market.load(path)
@@ -119,8 +117,8 @@ def audit(market: Any, mechanisms: Any = None, **asked: Any) -> AuditReport:
     market : Market
         Its reports are taken as true values and costs.
     mechanisms : str, sequence of str or mapping, optional
-        Names (`mechanisms.rules.NAMES`), or functions market -> outcome by name; every rule that
-        can express the market unless said.
+        Names (`mechanisms.rules.NAMES`), or functions market -> outcome by name; unless said, every
+        rule that can express the market. The others are in ``left_out`` of the report, with why.
     **asked
         As in `mechanisms.audit.report.audit`: incentives, sample, false_names, seed.
 
@@ -131,14 +129,4 @@ def audit(market: Any, mechanisms: Any = None, **asked: Any) -> AuditReport:
     """
     if not isinstance(market, Market):
         raise ValueError(f"market: {market!r} is not a Market; `mecopt.load` reads one from a file")
-    if isinstance(mechanisms, Mapping):
-        chosen = dict(mechanisms)
-    else:
-        if mechanisms is None:
-            names = [name for name in rules.NAMES if rules.fits(name, market)]
-        else:
-            names = [mechanisms] if isinstance(mechanisms, str) else mechanisms
-            if not isinstance(names, Iterable) or not all(isinstance(n, str) for n in names):
-                raise ValueError(f"mechanisms = {mechanisms!r} must be names of rules")
-        chosen = {name: rules.mechanism(name) for name in names}
-    return run_audit(market, chosen, **asked)
+    return run_audit(market, mechanisms, **asked)

@@ -51,6 +51,13 @@ def test_audit_and_load(tmp_path):
     assert report.rows[0].welfare == pytest.approx(5.0)
 
 
+def test_audit_says_which_rules_cannot_express_the_market():
+    """Two units each: only MUDA, and a reason for every other rule."""
+    report = mecopt.audit(Market.of([[9, 7]], [[2, 5]]), incentives=False)
+    assert [row.mechanism for row in report.rows] == ["muda"]
+    assert len(report.left_out) == 30 and "one unit a trader" in report.left_out["vcg"]
+
+
 def test_bench_is_a_package_and_a_function(tmp_path, monkeypatch):
     """The same word runs a benchmark and holds its parts."""
     from mecopt.bench.suite import Suite

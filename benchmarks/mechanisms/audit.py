@@ -142,7 +142,7 @@ def trade_reduction_quality() -> list[dict]:
             site = np.repeat(np.arange(6), providers)
             market = Market.of(
                 sites.values / HALF_UNITS,
-                np.random.default_rng(seed).uniform(0, 0.3, len(site)),
+                np.random.default_rng(seed).uniform(0, 0.3, len(site)).round(6),
                 price_range=(0, 1),
                 seats=np.maximum(1, sites.seats[site] // providers).tolist(),
                 compatible=sites.compatible[:, site],

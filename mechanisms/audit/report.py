@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -114,11 +114,52 @@ class MechanismAudit:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """Audits of several mechanisms on one market."""
+    """Audits of several mechanisms on one market.
+
+    Parameters
+    ----------
+    market, market_hash : str
+        What was audited.
+    rows : tuple of MechanismAudit
+    left_out : mapping of str to str
+        Rules that cannot express the market, with the reason, where every rule was asked for.
+    notes : tuple of str
+        What was left out when the market was read.
+    unit : float
+        Unit of account in money; amounts count in it.
+    """
 
     market: str
     market_hash: str
     rows: tuple[MechanismAudit, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    unit: float = 1.0
+
+    @classmethod
+    def of(
+        cls, market: Market, rows: Iterable[MechanismAudit], left_out: Mapping[str, str]
+    ) -> AuditReport:
+        """A report on a market, with what the market says of itself."""
+        return cls(
+            repr(market),
+            market.content_hash,
+            tuple(rows),
+            left_out,
+            tuple(market.meta.get("notes", ())),
+            market.meta.get("unit_of_account", 1.0),
+        )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader must know besides the table, in lines."""
+        scale = () if self.unit == 1 else (f"amounts are in units of {self.unit:g} of money",)
+        total = len(self.left_out) + len(self.rows)
+        left = []
+        for why in dict.fromkeys(self.left_out.values()):
+            names = [name for name, reason in self.left_out.items() if reason == why]
+            left.append(f"left out, {len(names)} of {total} rules ({why}): {', '.join(names)}")
+        return (*self.notes, *scale, *left)
 
     def table(self) -> pd.DataFrame:
         """One row per mechanism."""
@@ -127,7 +168,14 @@ class AuditReport:
     def to_document(self) -> dict[str, Any]:
         """The report as JSON keeps it: the fields of `MechanismAudit` for every mechanism."""
         rows = [asdict(row) | {"problems": list(row.problems)} for row in self.rows]
-        return {"market": self.market, "market_hash": self.market_hash, "mechanisms": rows}
+        return {
+            "market": self.market,
+            "market_hash": self.market_hash,
+            "unit_of_account": self.unit,
+            "notes": list(self.notes),
+            "left_out": dict(self.left_out),
+            "mechanisms": rows,
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report as JSON."""
@@ -150,7 +198,7 @@ def audit(
     market : Market
     mechanisms : str, iterable of str, or mapping of names to functions, optional
         Names of `mechanisms.rules`, or functions ``market -> Outcome`` under any names; by default
-        every rule that fits the market.
+        (or with ``"all"``) every rule that fits the market, and the report says which do not.
     incentives : bool
         Search best responses (many runs of each mechanism).
     sample : int, optional
@@ -175,7 +223,10 @@ def audit(
     0    mcafee            1.0  strong
     """
     require_market(market)
-    chosen = _chosen(market, mechanisms)
+    left_out: Mapping[str, str] = {}
+    if mechanisms is None or mechanisms == "all":
+        mechanisms, left_out = rules.fitting(market)
+    chosen = _chosen(mechanisms)
     for name, number in (("sample", sample), ("false_names", false_names), ("seed", seed)):
         if number is not None:
             checks.whole(name, number)
@@ -192,19 +243,13 @@ def audit(
             extra = len(traders) if false_names is None else false_names
             found = audit_incentives.examine(mechanism, market, outcome, traders, false_names=extra)
         rows.append(_row(name, market, outcome, best, found, seconds, sort_seconds))
-    return AuditReport(repr(market), market.content_hash, tuple(rows))
+    return AuditReport.of(market, rows, left_out)
 
 
-def _chosen(
-    market: Market, asked: str | Iterable[str] | Mapping[str, Mechanism] | None
-) -> Mapping[str, Mechanism]:
+def _chosen(asked: str | Iterable[str] | Mapping[str, Mechanism]) -> Mapping[str, Mechanism]:
     """The mechanisms to audit, by name."""
     if isinstance(asked, str):
         asked = (asked,)
-    elif asked is None:
-        asked = [name for name in rules.NAMES if rules.fits(name, market)]
-        if not asked:
-            raise ValueError(f"mechanisms: no rule fits {market!r}, give functions of your own")
     elif not isinstance(asked, Iterable):
         raise ValueError(f"mechanisms = {asked!r} must be names, or functions by name")
     if not isinstance(asked, Mapping):

@@ -41,9 +41,11 @@ def section(report: AuditReport) -> str:
         "thresholds are sums of bids. Truthful: buyers / sellers, over all markets, in steps of "
         "the grid where it is a number."
     )
+    remarks = "".join(f"<p class='note'>{escape(line)}</p>" for line in report.remarks)
     return (
         f"<section><h2>Mechanisms on {escape(report.market)}</h2>"
-        f"{html.table([*_COLUMNS.values(), 'truthful'], rows)}<p class='note'>{note}</p>"
+        f"{html.table([*_COLUMNS.values(), 'truthful'], rows)}{remarks}"
+        f"<p class='note'>{note}</p>"
         f"{html.image({'audit': png.getvalue()}, 'audit', 'Welfare and regret')}</section>"
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from mecopt.market.instance import Market
-from mecopt.market.units import HALF_UNITS, LARGEST, MINOR
+from mecopt.market.units import HALF_UNITS, MINOR, to_half_units
 
 UNIT, FLIP, TICK, SYNCHRONOUS = 0, 1, 2, 3
 BUYER, SELLER = 0, 1
@@ -47,22 +47,19 @@ def make_grid(
     ticks : int, optional
         Number of steps (100 unless `step` is given).
     step : float, optional
-        Size of a step in money.
+        Size of a step in units of account.
     price_range : (float, float), optional
-        Another range than the market's, in money.
+        Another range than the market's, in units of account.
 
     Raises
     ------
     ValueError
-        If the step is zero, larger than the range or finer than a minor unit, or if a bid lies
-        outside the range.
+        If the step is zero, larger than the range or no whole number of minor units, or if a bid
+        lies outside the range.
     """
     low, high = market.price_range
     if price_range is not None:
-        for number in price_range:
-            if not 0 <= number <= LARGEST:
-                raise ValueError(f"price_range = {price_range} must lie in 0 to {LARGEST}")
-        low, high = (round(p * HALF_UNITS / MINOR) * MINOR for p in price_range)
+        low, high = (int(p) for p in to_half_units(price_range, "price_range"))
         if low >= high:
             raise ValueError(f"price_range = {price_range} must rise")
         for name, bids in (("values", market.values), ("costs", market.costs)):
@@ -77,9 +74,7 @@ def make_grid(
             raise ValueError("ticks, step: give one of them, not both")
         if not 0 < step <= (high - low) / HALF_UNITS:
             raise ValueError(f"step = {step} must be above 0 and at most the price range")
-        size = round(step * HALF_UNITS / MINOR) * MINOR
-        if size == 0:
-            raise ValueError(f"step = {step} is finer than a minor unit")
+        size = int(to_half_units(step, "step"))
         return Grid(low, size, -((low - high) // size))
     ticks = 100 if ticks is None else ticks
     if ticks < 1:

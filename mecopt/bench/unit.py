@@ -68,6 +68,7 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
         "termination": str(result.termination),
         "method": result.method,
         "seconds": result.seconds,
+        "notes": "; ".join(getattr(instance, "meta", {}).get("notes", ())),
         **family.describe(result, best, reference),
     }
     results = [

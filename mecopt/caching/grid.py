@@ -14,6 +14,8 @@ from mecopt import checks
 
 #: Grid of costs.
 COST_SCALE = 2**30
+#: GB in one unit of memory (1 MB).
+MB_GB = 1e-3
 #: Joules in one unit of energy.
 ENERGY_J = 10
 #: Largest whole number that a field may hold, so that sums stay in 64 bits.
@@ -52,6 +54,33 @@ def whole(
     checks.refuse(given < 0, name, given, "is negative")
     checks.refuse(given > LARGEST, name, given, "is larger than 1e9")
     return checks.frozen(given, np.int64)
+
+
+def multiples(name: str, amounts: ArrayLike, step: float, unit: str) -> NDArray[np.int64]:
+    """Amounts in a physical unit as whole numbers of a step of the grid.
+
+    Parameters
+    ----------
+    name : str
+    amounts : array_like
+    step : float
+        Distance of two points of the grid, in the unit of the amounts.
+    unit : str
+        The unit that the amounts are written in.
+
+    Raises
+    ------
+    ValueError
+        Not numbers, not finite, negative, above 10^9 steps or between two points of the grid; names
+        the argument, the position, and the value in the unit that was written.
+    """
+    given = np.asarray(amounts)
+    if given.dtype.kind not in "iuf":
+        raise ValueError(f"{name}: must hold numbers, has dtype {given.dtype}")
+    checks.refuse(~np.isfinite(given), name, given, "is not a finite number")
+    checks.refuse(given < 0, name, given, f"{unit} is negative")
+    checks.refuse(given > LARGEST * step, name, given, f"{unit} is larger than {LARGEST * step:g}")
+    return checks.on_grid(name, given, step, unit).astype(np.int64)
 
 
 def cost(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:

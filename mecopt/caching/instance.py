@@ -317,10 +317,10 @@ class CachingInstance(files.Saved):
             pair_names=tuple(p.name for p in pairs),
             model_names=tuple(p.model for p in pairs),
             requests=np.asarray(requests),
-            memory_mb=_on_grid("memory_gb", per_pair("memory_gb") * 1e3, "1 MB"),
-            capacity_mb=_on_grid("capacity_gb", capacity * 1e3, "1 MB"),
-            energy_10j=_on_grid("energy_j", per_pair("energy_j") / grid.ENERGY_J, "10 J"),
-            energy_budget_10j=_on_grid("energy_budget_j", budget / grid.ENERGY_J, "10 J"),
+            memory_mb=grid.multiples("memory_gb", per_pair("memory_gb"), grid.MB_GB, "GB"),
+            capacity_mb=grid.multiples("capacity_gb", capacity, grid.MB_GB, "GB"),
+            energy_10j=grid.multiples("energy_j", per_pair("energy_j"), grid.ENERGY_J, "J"),
+            energy_budget_10j=grid.multiples("energy_budget_j", budget, grid.ENERGY_J, "J"),
             inaccuracy=1.0 - per_pair("accuracy").astype(np.float64),
             log_inverse_beta=-np.log(beta),
             accuracy_weight=accuracy_weight,
@@ -329,10 +329,3 @@ class CachingInstance(files.Saved):
             meta=dict(meta or {}),
             **as_they_are,
         )
-
-
-def _on_grid(name: str, units: NDArray[Any], unit: str) -> NDArray[Any]:
-    """Units of the grid, float noise of the conversion removed; fractions stay, to be refused."""
-    near = np.rint(units)
-    units = np.where(np.abs(units - near) < 1e-6, near, units)
-    return grid.whole(name, units, units.shape, unit)

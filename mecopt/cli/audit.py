@@ -13,7 +13,9 @@ from rich.progress import track
 def audit(
     market: Annotated[
         Path,
-        typer.Option(help="CSV with side (buyer or seller), value, optional units; or JSON."),
+        typer.Option(
+            help="CSV with side (buyer or seller), value, optional units, id, compatible; or JSON."
+        ),
     ],
     mechanism: Annotated[
         str, typer.Option(help="A name, several separated by commas, or all.")
@@ -26,8 +28,15 @@ def audit(
     ticks: Annotated[int, typer.Option(help="Ticks of the clock auctions.")] = 100,
     price_range: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="Lowest and highest price anybody may report."),
+        typer.Option(help="Lowest and highest price anybody may report, in money of the file."),
     ] = None,
+    unit: Annotated[
+        float,
+        typer.Option(
+            help="Unit of account, in money of the file: amounts count in it, the finest is a "
+            "millionth. For prices per token say 1e-6."
+        ),
+    ] = 1.0,
     sample: Annotated[int, typer.Option(help="Traders examined for incentives (0 for none).")] = 30,
     false_names: Annotated[int, typer.Option(help="Traders that also try an extra report.")] = 10,
     seed: Annotated[int, typer.Option(help="Of lotteries and of the sample.")] = 0,
@@ -49,13 +58,13 @@ def audit(
         from mecopt.bench.run_folder import RunFolder
 
         RunFolder(report).read()  # refuse an unfinished run before the work
-    traded = read_market(market, price_range=price_range)
-    names = rules.NAMES if mechanism == "all" else tuple(mechanism.split(","))
-    chosen = [name for name in names if mechanism != "all" or rules.fits(name, traded)]
-    if not chosen:
-        raise ValueError(f"mechanism: none fits {traded!r} (memory limits have no prices)")
+    traded = read_market(market, price_range=price_range, unit=unit)
+    left_out: dict[str, str] = {}
+    names = tuple(mechanism.split(","))
+    if mechanism == "all":
+        names, left_out = rules.fitting(traded)
     rows: list[Any] = []
-    for name in track(chosen, "auditing", console=Console(stderr=True), transient=True):
+    for name in track(names, "auditing", console=Console(stderr=True), transient=True):
         found = run_audit(
             traded,
             {name: rules.mechanism(name, **_options(name, ticks, seed))},
@@ -65,7 +74,7 @@ def audit(
             seed=seed,
         )
         rows += found.rows
-    audited = AuditReport(repr(traded), traded.content_hash, tuple(rows))
+    audited = AuditReport.of(traded, rows, left_out)
     if json is not None:
         audited.save(json)
     if pictures is not None:
@@ -128,7 +137,7 @@ def _table(report: Any) -> str:
     ]
     if any(row.regret_exact is False for row in report.rows):
         text.append("(regrets in graph and multi-unit markets are lower bounds)")
-    return "\n".join([report.market, "", *text])
+    return "\n".join([report.market, "", *text, *report.remarks])
 
 
 def _cell(value: Any) -> str:

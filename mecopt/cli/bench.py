@@ -112,6 +112,8 @@ def _bench(
         scorecard.print_scorecard(screen, tables, suite.family, suite.scenario)
         typer.echo()
         typer.echo(scorecard.headline(tables, suite.family))
+        for note in filter(None, dict.fromkeys(tables["instances"].get("notes", ()))):
+            typer.echo(note)
         path = pages.build(folder)
     except KeyboardInterrupt:
         from mecopt.bench.run_folder import resume_command

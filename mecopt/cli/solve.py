@@ -133,6 +133,8 @@ def solve(
         problem.save(save_instance)
     shell.warm_up(family.name)
     typer.echo(repr(problem))
+    for note in getattr(problem, "meta", {}).get("notes", ()):
+        typer.echo(note)
     asked: dict[str, Any] = {"time_limit": time_limit, "gap": gap, "seed": seed}
     # A spinner and a solver that prints would write over each other.
     if verbose:

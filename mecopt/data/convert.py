@@ -6,7 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+
+from mecopt.data.stamps import parse_stamp
 
 Rows = Iterable[Sequence[str]]
 
@@ -19,21 +20,13 @@ def _csv_bytes(header: Sequence[str], rows: Rows) -> bytes:
     return out.getvalue().encode()
 
 
-def _ticks(stamp: str) -> int:
-    """A stamp like ``2023-11-16 18:15:46.6805900`` in units of 100 ns."""
-    whole, _, fraction = stamp.strip().partition(".")
-    days = datetime.fromisoformat(whole) - datetime(1970, 1, 1)
-    seconds = days.days * 86400 + days.seconds
-    return seconds * 10**7 + int(f"{fraction:0<7}"[:7])
-
-
 def convert_azure(text: str) -> bytes:
     """TIMESTAMP,ContextTokens,GeneratedTokens: stamps become s since the first, 7 decimals."""
 
     def rows() -> Iterator[tuple[str, str, str]]:
         first = None
         for row in csv.DictReader(io.StringIO(text)):
-            tick = _ticks(row["TIMESTAMP"])
+            tick = parse_stamp(row["TIMESTAMP"])[0] // 100
             first = tick if first is None else first
             seconds, rest = divmod(tick - first, 10**7)
             yield f"{seconds}.{rest:07d}", row["ContextTokens"], row["GeneratedTokens"]

@@ -105,7 +105,7 @@ def fetch(
 
 def _is_right(target: Path, spec: DataFile) -> bool:
     try:
-        return hashlib.sha256(content(target, spec)).hexdigest() == spec.sha256
+        return hashlib.sha256(content(target)).hexdigest() == spec.sha256
     except (FileNotFoundError, ValueError):
         return False
 

@@ -1,14 +1,12 @@
-"""Reading a data file: every cell checked, every error names file, row and column."""
+"""Reading a data file: every cell checked, every error names file, line, column and value."""
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
-import io
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mecopt.data import csv_text
 from mecopt.data.spec import Column, DataFile
 
 
@@ -57,28 +56,35 @@ class Table:
         return int(at[0])
 
 
-def content(path: Path, spec: DataFile) -> bytes:
-    """The bytes of a data file, uncompressed where it is gzip.
+def content(path: Path, origin: str = "") -> bytes:
+    """The bytes of a file, uncompressed where it is gzip.
+
+    Parameters
+    ----------
+    path : Path
+    origin : str
+        Where a good file comes from, for messages.
 
     Raises
     ------
     FileNotFoundError
-        If it is not there; says where it comes from.
+        If it is not there.
     ValueError
         If it is a folder or a broken gzip file.
     """
+    hint = f"; {origin}" if origin else ""
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(f"{path}: no such file; {spec.origin}") from None
+        raise FileNotFoundError(f"{path}: no such file{hint}") from None
     except IsADirectoryError:
-        raise ValueError(f"{path}: is a folder, not a file; {spec.origin}") from None
+        raise ValueError(f"{path}: is a folder, not a file{hint}") from None
     if data[:2] != b"\x1f\x8b":
         return data
     try:
         return gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path}: truncated or damaged gzip ({error}); {spec.origin}") from None
+        raise ValueError(f"{path}: truncated or damaged gzip ({error}){hint}") from None
 
 
 def read(spec: DataFile, data_dir: str | os.PathLike[str]) -> Table:
@@ -95,78 +101,87 @@ def read(spec: DataFile, data_dir: str | os.PathLike[str]) -> Table:
     FileNotFoundError
         If the file is not there; says where it comes from.
     ValueError
-        Missing column, short or long row, a cell that is empty, not a number, out of range, or
-        lower than the one before in a column that must rise; names file, row and column. Rows
-        count from 1, without the header.
+        What `mecopt.data.csv_text.parse` and `checked_columns` refuse; says where a good file comes
+        from.
     """
     path = Path(data_dir) / spec.path
-    data = content(path, spec)
+    data = content(path, spec.origin)
     try:
-        lines = list(csv.reader(io.StringIO(data.decode(), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: not a CSV text file ({error}); {spec.origin}") from None
-    if not lines:
-        raise ValueError(f"{path}: is empty; {spec.origin}")
-    header, rows = lines[0], lines[1:]
-    for column in spec.columns:
-        if column.name not in header:
-            raise ValueError(
-                f"{path}: column {column.name!r} is missing, it has {', '.join(header)}; "
-                f"{spec.origin}"
-            )
-    if not rows:
-        raise ValueError(f"{path}: has a header but no rows; {spec.origin}")
-    for i, row in enumerate(rows):
-        if len(row) != len(header):
-            # The first cell that is not there, or the last one before those in excess.
-            name = header[min(len(row), len(header) - 1)]
-            raise ValueError(
-                f"{path}, row {i + 1}, column {name!r}: the row has {len(row)} cells, the header "
-                f"{len(header)}; {spec.origin}"
-            )
-    columns = {}
-    for column in spec.columns:
-        at = header.index(column.name)
-        columns[column.name] = _checked(column, [row[at] for row in rows], path, spec)
+        columns = checked_columns(csv_text.parse(data, str(path)), spec.columns)
+    except ValueError as error:
+        raise ValueError(f"{error}; {spec.origin}") from None
     return Table(path, hashlib.sha256(data).hexdigest(), columns)
 
 
-def _checked(column: Column, cells: list[str], path: Path, spec: DataFile) -> NDArray[Any]:
+def checked_columns(
+    text: csv_text.CsvText, columns: Sequence[Column]
+) -> Mapping[str, NDArray[Any]]:
+    """Columns of a table as arrays, every cell checked.
+
+    Raises
+    ------
+    ValueError
+        No rows, a missing column, a cell that is empty, not a number, out of range, or lower than
+        the one before in a column that must rise; names file, line, column and value.
+    """
+    for column in columns:
+        if column.name not in text.header:
+            raise ValueError(
+                f"{text.where}: column {column.name!r} is missing, it has {text.found}"
+            )
+    if not text.rows:
+        raise ValueError(f"{text.where}: has a header but no rows")
+    numbers = text.numbers([c.name for c in columns if c.kind != "text"])
+    return {c.name: _checked(c, text, numbers.get(c.name)) for c in columns}
+
+
+def _checked(column: Column, text: csv_text.CsvText, numbers: Sequence[str] | None) -> NDArray[Any]:
+    """One column as an array; `numbers` are its cells as numbers are written."""
+    shown = text.cells(column.name)
+
     def refuse(bad: NDArray[np.bool_], why: str) -> None:
         if bad.any():
             i = int(np.argmax(bad))
-            raise ValueError(
-                f"{path}, row {i + 1}, column {column.name!r}: {cells[i]!r} {why}; {spec.origin}"
-            )
+            raise ValueError(f"{text.at(i, column.name)}: {shown[i]!r} {why}")
 
-    text = np.array(cells)
-    empty = text == ""
+    cells = shown if numbers is None else numbers
+    empty = np.array([cell == "" for cell in cells])
     if not column.optional:
         refuse(empty, "is empty")
-    if column.kind == "text":
-        return text
-    kind = np.int64 if column.kind == "int" else np.float64
-    what = "whole number" if column.kind == "int" else "number"
-    filled = np.where(empty, "nan", text) if column.optional else text
-    try:
-        values = filled.astype(kind)
-    except (ValueError, OverflowError):
-        refuse(np.array([not _parses(c, kind) for c in filled]), f"is not a {what}")
-        raise
-    known = values[~empty]
-    refuse(~np.isfinite(values) & ~empty, f"is not a {what}")
-    if len(known):
-        refuse(values < column.low, f"is below {column.low:g} ({column.meaning})")
-        refuse(values > column.high, f"is above {column.high:g} ({column.meaning})")
+    if numbers is None:
+        return np.array(cells)
+    filled = [cell for cell in cells if cell != ""]
+    parsed = _parsed(filled, column.kind)
+    if parsed is None:
+        what = "whole number" if column.kind == "int" else "number"
+        bad = [cell != "" and _parsed([cell], column.kind) is None for cell in cells]
+        refuse(np.array(bad), f"is not a {what}")
+        raise AssertionError(f"{column.name}: cells parse one by one, but not together")
+    values = parsed
+    if column.optional:
+        values = np.full(len(cells), np.nan)
+        values[~empty] = parsed
+    refuse(values < column.low, f"is below {column.low:g} ({column.meaning})")
+    refuse(values > column.high, f"is above {column.high:g} ({column.meaning})")
     if column.rising:
         fall = np.diff(values, prepend=values[:1]) < 0
         refuse(fall, "is lower than in the row before; rows must be sorted")
     return values
 
 
-def _parses(cell: str, kind: type) -> bool:
+def _parsed(cells: Sequence[str], kind: str) -> NDArray[Any] | None:
+    """Numbers of cells; None when one of them is no number (of the kind)."""
+    # NumPy also reads nan, inf, 1_000 and digits of other scripts.
+    if not set("".join(cells)) <= csv_text.NUMERALS:
+        return None
+    written = np.array(cells, dtype=str)
     try:
-        np.array([cell]).astype(kind)
+        if kind == "int" and not any("." in c or "e" in c or "E" in c for c in cells):
+            return written.astype(np.int64)
+        values = written.astype(np.float64)
     except (ValueError, OverflowError):
-        return False
-    return True
+        return None
+    if kind == "float":
+        return values if np.isfinite(values).all() else None
+    whole = (values == np.rint(values)) & (np.abs(values) < 2.0**53)
+    return values.astype(np.int64) if whole.all() else None

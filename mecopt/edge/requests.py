@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -10,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mecopt.data.folder import find
-from mecopt.data.registry import AZURE_COLUMNS
-from mecopt.data.spec import DataFile
 from mecopt.data.tables import Table, read
+from mecopt.data.trace_formats import read_trace
 
 #: Traces with a name: arrival, prompt and output columns, seconds per unit of arrival.
 TRACES = {
@@ -20,6 +18,8 @@ TRACES = {
     "azure-code": ("arrival_s", "context_tokens", "generated_tokens", 1.0),
     "mooncake-conversation": ("arrival_ms", "input_tokens", "output_tokens", 1e-3),
 }
+#: Suffixes of traces that people bring.
+SUFFIXES = (".csv", ".csv.gz")
 #: Traces whose stamps are quantised and get jitter.
 QUANTISED = ("mooncake-conversation",)
 
@@ -58,37 +58,17 @@ class Requests:
         return float(np.mean(self.prompt_tokens + self.output_tokens / 2.0))
 
 
-def trace_file(trace: str) -> DataFile:
-    """The file of a trace; a name that ends in .csv or .csv.gz is the path of your own file.
-
-    Raises
-    ------
-    ValueError
-        If the name is neither known nor a CSV file's.
-    """
-    if trace in TRACES:
-        return find(trace)
-    if not trace.endswith((".csv", ".csv.gz")):
-        raise ValueError(f"trace: unknown {trace!r}, one of {', '.join(TRACES)}, or a .csv file")
-    return DataFile(
-        name=trace,
-        path=os.path.abspath(trace),
-        columns=AZURE_COLUMNS,
-        purpose="requests",
-        licence="not stated",
-        source="your own trace",
-    )
-
-
 def read_requests(
     trace: str, data_dir: Path, *, users: int, seed: int, jitter_s: float, length_bins: int
-) -> tuple[Requests, Table]:
+) -> tuple[Requests, Table, int]:
     """All requests of a trace, each with a user drawn uniformly.
+
+    Times of your own trace count from its first request.
 
     Parameters
     ----------
     trace : str
-        A key of `TRACES`, or the path of a CSV file with the columns of the Azure traces.
+        A key of `TRACES`, or the path of a CSV file in one of `mecopt.data.trace_formats.FORMATS`.
     data_dir : Path
     users, seed : int
         Owners are drawn for the whole trace, so a request has the same owner in every window.
@@ -97,13 +77,24 @@ def read_requests(
     length_bins : int
         See `mean_output_by_prompt`.
 
+    Returns
+    -------
+    Requests, Table, int
+        The requests, the file's content, and how many failed requests of it were left out.
+
     Raises
     ------
     FileNotFoundError, ValueError
-        From `mecopt.data.tables.read`.
+        Names the trace where it is unknown, and what is wrong in its file where it is malformed.
     """
+    left_out = 0
     arrival, prompt, output, unit_s = TRACES.get(trace, TRACES["azure-conv"])
-    table = read(trace_file(trace), data_dir)
+    if trace in TRACES:
+        table = read(find(trace), data_dir)
+    elif trace.lower().endswith(SUFFIXES):
+        table, left_out, _ = read_trace(trace)
+    else:
+        raise ValueError(f"trace: unknown {trace!r}, one of {', '.join(TRACES)}, or a .csv file")
     rng = np.random.default_rng([1, seed])
     owner = rng.integers(users, size=len(table))
     at = table[arrival] * unit_s
@@ -111,7 +102,7 @@ def read_requests(
         at = at + rng.uniform(0.0, jitter_s, size=len(table))
     believed = mean_output_by_prompt(table[prompt], table[output], length_bins)
     requests = Requests(at, table[prompt], table[output], believed, owner)
-    return requests.take(np.argsort(at, kind="stable")), table
+    return requests.take(np.argsort(at, kind="stable")), table, left_out
 
 
 def mean_output_by_prompt(

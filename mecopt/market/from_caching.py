@@ -27,6 +27,7 @@ from mecopt import checks
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan
 from mecopt.market.instance import Market
+from mecopt.market.units import rounded
 
 Resource = Literal["memory", "energy"]
 IntArray = NDArray[np.int64]
@@ -43,6 +44,7 @@ def from_caching(
     plan: CachingPlan | None = None,
     resource: Resource = "memory",
     reserve: float = 0.0,
+    unit: float = 1.0,
 ) -> Market:
     """Market for one resource of a server in one slot; money is cost of the instance.
 
@@ -57,7 +59,9 @@ def from_caching(
         buyers.
     resource : {"memory", "energy"}
     reserve : float
-        Price per unit below which the server does not sell.
+        Price per unit of the resource below which the server does not sell.
+    unit : float
+        Unit of account of the market (`Market.of`). Values are rounded to a millionth of it.
 
     Returns
     -------
@@ -67,7 +71,8 @@ def from_caching(
     Raises
     ------
     ValueError
-        If server or slot is out of range, servers forward requests, or nobody would buy.
+        If server or slot is out of range, servers forward requests, nobody would buy, or savings
+        are too small for the unit of account.
     """
     x = instance
     for name, value, count in (("server", server, x.n_servers), ("slot", slot, x.n_slots)):
@@ -79,16 +84,17 @@ def from_caching(
     if not 0 <= reserve < np.inf:
         raise ValueError(f"reserve = {reserve} must be a number >= 0")
     saved, size, units, offered = _goods(x, server, slot, plan, resource)
-    unit = "1 GB" if resource == "memory" else "100 J"
+    good = "1 GB" if resource == "memory" else "100 J"
     pair = np.repeat(np.arange(x.n_pairs), units)
     where = f"server {server}, slot {slot}"
     if len(pair) == 0:
         raise ValueError(f"{where}: nobody would save anything with a unit of {resource}")
     if offered == 0:
-        raise ValueError(f"{where}: the server has less than one unit of {resource} ({unit})")
+        raise ValueError(f"{where}: the server has less than one unit of {resource} ({good})")
     return Market.of(
-        (saved / size)[pair],
+        rounded({"values": (saved / size)[pair]}, unit=unit)["values"],
         np.full(offered, float(reserve)),
+        unit=unit,
         buyer_names=[
             f"{x.pair_names[p]}, unit {i + 1}" for p in range(x.n_pairs) for i in range(units[p])
         ],
@@ -98,7 +104,7 @@ def from_caching(
             "instance": x.content_hash,
             "server": server,
             "slot": slot,
-            "unit": unit,
+            "unit": good,
             "pair": pair.tolist(),
         },
     )

@@ -1,7 +1,7 @@
 """The market: who would pay how much for a unit, and who would sell one for how much.
 
-Money is held in **half minor units** (the minor unit is 1e-6 of a money unit), so that the midpoint
-of two reports is an integer and every statement about a budget is an equality of integers.
+Money is held in **half minor units** (the minor unit is 1e-6 of a unit of account), so that the
+midpoint of two reports is an integer and every statement about a budget is an equality of integers.
 
 One good, traded in units. A trader reports one price per unit: a buyer's marginal values fall, a
 seller's marginal costs rise (unit demand: one price each). A *graph* market adds which buyer can
@@ -12,7 +12,7 @@ buyer wants one unit and a seller's units are the seats of the server.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mecopt import checks, files
-from mecopt.market.units import MEMORY_PER_GB, IntArray, round_range, to_half_units
-from mecopt.market.validate import check_market
+from mecopt.market.units import MEMORY_GB, IntArray, round_range, to_half_units
+from mecopt.market.validate import check_market, whole_numbers, yes_or_no
 
 FORMAT = files.Format("mecopt.market", version=1)
 
@@ -32,13 +32,24 @@ Side = Literal["buyer", "seller"]
 _FIELDS = {"buyer": ("values", "buyer_ptr"), "seller": ("costs", "seller_ptr")}
 
 
-def _flat(name: str, given: Sequence[Any] | NDArray[Any]) -> tuple[IntArray, IntArray | None]:
+def _flat(
+    name: str, given: Sequence[Any] | NDArray[Any], unit: float
+) -> tuple[IntArray, IntArray | None]:
     """Flatten one price or a sequence of prices per trader into prices and pointers."""
-    if not isinstance(given, np.ndarray) and any(np.ndim(row) == 1 for row in given):
-        rows = [to_half_units(np.atleast_1d(row), f"{name}[{i}]") for i, row in enumerate(given)]
-        ptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-        return np.concatenate(rows), ptr
-    return to_half_units(given, name), None
+    if not isinstance(given, Iterable):
+        raise ValueError(f"{name} = {given!r} must be numbers, one or more per trader")
+    if np.ndim(given) == 2 if isinstance(given, np.ndarray) else any(map(np.ndim, given)):
+        rows = [row if np.ndim(row) else [row] for row in given]
+        prices = [price for row in rows for price in row]
+        return to_half_units(prices, name, unit=unit), _pointers([len(row) for row in rows])
+    return to_half_units(given, name, unit=unit), None
+
+
+def _pointers(units: Sequence[int] | IntArray) -> IntArray | None:
+    """Where each trader's units begin; None when everybody has exactly one."""
+    if all(n == 1 for n in units):
+        return None
+    return np.concatenate([[0], np.cumsum(units)]).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +99,21 @@ class Market(files.Saved):
     def __post_init__(self) -> None:
         for name in _ARRAYS:
             given = getattr(self, name)
-            if given is not None:
+            if given is not None or name in ("values", "costs"):
                 dtype = np.bool_ if name == "compatible" else np.int64
-                object.__setattr__(self, name, checks.frozen(given, dtype))
+                whole = yes_or_no(given) if name == "compatible" else whole_numbers(name, given)
+                object.__setattr__(self, name, checks.frozen(whole, dtype))
         for name in ("buyer_names", "seller_names"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        low, high = self.price_range
-        object.__setattr__(self, "price_range", (int(low), int(high)))
+            given = getattr(self, name)
+            if isinstance(given, str) or not isinstance(given, Iterable):
+                raise ValueError(f"{name} = {given!r} must be a list of names")
+            object.__setattr__(self, name, tuple(given))
+        if not isinstance(self.meta, Mapping):
+            raise ValueError(f"meta = {self.meta!r} must be a mapping")
+        ends = whole_numbers("price_range", self.price_range)
+        if ends.shape != (2,):
+            raise ValueError(f"price_range = {self.price_range!r} must be two numbers")
+        object.__setattr__(self, "price_range", tuple(ends.tolist()))
         check_market(self)
 
     # ---------------------------------------------------------------- sizes and views
@@ -106,10 +125,13 @@ class Market(files.Saved):
     def n_sellers(self) -> int:
         return len(self.costs) if self.seller_ptr is None else len(self.seller_ptr) - 1
 
-    @property
+    @cached_property
     def unit_demand(self) -> bool:
         """Every trader wants or offers exactly one unit."""
-        return self.buyer_ptr is None and self.seller_ptr is None
+        return all(
+            ptr is None or bool((np.diff(ptr) == 1).all())
+            for ptr in (self.buyer_ptr, self.seller_ptr)
+        )
 
     @property
     def is_graph(self) -> bool:
@@ -142,11 +164,13 @@ class Market(files.Saved):
         Raises
         ------
         ValueError
-            If a buyer wants several units or a seller's seats differ in cost.
+            If a buyer wants several units or none, or a seller's seats differ in cost.
         """
         value, reserve = self.values, self.reserve
-        if self.buyer_ptr is not None:
-            raise ValueError("values: a graph market has unit demand, a buyer wants several units")
+        if (self.wanted != 1).any():
+            raise ValueError(
+                "values: a graph market has unit demand, a buyer wants several units or none"
+            )
         gain = value[:, None] - reserve[None, :]
         if self.link_cost is not None:
             gain = gain - self.link_cost
@@ -210,6 +234,7 @@ class Market(files.Saved):
         costs: Sequence[Any] | NDArray[Any],
         *,
         price_range: tuple[float, float] | None = None,
+        unit: float = 1.0,
         seats: Sequence[int] | None = None,
         compatible: ArrayLike | None = None,
         link_cost: ArrayLike | None = None,
@@ -226,19 +251,31 @@ class Market(files.Saved):
         values, costs : sequence of float, or of sequences of float
             One price per trader, or one per unit (falling values, rising costs).
         price_range : (float, float), optional
-            By default 0 to the smallest of 1, 2, 5 x 10^n that covers every report.
+            By default 0 to the smallest of 1, 2, 5 x 10^n units that covers every report.
+        unit : float
+            The unit of account in money. Reports, link costs and the price range are given in
+            money; the market and whatever is computed from it counts in units, of which 1e-6 is the
+            finest difference: for prices per token take 1e-6 or less. Kept as
+            ``meta["unit_of_account"]``.
         seats : sequence of int, optional
             Units each seller offers at its one cost.
         compatible, link_cost : (B, J), optional
         memory_gb, server_memory_gb : (B,), (J,), optional
+            Whole numbers of 0.001 GB.
+
+        Raises
+        ------
+        ValueError
+            Amounts between two points of their grid (nothing is rounded), and whatever `Market`
+            refuses.
 
         Examples
         --------
         >>> Market.of([9, 7, 4], [2, 5, 8])
         Market(3 buyers, 3 sellers, one good)
         """
-        flat_values, buyer_ptr = _flat("values", values)
-        flat_costs, seller_ptr = _flat("costs", costs)
+        flat_values, buyer_ptr = _flat("values", values, unit)
+        flat_costs, seller_ptr = _flat("costs", costs, unit)
         if seats is not None:
             if seller_ptr is not None:
                 raise ValueError("seats: give either seats or one cost per unit, not both")
@@ -246,21 +283,25 @@ class Market(files.Saved):
             checks.refuse(units < 0, "seats", units, "is below zero")
             if len(units) != len(flat_costs):
                 raise ValueError(f"seats must have {len(flat_costs)} entries, has {len(units)}")
-            if (units != 1).any():
-                flat_costs = np.repeat(flat_costs, units)
-                seller_ptr = np.concatenate([[0], np.cumsum(units)])
+            flat_costs = np.repeat(flat_costs, units)
+            seller_ptr = _pointers(units)
         if price_range is None:
             both = np.concatenate([flat_values, flat_costs])
             low, high = round_range(int(both.max(initial=0)))
         else:
-            low, high = (int(x) for x in to_half_units(price_range, "price_range"))
+            low, high = (int(x) for x in to_half_units(price_range, "price_range", unit=unit))
 
         def memory(name: str, given: ArrayLike | None) -> IntArray | None:
             if given is None:
                 return None
             gb = np.asarray(given, dtype=np.float64)
             checks.refuse(~np.isfinite(gb) | (gb < 0), name, gb, "must be >= 0")
-            return np.rint(gb * MEMORY_PER_GB).astype(np.int64)
+            return checks.on_grid(name, gb, MEMORY_GB, "GB").astype(np.int64)
+
+        scale = {} if unit == 1 else {"unit_of_account": float(unit)}
+        costs_of_links = None
+        if link_cost is not None:
+            costs_of_links = to_half_units(link_cost, "link_cost", unit=unit)
 
         return cls(
             values=flat_values,
@@ -268,13 +309,13 @@ class Market(files.Saved):
             price_range=(low, high),
             buyer_ptr=buyer_ptr,
             seller_ptr=seller_ptr,
-            compatible=None if compatible is None else np.asarray(compatible, dtype=bool),
-            link_cost=None if link_cost is None else to_half_units(link_cost, "link_cost"),
+            compatible=None if compatible is None else np.asarray(compatible),
+            link_cost=costs_of_links,
             memory=memory("memory_gb", memory_gb),
             server_memory=memory("server_memory_gb", server_memory_gb),
             buyer_names=tuple(buyer_names),
             seller_names=tuple(seller_names),
-            meta=dict(meta or {}),
+            meta={**(meta or {}), **scale},
         )
 
     def replace(self, **changes: Any) -> Market:

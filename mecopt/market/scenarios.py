@@ -54,7 +54,8 @@ def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: in
         values, costs = rng.integers(0, 11, n) / 10, rng.integers(0, 11, n) / 10
     else:
         values, costs = rng.random(n), rng.random(n)
-    return Market.of(values, costs, price_range=(0, 1), meta=meta)
+    # On the money grid; the numbers drawn have more digits.
+    return Market.of(np.round(values, 6), np.round(costs, 6), price_range=(0, 1), meta=meta)
 
 
 def _graph(rng: np.random.Generator, n: int, servers: int, meta: dict[str, object]) -> Market:
@@ -63,8 +64,8 @@ def _graph(rng: np.random.Generator, n: int, servers: int, meta: dict[str, objec
     distance = np.linalg.norm(user[:, None] - server[None, :], axis=2)
     seats = np.maximum(1, rng.multinomial(max(servers, int(0.8 * n)), [1 / servers] * servers))
     return Market.of(
-        rng.uniform(0.2, 1.0, n),
-        rng.uniform(0.0, 0.3, servers),
+        np.round(rng.uniform(0.2, 1.0, n), 6),
+        np.round(rng.uniform(0.0, 0.3, servers), 6),
         price_range=(0, 1),
         seats=seats.tolist(),
         compatible=distance < 0.67,

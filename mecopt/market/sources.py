@@ -1,262 +1,233 @@
-"""Where markets come from: a table, a CSV file, an offloading instance.
+"""Markets as tables: a CSV file, or a data frame.
 
-A market table has one row per trader: ``side`` (buyer or seller), ``value`` (a buyer's value or a
-seller's cost, per unit) and, optionally, ``units`` (1 by default), ``id`` and ``compatible`` (on a
-buyer's row, the ids of the sellers that can serve it, separated by blanks or semicolons; empty
-means all). Rows with the same side and id are further units of one trader, at their own price.
+One row per trader: ``side``, ``value`` (a buyer's value or a seller's cost, per unit) and,
+optionally, ``units`` (1 by default; a row of 0 units is no unit and is left out), ``id`` and
+``compatible``. Rows with the same side and id are further units of one trader, at their own price.
+`mecopt.market.rows` lists other words for the same.
+
+``compatible`` stands on a buyer's row: the ids of the sellers that can serve it, separated by
+semicolons, or by blanks; ``*`` means everybody and ``-`` nobody. A buyer of whom nothing is said
+(an empty cell in all its rows) can be served by everybody.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from mecopt import checks
+from mecopt.data import csv_text
+from mecopt.data.tables import content
 from mecopt.market.instance import Market
-from mecopt.market.units import LARGEST
-from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.units import INFINITE_NS
+from mecopt.market.rows import SIDES, Row, columns_of, rows_of
+from mecopt.market.units import LARGEST, MINOR_UNITS, check_unit, suggestion
 
-_COLUMNS = ("side", "value", "units", "id", "compatible")
+#: In the column `compatible`.
+EVERYBODY, NOBODY = "*", "-"
 
 
 def from_frame(
-    table: pd.DataFrame, *, price_range: tuple[float, float] | None = None, where: str = "market"
+    table: pd.DataFrame,
+    *,
+    price_range: tuple[float, float] | None = None,
+    unit: float = 1.0,
+    where: str = "market",
 ) -> Market:
     """Market from a table (columns in the module docstring).
+
+    Parameters
+    ----------
+    table : DataFrame
+        Missing values (NaN, None) are empty cells; text is text.
+    price_range : (float, float), optional
+    unit : float
+        Unit of account in money (`Market.of`).
+    where : str
+        For messages.
 
     Raises
     ------
     ValueError
         Names the field and the row (counted from 1) of whatever is malformed.
     """
-    for column in ("side", "value"):
-        if column not in table.columns:
-            raise ValueError(f"{where}: column {column!r} is missing")
-    unknown = [str(c) for c in table.columns if c not in _COLUMNS]
-    if unknown:
-        raise ValueError(f"{where}: unknown column {unknown[0]!r}, one of {', '.join(_COLUMNS)}")
-    prices: dict[str, dict[str, list[float]]] = {"buyer": {}, "seller": {}}
-    allowed: dict[str, tuple[int, list[str]]] = {}
-    for position, row in enumerate(table.to_dict("records"), start=1):
-        at = f"{where}: row {position}"
-        side = str(row["side"]).strip().lower()
-        if side not in prices:
-            raise ValueError(f"{at}: side = {row['side']!r} must be buyer or seller")
-        value = _number(at, "value", row["value"])
-        units = _units(at, row.get("units", 1))
-        given = row.get("id")
-        name = f"{side} {position}" if _blank(given) else str(given).strip()
-        prices[side].setdefault(name, []).extend([value] * units)
-        if not _blank(row.get("compatible")):
-            if side == "seller":
-                raise ValueError(f"{at}: compatible belongs on a buyer's row")
-            allowed[name] = (position, str(row["compatible"]).replace(";", " ").split())
-    for side, traders in prices.items():
-        if not traders:
+    names = columns_of([str(c) for c in table.columns], where)
+    columns = {
+        name: [None if _missing(x) else x for x in table.iloc[:, at]] for name, at in names.items()
+    }
+    places = [f"{where}: row {i}" for i in range(1, len(table) + 1)]
+    return _market(rows_of(columns, places), where, price_range, unit)
+
+
+def read_market(
+    path: str | os.PathLike[str],
+    *,
+    price_range: tuple[float, float] | None = None,
+    unit: float = 1.0,
+) -> Market:
+    """Market from a CSV file, or from the JSON file that `Market.save` writes.
+
+    Parameters
+    ----------
+    path : path
+        ``.json`` and ``.json.gz`` are read as JSON, everything else as CSV.
+    price_range : (float, float), optional
+        In the money of the file.
+    unit : float
+        Unit of account in the money of the file (`Market.of`).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Names the file, and the line and column of whatever is malformed.
+    """
+    if os.fspath(path).lower().endswith((".json", ".json.gz")):
+        market = Market.load(path)
+        if price_range is not None:
+            raise ValueError(f"price_range: {path} already states its own")
+        if unit != 1:
+            raise ValueError(f"unit: {path} already counts in units of account of its own")
+        return market
+    text = csv_text.parse(content(Path(path)), os.fspath(path))
+    names = columns_of(text.header, text.where)
+    written = {name: text.header[at] for name, at in names.items()}
+    numbers = text.numbers([written[n] for n in ("value", "units") if n in written])
+    columns: dict[str, list[Any]] = {
+        name: list(numbers.get(header) or text.cells(header)) for name, header in written.items()
+    }
+    places = [text.at(row) for row in range(len(text.rows))]
+    return _market(rows_of(columns, places), text.where, price_range, unit)
+
+
+def _market(
+    rows: Iterable[Row], where: str, price_range: tuple[float, float] | None, unit: float
+) -> Market:
+    check_unit(unit)
+    rows = list(rows)
+    kept = [row for row in rows if row.units > 0]
+    for side in SIDES:
+        if not any(row.side == side for row in rows):
             raise ValueError(f"{where}: side: there is no {side}")
-    buyers, sellers = list(prices["buyer"]), list(prices["seller"])
-    for position, ids in allowed.values():
-        for one in ids:
-            if one not in prices["seller"]:
-                at = f"{where}: row {position}"
-                raise ValueError(f"{at}: compatible: unknown seller id {one!r}")
+        if not any(row.side == side for row in kept):
+            raise ValueError(f"{where}: units: no {side} has a unit")
+    _check_money(kept, unit)
+    every = {side: _traders([row for row in rows if row.side == side]) for side in SIDES}
+    traders = {
+        side: {name: prices for name, of in every[side].items() if (prices := _prices(of))}
+        for side in SIDES
+    }
+    buyers, sellers = list(traders["buyer"]), list(traders["seller"])
+    served = {name: _served(of, every["seller"]) for name, of in every["buyer"].items()}
     compatible = None
-    if allowed:
-        served = {name: set(ids) for name, (_, ids) in allowed.items()}
-        compatible = [[j in served.get(i, prices["seller"]) for j in sellers] for i in buyers]
-
-    def prices_of(side: str) -> list[Any]:
-        rows = list(prices[side].values())
-        return rows if any(len(row) != 1 for row in rows) else [row[0] for row in rows]
-
+    if any(served[name] is not None for name in buyers):
+        compatible = [[_serves(served[i], j) for j in sellers] for i in buyers]
+    notes = _notes(len(rows) - len(kept), every, traders)
     try:
         return Market.of(
-            prices_of("buyer"),
-            prices_of("seller"),
+            list(traders["buyer"].values()),
+            list(traders["seller"].values()),
             price_range=price_range,
+            unit=unit,
             compatible=compatible,
             buyer_names=buyers,
             seller_names=sellers,
+            meta={"notes": notes} if notes else None,
         )
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 
 
-def read_market(
-    path: str | os.PathLike[str], *, price_range: tuple[float, float] | None = None
-) -> Market:
-    """Market from a CSV file, or from the JSON file that `Market.save` writes.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Names the file, and the field and row of whatever is malformed.
-    """
-    if str(path).endswith((".json", ".json.gz")):
-        market = Market.load(path)
-        if price_range is not None:
-            raise ValueError(f"price_range: {path} already states its own")
-        return market
-    if not Path(path).exists():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        table = pd.read_csv(path, dtype=str, skipinitialspace=True, comment="#")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
-        raise ValueError(f"{path}: not a readable CSV table ({error})") from None
-    return from_frame(table, price_range=price_range, where=str(path))
+def _check_money(rows: Sequence[Row], unit: float) -> None:
+    """Refuse what the money grid cannot hold, by the place where it is written."""
+    amounts = np.array([row.value for row in rows])
+    minor = unit / MINOR_UNITS
+    for bad, why in (
+        (amounts > LARGEST * unit, f"is above {LARGEST * unit:g}"),
+        (checks.steps(amounts, minor)[1], f"is not on the grid of {minor:g}"),
+    ):
+        if bad.any():
+            row = rows[int(np.argmax(bad))]
+            raise ValueError(f"{row.at}: value = {row.value:.15g} {why}{suggestion(amounts, unit)}")
 
 
-def _blank(value: Any) -> bool:
-    return value is None or bool(pd.isna(value)) or not str(value).strip()
+def _traders(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of each trader, by name; a row without an id is a trader of its own."""
+    ids = {row.id for row in rows}
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        name = row.id or f"{row.side} {row.position}"
+        if not row.id and name in ids:
+            raise ValueError(f"{row.at}: has no id, and another row has the id {name!r}")
+        found.setdefault(name, []).append(row)
+    return found
 
 
-def _number(at: str, name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{at}: {name} = {value!r} is not a number") from None
-    if not np.isfinite(number):
-        raise ValueError(f"{at}: {name} = {value!r} is not a finite number")
-    if not 0 <= number <= LARGEST:
-        raise ValueError(f"{at}: {name} = {value!r} must be between 0 and {LARGEST}")
-    return number
-
-
-def _units(at: str, value: Any) -> int:
-    if _blank(value):
-        return 1
-    units = _number(at, "units", value)
-    if units != int(units):
-        raise ValueError(f"{at}: units = {value!r} must be a whole number")
-    return int(units)
-
-
-def from_offloading(
-    instance: OffloadingInstance,
-    *,
-    start_s: float = 0.0,
-    end_s: float,
-    reserve: float | Sequence[float] = 0.0,
-    seats: Sequence[int] | None = None,
-) -> Market:
-    """Market for server time among the tasks released in a window; money is seconds of cost.
-
-    A buyer is a task, its value what it would cost to stay off the servers (the cheapest option
-    without a server, or the drop cost), and the link cost of a server what the task costs there on
-    an idle system: the price it can bear is the saving. A seller is a server. Believed times are
-    used throughout, as an operator would.
-
-    Parameters
-    ----------
-    instance : OffloadingInstance
-    start_s, end_s : float
-        Window [start, end) of release times, s.
-    reserve : float or one per server
-        Price of server time below which a server does not sell, s of cost per s of service.
-    seats : sequence of int, optional
-        Tasks each server may take; by default what fits its capacity over the window at the mean
-        service time of the window's tasks, at least one.
-
-    Returns
-    -------
-    Market
-        `meta` holds `task` (index of each buyer's task), `service_s` (mean service time of each
-        server: divide a seat's price by it to compare with a solver's dual price) and the window.
-
-    Raises
-    ------
-    ValueError
-        Without servers, tasks in the window, or a finite value for one of them.
-    """
-    x = instance
-    if not 0 <= start_s < end_s:
-        raise ValueError(f"start_s = {start_s}, end_s = {end_s} must rise from 0 or more")
-    servers = [r for r, kind in enumerate(x.resource_kinds) if kind == "server"]
-    release = x.release_ns * 1e-9
-    tasks = np.flatnonzero((release >= start_s) & (release < end_s))
-    if not servers:
-        raise ValueError("instance: has no resource of kind 'server'")
-    if len(tasks) == 0:
-        raise ValueError(f"start_s, end_s: no task is released in [{start_s}, {end_s}) s")
-    outside, route, service = _routes(x, tasks, servers)
-    used_by = np.isfinite(service).any(axis=0)
-    mean_service = np.ones(len(servers))
-    mean_service[used_by] = np.nanmean(service[:, used_by], axis=0)
-    if seats is None:
-        capacity = np.minimum(x.capacity[servers], len(tasks))
-        fit = np.maximum(1, (end_s - start_s) * capacity / np.maximum(mean_service, 1e-9))
-        seats = [int(n) for n in np.minimum(fit, len(tasks))]
-    shift = max(0.0, -float(outside.min()), -float(route[np.isfinite(route)].min(initial=0.0)))
-    compatible = np.isfinite(route) & (route <= outside[:, None])
-    return Market.of(
-        outside + shift,
-        np.broadcast_to(np.asarray(reserve, dtype=float), len(servers)) * mean_service,
-        seats=seats,
-        compatible=compatible,
-        link_cost=np.where(compatible, route + shift, 0.0),
-        buyer_names=[x.task_names[k] for k in tasks],
-        seller_names=[x.resource_names[r] for r in servers],
-        meta={
-            "source": "offloading",
-            "instance": x.content_hash,
-            "task": tasks.tolist(),
-            "service_s": mean_service.tolist(),
-            "window_s": [start_s, end_s],
-        },
-    )
-
-
-def _routes(
-    x: OffloadingInstance, tasks: NDArray[np.intp], servers: list[int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Cheapest ways of tasks on an idle system, in seconds.
-
-    (N,) cost of staying off the servers; (N, J) cost at each server, infinite where there is no
-    way, and the server time that way takes.
-    """
-    column = {r: j for j, r in enumerate(servers)}
-    outside = np.full(len(tasks), np.inf)
-    route = np.full((len(tasks), len(servers)), np.inf)
-    service = np.full((len(tasks), len(servers)), np.nan)
-    for row, k in enumerate(tasks):
-        if x.drop_cost_ns[k] < INFINITE_NS:
-            outside[row] = x.drop_cost_ns[k] * 1e-9
-        for option in x.options_of(int(k)):
-            stages = range(x.stage_ptr[option], x.stage_ptr[option + 1])
-            latency_ns = _idle_latency(x, int(option))
-            if latency_ns > x.deadline_ns[k]:
-                continue
-            cost = x.latency_weight[k] * latency_ns * 1e-9 + x.fixed_cost_ns[option] * 1e-9
-            used = {column[r] for s in stages if (r := int(x.stage_resource[s])) in column}
-            if not used:
-                outside[row] = min(outside[row], cost)
-            elif len(used) == 1:
-                (j,) = used
-                if cost < route[row, j]:
-                    route[row, j] = cost
-                    service[row, j] = 1e-9 * sum(
-                        int(x.believed_ns[s]) for s in stages if x.stage_resource[s] == servers[j]
-                    )
-        if not np.isfinite(outside[row]):
+def _prices(rows: Sequence[Row]) -> list[float]:
+    """One price per unit of a trader, in order: values fall, costs rise."""
+    units = [row for row in rows if row.units > 0]
+    for before, row in pairwise(units):
+        if row.value > before.value if row.side == "buyer" else row.value < before.value:
+            turn = "rises within a buyer" if row.side == "buyer" else "falls within a seller"
             raise ValueError(
-                f"instance: {x.task_names[k]!r} can neither stay local nor be dropped: no value"
+                f"{row.at}: value = {row.value:.15g} {turn} ({row.id!r} had {before.value:.15g})"
             )
-    return outside, route, service
+    return [row.value for row in units for _ in range(row.units)]
 
 
-def _idle_latency(x: OffloadingInstance, option: int) -> int:
-    """Latency of an option in ns when nobody else is there (longest path of its stages)."""
+def _serves(sellers: frozenset[str] | None, seller: str) -> bool:
+    return sellers is None or seller in sellers
 
-    @cache
-    def finish(stage: int) -> int:
-        before = x.pred[x.pred_ptr[stage] : x.pred_ptr[stage + 1]]
-        return max((finish(int(p)) for p in before), default=0) + int(x.believed_ns[stage])
 
-    return max(finish(s) for s in range(x.stage_ptr[option], x.stage_ptr[option + 1]))
+def _served(rows: Sequence[Row], sellers: Collection[str]) -> frozenset[str] | None:
+    """Sellers that can serve the buyer of some rows; None where that is everybody."""
+    said = [(row, _named(row, sellers)) for row in rows if row.compatible]
+    for (_, one), (row, other) in pairwise(said):
+        if one != other:
+            raise ValueError(
+                f"{row.at}: compatible = {row.compatible!r}, another row of {row.id!r} says "
+                "something else"
+            )
+    return said[0][1] if said else None
+
+
+def _named(row: Row, sellers: Collection[str]) -> frozenset[str] | None:
+    """The sellers of a cell of `compatible`; None for everybody."""
+    cell, at = row.compatible, f"{row.at}: compatible = {row.compatible!r}"
+    if cell in (EVERYBODY, NOBODY):
+        if cell in sellers:
+            raise ValueError(f"{at} is a word, and a seller is called so; give it another id")
+        return None if cell == EVERYBODY else frozenset()
+    parts = [part.strip() for part in cell.split(";")] if ";" in cell else cell.split()
+    parts = [part for part in parts if part]
+    unknown = [part for part in parts if part not in sellers]
+    if cell in sellers:
+        if not unknown and len(parts) > 1:
+            raise ValueError(f"{at} is one seller, and several; put semicolons between ids")
+        return frozenset([cell])
+    if unknown or not parts:
+        raise ValueError(
+            f"{at}: unknown seller id {(unknown or [cell])[0]!r} ({EVERYBODY} means everybody, "
+            f"{NOBODY} nobody)"
+        )
+    return frozenset(parts)
+
+
+def _notes(
+    dropped: int, every: Mapping[str, Collection[str]], kept: Mapping[str, Collection[str]]
+) -> list[str]:
+    """What was left out, in a line."""
+    if not dropped:
+        return []
+    gone = [f"{n!r} ({side})" for side in SIDES for n in every[side] if n not in kept[side]]
+    rows = "1 row of 0 units is" if dropped == 1 else f"{dropped} rows of 0 units are"
+    without = f"; without any unit: {csv_text.listed(gone)}" if gone else ""
+    return [f"{rows} left out{without}"]
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))

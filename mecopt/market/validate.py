@@ -20,7 +20,8 @@ def check_market(m: Any) -> None:
     """
     low, high = m.price_range
     if not 0 <= low < high:
-        raise ValueError(f"price_range = ({low}, {high}) must rise from a price >= 0")
+        ends = f"({low / HALF_UNITS:g}, {high / HALF_UNITS:g})"
+        raise ValueError(f"price_range = {ends} must rise from a price >= 0")
     for side, prices, ptr in (("values", m.values, m.buyer_ptr), ("costs", m.costs, m.seller_ptr)):
         if prices.ndim != 1:
             raise ValueError(f"{side} must be one-dimensional, has shape {prices.shape}")
@@ -55,6 +56,32 @@ def check_market(m: Any) -> None:
         if names and len(names) != count:
             raise ValueError(f"{name} must have {count} entries, has {len(names)}")
         checks.no_duplicates(name, names)
+
+
+def whole_numbers(name: str, given: Any) -> NDArray[Any]:
+    """Whole numbers as an array, nothing cut off.
+
+    Raises
+    ------
+    ValueError
+        If there are fractions (money goes through `Market.of`), or no numbers.
+    """
+    array = np.asarray(given)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind == "f":
+        checks.refuse(~(array == np.rint(array)), name, array, "is not a whole number")
+    elif array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: must hold whole numbers, has dtype {array.dtype}")
+    return array
+
+
+def yes_or_no(given: Any) -> NDArray[Any]:
+    """Who can be served by whom, as truth values or 0 and 1; words are refused."""
+    array = np.asarray(given)
+    if array.dtype.kind != "b" and not (array.dtype.kind in "iuf" and np.isin(array, (0, 1)).all()):
+        raise ValueError("compatible: must hold true and false (or 1 and 0)")
+    return array
 
 
 def _check_units(side: str, prices: IntArray, ptr: IntArray) -> None:

@@ -56,9 +56,12 @@ def test_arrays_cannot_be_written():
         ({"requests": [[[2, 0.5, 3], [1, 1, 1]]]}, r"requests\[0, 0, 1\] = 0.5 is not a whole"),
         ({"requests": [[[], []]]}, "requests: there are zero slots"),
         ({"requests": [[[1]]]}, r"requests must have shape \(1, 2, slots\), has \(1, 1, 1\)"),
-        ({"capacity_gb": [80.0005]}, r"capacity_gb\[0\] = 80000.5 is not on the grid of 1 MB"),
-        ({"energy_budget_j": [3005]}, r"energy_budget_j\[0\] = 300.5 is not on the grid of 10 J"),
-        ({"energy_budget_j": [-10]}, r"energy_budget_j\[0\] = -1.0 is negative"),
+        ({"capacity_gb": [80.0005]}, r"capacity_gb\[0\] = 80.0005 GB is not on the grid of 0.001"),
+        (
+            {"energy_budget_j": [3005]},
+            r"energy_budget_j\[0\] = 3005.0 J is not on the grid of 10 J",
+        ),
+        ({"energy_budget_j": [-10]}, r"energy_budget_j\[0\] = -10.0 J is negative"),
         ({"slot_s": 0.0}, "slot_s = 0.0 must be > 0"),
         ({"accuracy_weight": -1.0}, "accuracy_weight = -1.0"),
         ({"server_names": ["a", "b"]}, r"requests must have shape \(2, 2, slots\)"),
@@ -78,8 +81,12 @@ def test_bad_input_names_argument_and_value(change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"memory_gb": 6.0005}, r"memory_gb\[0\] = 6000.5 is not on the grid of 1 MB"),
-        ({"energy_j": 47}, r"energy_j\[0\] = 4.7 is not on the grid of 10 J"),
+        ({"memory_gb": 6.0005}, r"memory_gb\[0\] = 6.0005 GB is not on the grid of 0.001 GB"),
+        (
+            {"memory_gb": 15.231233024},
+            r"memory_gb\[0\] = 15.231233024 GB is not on the grid of 0.001 GB, nearest 15.231$",
+        ),
+        ({"energy_j": 47}, r"energy_j\[0\] = 47 J is not on the grid of 10 J, nearest 50"),
         ({"thoughts": 0}, r"thoughts\[0\] = 0 must be at least 1"),
         ({"kappa_max": 2}, r"kappa_max\[0\] = 2 is below the thoughts of one request"),
         ({"vanish": -1}, r"vanish\[0\] = -1 is negative"),

@@ -98,47 +98,47 @@ MALFORMED = {
     ),
     "text in a number": (
         lambda s: s.replace("2.5000000,300", "2.5000000,many"),
-        r"row 3, column 'context_tokens': 'many' is not a whole number",
+        r"line 4, column 'context_tokens': 'many' is not a whole number",
     ),
     "text in a time": (
         lambda s: s.replace("2.5000000,300", "noon,300"),
-        r"row 3, column 'arrival_s': 'noon' is not a number",
+        r"line 4, column 'arrival_s': 'noon' is not a number",
     ),
     "fraction of a token": (
         lambda s: s.replace("200,60", "200,60.5"),
-        r"row 2, column 'generated_tokens': '60\.5' is not a whole number",
+        r"line 3, column 'generated_tokens': '60\.5' is not a whole number",
     ),
     "number too large": (
         lambda s: s.replace("200,60", "200,99999999999999999999"),
-        r"row 2, column 'generated_tokens': '9+' is not a whole number",
+        r"line 3, column 'generated_tokens': '9+' is not a whole number",
     ),
     "negative tokens": (
         lambda s: s.replace("400,80", "-400,80"),
-        r"row 4, column 'context_tokens': '-400' is below 0",
+        r"line 5, column 'context_tokens': '-400' is below 0",
     ),
     "not a number": (
         lambda s: s.replace("6.0000000", "nan"),
-        r"row 5, column 'arrival_s': 'nan' is not a number",
+        r"line 6, column 'arrival_s': 'nan' is not a number",
     ),
     "infinite time": (
         lambda s: s.replace("20.0000000", "inf"),
-        r"row 10, column 'arrival_s': 'inf' is not a number",
+        r"line 11, column 'arrival_s': 'inf' is not a number",
     ),
     "empty cell": (
         lambda s: s.replace("600,10", "600,"),
-        r"row 6, column 'generated_tokens': '' is empty",
+        r"line 7, column 'generated_tokens': '' is empty",
     ),
     "unsorted arrivals": (
         lambda s: s.replace("8.0000000", "5.0000000"),
-        r"row 6, column 'arrival_s': '5\.0000000' is lower than in the row before",
+        r"line 7, column 'arrival_s': '5\.0000000' is lower than in the row before",
     ),
     "short row": (
         lambda s: s.replace("700,200", "700"),
-        r"row 7, column 'generated_tokens': the row has 2 cells, the header 3",
+        r"line 8, column 'generated_tokens': the row has 2 cells, the header 3",
     ),
     "long row": (
         lambda s: s.replace("700,200", "700,200,1"),
-        r"row 7, column 'generated_tokens': the row has 4 cells, the header 3",
+        r"line 8, column 'generated_tokens': the row has 4 cells, the header 3",
     ),
     "no rows": (lambda s: s.splitlines()[0] + "\n", r"has a header but no rows"),
     "nothing": (lambda s: "", r"is empty"),
@@ -146,7 +146,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("case", MALFORMED)
-def test_malformed_files_are_refused_by_file_row_and_column(case, tmp_path):
+def test_malformed_files_are_refused_by_file_line_and_column(case, tmp_path):
     """Each defect is named, with the file and with where a good one comes from."""
     damage, says = MALFORMED[case]
     mini_data.write_file(tmp_path, CONV, damage(mini_data.AZURE))
@@ -187,7 +187,7 @@ def test_optional_cells_may_be_empty_but_not_wrong(tmp_path):
     mini_data.write_file(tmp_path, spec, mini_data.SPECS)
     assert np.isnan(data.read(spec, tmp_path)["fp16_tflops_dense"][0])
     mini_data.write_file(tmp_path, spec, mini_data.SPECS.replace(",80,\n", ",80,fast\n"))
-    with pytest.raises(ValueError, match=r"row 1, column 'fp16_tflops_dense': 'fast' is not a num"):
+    with pytest.raises(ValueError, match=r"line 2, column 'fp16_tflops_dense': 'fast' is not a"):
         data.read(spec, tmp_path)
 
 

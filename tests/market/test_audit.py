@@ -195,7 +195,8 @@ def test_the_report_is_a_table_and_a_json_file(tmp_path):
     report.save(tmp_path / "audit.json")
     body = FORMAT.read(tmp_path / "audit.json")
     fields = [f.name for f in dataclasses.fields(MechanismAudit)]
-    assert list(body) == ["schema", "version", "market", "market_hash", "mechanisms"]
+    head = ["schema", "version", "market", "market_hash", "unit_of_account", "notes", "left_out"]
+    assert list(body) == [*head, "mechanisms"]
     assert all(list(row) == fields for row in body["mechanisms"])
     assert body["market_hash"] == THREE.content_hash
 

@@ -68,18 +68,62 @@ def test_all_leaves_out_what_a_rule_cannot_express(tmp_path, market, expected):
         "--sample",
         "3",
     ]
-    assert CliRunner().invoke(app, [str(o) for o in options]).exit_code == 0
+    result = CliRunner().invoke(app, [str(o) for o in options])
+    assert result.exit_code == 0
     body = json.loads((tmp_path / "o.json").read_text())
     assert {row["mechanism"] for row in body["mechanisms"]} == expected
+    assert set(body["left_out"]) == set(rules.NAMES) - expected
+    said = f"left out, {len(rules.NAMES) - len(expected)} of {len(rules.NAMES)} rules ("
+    assert said in result.output and "tpd" in result.output.split(said)[1]
+
+
+def test_a_row_of_no_units_is_no_unit(tmp_path):
+    """Buyers 9 and 7, sellers 2 and 3, and a bid for 0 units: all rules, and a line about it."""
+    (tmp_path / "m.csv").write_text(
+        "side,value,units\nbuyer,9,1\nbuyer,8,0\nbuyer,7,1\nseller,2,1\nseller,3,1\n"
+    )
+    options = ["audit", "--market", tmp_path / "m.csv", "--json", tmp_path / "o.json"]
+    result = CliRunner().invoke(app, [str(o) for o in [*options, "--sample", "0"]])
+    assert "1 row of 0 units is left out; without any unit: 'buyer 2' (buyer)" in result.output
+    body = json.loads((tmp_path / "o.json").read_text())
+    assert [row["mechanism"] for row in body["mechanisms"]] == list(rules.NAMES)
+    assert body["left_out"] == {} and len(body["notes"]) == 1
+
+
+def test_prices_per_token_need_a_unit(tmp_path):
+    """Refused with a unit that fits; in units of 1e-9, W* = 600 - 100 + 400 - 200 = 700."""
+    path = tmp_path / "m.csv"
+    path.write_text("side,value\nbuyer,6e-7\nbuyer,4e-7\nseller,1e-7\nseller,2e-7\n")
+    options = ["audit", "--market", str(path), "--mechanism", "vcg", "--sample", "0"]
+    refused = CliRunner().invoke(app, options)
+    assert refused.exit_code == 2
+    assert "line 2: value = 6e-07 is not on the grid of 1e-06; unit=0.001" in refused.output
+    options += ["--unit", "1e-9", "--price-range", "0", "1e-6", "--json", str(tmp_path / "o.json")]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 0, result.output
+    assert "amounts are in units of 1e-09 of money" in result.output
+    body = json.loads((tmp_path / "o.json").read_text())
+    assert body["unit_of_account"] == 1e-9
+    assert body["mechanisms"][0]["optimal_welfare"] == 700.0
+
+
+def test_all_says_why_nothing_fits(tmp_path):
+    """Memory limits have no prices."""
+    market = Market.of([9], [2], memory_gb=[1], server_memory_gb=[2])
+    market.save(tmp_path / "m.json")
+    result = CliRunner().invoke(app, ["audit", "--market", str(tmp_path / "m.json")])
+    assert result.exit_code == 2 and "memory limits have no prices" in result.output
 
 
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        ("side,value\nbuyer,-9\nseller,2\n", [], "row 1: value = '-9'"),
+        ("side,value\nbuyer,-9\nseller,2\n", [], "line 2: value = '-9' is negative"),
         (CSV, ["--mechanism", "english"], "unknown 'english'"),
         (CSV, ["--price-range", "0", "5"], r"values[0] = 9.0 is outside"),
         (CSV, ["--ticks", "0"], "ticks = 0 must be >= 1"),
+        (CSV, ["--unit", "0"], "unit = 0.0 must be a number from 1e-15 to 1e+15"),
+        (CSV, ["--price-range", "0", "9.0000001"], "price_range[1] = 9.0000001 is not on the"),
     ],
 )
 def test_malformed_input_is_exit_code_2_with_a_message(tmp_path, text, options, message):
@@ -112,3 +156,9 @@ def test_the_report_section_is_self_contained_html():
     page = report_section.section(report)
     assert "mcafee" in page and "deficit" in page and "yes / yes" in page
     assert "data:image/png;base64," in page and "http" not in page
+
+
+def test_the_report_section_says_which_rules_are_left_out():
+    """One buyer of two units: only MUDA remains, the page names the others and why."""
+    page = report_section.section(audit(Market.of([[9, 7]], [[2, 5]], price_range=(0, 10))))
+    assert "left out, 30 of 31 rules (a rule for one unit a trader, 1 of 1 buyers and 1 of" in page

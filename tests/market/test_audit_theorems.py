@@ -16,7 +16,7 @@ def instances(count=300):
         rng = np.random.default_rng(seed)
         n, m = rng.integers(1, 4), rng.integers(1, 4)
         if seed % 3 == 0:
-            values, costs = rng.random(n), rng.random(m)
+            values, costs = rng.random(n).round(6), rng.random(m).round(6)
         else:
             cells = 10 * (1 + seed % 3 // 2)
             values, costs = (rng.integers(0, cells + 1, size) / cells for size in (n, m))

@@ -83,7 +83,7 @@ def test_one_good_is_one_class():
     """Without ties and without a seller k + 1 it is plain trade reduction."""
     for seed in range(50):
         rng = np.random.default_rng(seed)
-        values, costs = rng.uniform(0.5, 1, 6), rng.uniform(0, 0.5, 4)
+        values, costs = rng.uniform(0.5, 1, 6).round(6), rng.uniform(0, 0.5, 4).round(6)
         market = Market.of(values, costs, price_range=(0, 1))
         ours, plain = (
             generalised_trade_reduction.run(market),
@@ -134,7 +134,7 @@ def test_generic_prices_and_distances():
         twice = np.repeat(np.arange(3), 2)
         market = Market.of(
             sites.values / HALF_UNITS,
-            np.random.default_rng(seed).uniform(0, 0.3, 6),
+            np.random.default_rng(seed).uniform(0, 0.3, 6).round(6),
             price_range=(0, 1),
             seats=np.maximum(1, sites.seats[twice] // 2).tolist(),
             compatible=sites.compatible[:, twice],

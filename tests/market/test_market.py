@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from mecopt.market import scenarios as markets
+from mecopt.market.from_offloading import from_offloading
 from mecopt.market.instance import Market
-from mecopt.market.sources import from_frame, from_offloading, read_market
+from mecopt.market.sources import from_frame, read_market
 from mecopt.market.units import HALF_UNITS, round_range
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 
@@ -87,24 +88,24 @@ def test_rows_with_one_id_are_one_trader_and_compatibility_names_sellers():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("side,value\nbuyer,1\nseller,-2\n", r"row 2: value = '-2' must be between"),
-        ("side,value\nbuyer,x\nseller,2\n", "row 1: value = 'x' is not a number"),
-        ("side,value\nbuyer,\nseller,2\n", "row 1: value = .* is not a finite number"),
-        ("side,value\nbidder,1\nseller,2\n", "row 1: side = 'bidder' must be buyer or seller"),
+        ("side,value\nbuyer,1\nseller,-2\n", "line 3: value = '-2' is negative"),
+        ("side,value\nbuyer,x\nseller,2\n", "line 2: value = 'x' is not a number"),
+        ("side,value\nbuyer,\nseller,2\n", "line 2: value = '' is not a number"),
+        ("side,value\nbidder,1\nseller,2\n", "line 2: side = 'bidder' must be buyer or seller"),
         ("side,value\nbuyer,1\n", "side: there is no seller"),
         ("side\nbuyer\n", "column 'value' is missing"),
         ("side,value,colour\nbuyer,1,red\n", "unknown column 'colour'"),
-        ("side,value,units\nbuyer,1,1\nseller,1,-1\n", "row 2: units = '-1' must be between"),
-        ("side,value,units\nbuyer,1,1.5\nseller,1,1\n", "row 1: units = '1.5' must be a whole"),
+        ("side,value,units\nbuyer,1,1\nseller,1,-1\n", "line 3: units = '-1' is negative"),
+        ("side,value,units\nbuyer,1,1.5\nseller,1,1\n", "line 2: units = '1.5' must be a whole"),
         (
             "side,value,id,compatible\nbuyer,1,u,C\nseller,1,A,\n",
-            "row 1: compatible: unknown seller id 'C'",
+            "line 2: compatible = 'C': unknown seller id 'C'",
         ),
-        ("", "not a readable CSV table"),
+        ("", "market.csv: is empty"),
     ],
 )
-def test_malformed_market_files_name_field_and_row(tmp_path, text, message):
-    """Rows are counted from 1, without the header."""
+def test_malformed_market_files_name_field_and_line(tmp_path, text, message):
+    """Lines are counted from 1, with the header."""
     path = tmp_path / "market.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):

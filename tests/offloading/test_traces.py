@@ -362,11 +362,36 @@ def test_a_request_that_nothing_can_serve_is_refused(folder, tmp_path):
 
 
 def test_malformed_own_trace_is_refused_without_advice_to_download(folder, tmp_path):
-    """Your own file is named as such, with row and column."""
+    """Your own file is named, with line and column."""
     own = tmp_path / "mine.csv"
     own.write_text("arrival_s,context_tokens,generated_tokens\n0,5,1\n-1,5,1\n")
-    with pytest.raises(ValueError, match=r"mine.csv, row 2, column 'arrival_s'.*your own trace$"):
+    with pytest.raises(ValueError, match=r"mine.csv, line 3, column 'arrival_s': '-1' .* sorted$"):
         small(folder, trace=str(own))
+
+
+def test_times_of_an_own_trace_count_from_its_first_request(folder, tmp_path):
+    """The miniature trace under its name, as a file, and with stamps 1.7e9 s later: the same."""
+    own, later = tmp_path / "own.csv", tmp_path / "later.csv"
+    own.write_text(mini_data.AZURE)
+    head, *rows = mini_data.AZURE.splitlines()
+    shifted = [f"{1_700_000_000 + int(r[: r.index('.')])}{r[r.index('.') :]}" for r in rows]
+    later.write_text("\n".join([head, *shifted]))
+    hashes = {small(folder, trace=t).content_hash for t in ("azure-conv", str(own), str(later))}
+    assert len(hashes) == 1
+
+
+def test_failed_requests_are_left_out_and_said(folder, tmp_path):
+    """One of two has no output: one task, and a note that `solve` and `bench` print."""
+    own = tmp_path / "burst.csv"
+    own.write_text(
+        "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+        "5,ChatGPT,472,18,490,Conversation log\n45,GPT-4,1087,0,1087,API log\n"
+    )
+    x = small(folder, trace=str(own))
+    assert x.n_tasks == 1 and x.release_ns.tolist() == [0]
+    assert x.meta["notes"] == [
+        f"{own}: 1 of 2 requests have no output; they failed and are left out"
+    ]
 
 
 def test_missing_folder_is_reported_with_the_source(tmp_path):

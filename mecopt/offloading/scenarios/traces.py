@@ -58,10 +58,10 @@ def generate(
     ----------
     trace : str
         ``"azure-conv"``, ``"azure-code"``, ``"mooncake-conversation"``, or the path of a .csv or
-        .csv.gz file with columns ``arrival_s,context_tokens,generated_tokens``.
+        .csv.gz file of your own (`mecopt.data.trace_formats`).
     window : (start, end)
-        Arrivals in [start, end) of the trace, s; releases count from `start`. The hour of
-        azure-conv is ``(0, 3600)``.
+        Arrivals in [start, end), s from the first request of the trace; releases count from
+        `start`. The hour of azure-conv is ``(0, 3600)``.
     seed : int
         Seed of GPU sites, user devices, owners and jitter.
     data_dir : path, optional
@@ -92,7 +92,7 @@ def generate(
         raise ValueError(f"window = {window} must be (start, end) with 0 <= start < end, in s")
     folder = resolve_data_dir(data_dir)
     tables = {name: read(find(name), folder) for name in TABLES}
-    everything, table = read_requests(
+    everything, table, left_out = read_requests(
         trace,
         folder,
         users=len(tables["eua-users"]),
@@ -132,6 +132,11 @@ def generate(
         "tags": TAGS,
         "files": {**files, table.path.name: table.sha256},
     }
+    if left_out:
+        meta["notes"] = [
+            f"{trace}: {left_out} of {len(everything) + left_out} requests have no output; they "
+            "failed and are left out"
+        ]
     hosts = make_hosts(tables, p)
     meta["gpu_sites"] = {
         str(tables["eua-sites"]["site_id"][i]): p.site_gpus[kind][0]
