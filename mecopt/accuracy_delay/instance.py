@@ -153,6 +153,8 @@ class QuerySnapshot(files.Saved):
         if self.kappa_s > LARGEST_S:
             raise ValueError(f"kappa_s = {self.kappa_s} must be at most {LARGEST_S:g} s")
         checks.refuse(self.speed <= 0, "speed", self.speed, "must be > 0")
+        if not self.reachable.any():
+            raise ValueError("rate_bps: no user reaches any server, every rate is 0")
         self._check_times()
 
     def _check_times(self) -> None:
