@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from os import PathLike
@@ -90,6 +92,37 @@ def no_duplicates(name: str, values: Sequence[str]) -> None:
         if value in seen:
             raise ValueError(f"{name}[{i}]: duplicate name {value!r}")
         seen.add(value)
+
+
+#: What would move the cursor, clear the screen or turn the reading direction when printed.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def names(name: str, values: Any) -> tuple[str, ...]:
+    """Names as a tuple; no list of texts, and texts with control characters, are refused.
+
+    Names are printed, and files come from anybody: a control character could clear the screen.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ValueError(f"{name}: must be a list of names, is {reprlib.repr(values)}")
+    out = tuple(values)
+    for i, value in enumerate(out):
+        if not isinstance(value, str):
+            raise ValueError(f"{name}[{i}] = {reprlib.repr(value)} is not a name")
+        if _CONTROL.search(value):
+            raise ValueError(f"{name}[{i}] = {ascii(value)[:60]} has a control character")
+    return out
+
+
+def printable(text: str) -> str:
+    """Text with its control characters written out (``\\x1b``), for a terminal."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def mapping(name: str, value: Any) -> None:
+    """Refuse what has no fields, such as ``None`` for a missing ``meta``."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name}: must be an object, is {reprlib.repr(value)}")
 
 
 def integers(name: str, values: Sequence[Any]) -> NDArray[Any]:

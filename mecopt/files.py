@@ -19,6 +19,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from mecopt import strict_json
+from mecopt.strict_json import shown
+
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.
@@ -67,12 +70,6 @@ def _from_numpy(value: Any) -> Any:
     raise TypeError(f"cannot write {type(value).__name__} to JSON")
 
 
-def _content(path: str | os.PathLike[str]) -> Any:
-    """What a JSON file holds, compressed or not."""
-    data = Path(path).read_bytes()
-    return json.loads(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-
-
 @dataclass(frozen=True)
 class Format:
     """A kind of document: what its files call themselves, and the version written and read.
@@ -88,6 +85,8 @@ class Format:
 
     schema: str
     version: int
+    #: Whether the literals NaN and Infinity, which JSON does not have, are refused.
+    finite: bool = False
 
     @property
     def head(self) -> dict[str, Any]:
@@ -96,7 +95,15 @@ class Format:
 
     def write(self, path: str | os.PathLike[str], body: Mapping[str, Any]) -> None:
         """Write a document; equal bodies give equal bytes, ``.gz`` at the end compresses them."""
-        text = json.dumps({**self.head, **body}, default=_from_numpy, separators=(",", ":"))
+        try:
+            text = json.dumps(
+                {**self.head, **body},
+                default=_from_numpy,
+                separators=(",", ":"),
+                allow_nan=not self.finite,
+            )
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         data = (text + "\n").encode()
         write_bytes(path, gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
 
@@ -111,28 +118,28 @@ class Format:
             If it is not JSON, another schema or another version; names file and value.
         """
         try:
-            body = _content(path)
+            body = strict_json.content(path, finite=self.finite)
         except FileNotFoundError:
             raise FileNotFoundError(f"{path}: no such file") from None
         except IsADirectoryError:
             raise ValueError(f"{path}: is a folder, not a file") from None
-        except (EOFError, gzip.BadGzipFile, ValueError) as error:
+        except (ValueError, MemoryError) as error:
             raise ValueError(f"{path}: not a readable JSON document ({error})") from None
         found = body.get("schema") if isinstance(body, dict) else type(body).__name__
         if not isinstance(body, dict) or found != self.schema:
-            raise ValueError(f"{path}: schema is {found!r}, expected {self.schema!r}")
+            raise ValueError(f"{path}: schema is {shown(found)}, expected {self.schema!r}")
         version = body.get("version")
-        if version != self.version:
+        if type(version) is not int or version != self.version:
             raise ValueError(
-                f"{path}: version is {version!r}, this mecopt reads version {self.version}"
+                f"{path}: version is {shown(version)}, this mecopt reads version {self.version}"
             )
         return body
 
     def claimed_by(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file says that it is of this format, in whatever version."""
         try:
-            body = _content(path)
-        except (OSError, EOFError, ValueError):
+            body = strict_json.content(path)
+        except (OSError, ValueError, MemoryError):
             return False
         return isinstance(body, dict) and body.get("schema") == self.schema
 
@@ -144,6 +151,8 @@ class Saved(ABC):
     """
 
     format: ClassVar[Format]
+    #: Fields that hold texts; all others but those of `readers` hold numbers or null.
+    texts: ClassVar[tuple[str, ...]] = ()
     #: What makes a field of what a document says; fields that are not here are taken as they are.
     readers: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}
 
@@ -181,14 +190,20 @@ class Saved(ABC):
             Missing or malformed fields, or a content hash that does not match the content; names
             `where` the document is from.
         """
+        if not isinstance(body, Mapping):
+            raise ValueError(f"{where}: must be an object, is {shown(body)}")
         for name in (*cls.saved_fields(), "content_hash"):
             if name not in body:
                 raise ValueError(f"{where}: field {name!r} is missing")
         given = {name: body[name] for name in cls.saved_fields()}
         try:
+            for name, value in given.items():
+                is_numbers = name not in (*cls.texts, *cls.readers, "meta")
+                if is_numbers and value is not None:
+                    strict_json.check_numbers(name, value)
             given |= {name: read(given[name]) for name, read in cls.readers.items()}
             instance = cls(**given)
-        except (TypeError, OverflowError) as error:
+        except (TypeError, OverflowError, IndexError, MemoryError, RecursionError) as error:
             raise ValueError(f"{where}: malformed field ({error})") from None
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
@@ -214,14 +229,27 @@ def check_decision(
     `kinds` are the types of the fields besides ``instance_hash`` and ``objective``; the ValueError
     names the file, the field and its value.
     """
-    for name, kind in {"instance_hash": str, "objective": (int, float), **kinds}.items():
+    for name, kind in {"instance_hash": str, **kinds}.items():
         if not isinstance(body.get(name), kind):
-            raise ValueError(f"{path}: field {name!r} is missing or malformed: {body.get(name)!r}")
+            raise ValueError(
+                f"{path}: field {name!r} is missing or malformed: {shown(body.get(name))}"
+            )
+        if kind is list:
+            _in_file(path, strict_json.check_numbers, name, body[name], whole=True)
+    _in_file(path, strict_json.number, "objective", body.get("objective"))
     if body["instance_hash"] != of.content_hash:
         raise ValueError(
-            f"{path}: instance_hash is {body['instance_hash'][:12]}..., the instance given has "
-            f"{of.content_hash[:12]}..."
+            f"{path}: instance_hash is {shown(body['instance_hash'][:12])}..., the instance given "
+            f"has {of.content_hash[:12]}..."
         )
+
+
+def _in_file(path: str | os.PathLike[str], check: Callable[..., Any], *a: Any, **k: Any) -> None:
+    """A check whose error names the file as well."""
+    try:
+        check(*a, **k)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def check_objective(path: str | os.PathLike[str], body: Mapping[str, Any], found: float) -> None:

@@ -37,7 +37,7 @@ def measure(servers: int, slots: int, seed: int, seconds: float) -> dict[str, An
     links = LinkOracle(blocks, Pricer(blocks, 2), Coupling(blocks))
     proof = result.proof
     assert proof is not None
-    prices = np.concatenate([*proof.links, proof.coupling])
+    prices = np.concatenate([*(server.links for server in proof.servers), proof.coupling])
     tree = Tree(links, prices, lambda picked: None)
     tree.grow(lambda: result.objective / (1 + 1e-4), time.perf_counter() + seconds)
     of_bound = tree.bound / result.bound - 1

@@ -65,7 +65,7 @@ def main(data_dir: str | None) -> None:
             "solve", "--scenario", "traces", *window, "--time-limit", "60", "--gap", "0.001",
             "--json", str(solved), "--certificate", certificate, *data,
         )  # fmt: skip
-        verify = timed("verify", certificate)
+        verify = timed("verify", certificate, "--time-limit", "600")
         result = json.loads(solved.read_text())
         body = {
             "bench_wall_seconds": bench,

@@ -22,6 +22,7 @@ import numpy as np
 from formulations.caching.blocks import Blocks, FloatArray, IntArray
 from formulations.caching.oracle import CachingEvaluation, LinkOracle, RestrictedOracle
 from formulations.dual.ascent import PRICE_GRID, ascend, on_grid
+from mecopt.certificates.caching.proof import ServerProof
 from mecopt.certificates.caching.values import Branch
 
 #: Evaluations of a node, and its first step, in the usual ones.
@@ -32,25 +33,50 @@ MOST_LEAVES = 200
 _AROUND = 6
 
 
-def proven(links: LinkOracle, prices: FloatArray) -> tuple[float, FloatArray]:
-    """What prices on the grid of proofs bound, less what sums may have been rounded, and these."""
-    n = links.blocks.n_choices
+@dataclass(frozen=True, eq=False)
+class Proven:
+    """What prices bound, less what sums may have been rounded, and what the proof says.
+
+    `prices` (choices + coupling rows,) are on the grid of proofs; `energy` and `least` (N, T) are
+    the energy prices and the least costs of the slots at them.
+    """
+
+    value: float
+    prices: FloatArray
+    energy: FloatArray
+    least: FloatArray
+
+    def servers(self, blocks: Blocks) -> list[ServerProof]:
+        """What is said of every server."""
+        edges = blocks.first[:: blocks.n_pairs * blocks.n_slots]
+        links = np.split(self.prices[: blocks.n_choices], edges[1:-1])
+        return [ServerProof(*parts) for parts in zip(links, self.energy, self.least, strict=True)]
+
+
+def proven(links: LinkOracle, prices: FloatArray) -> Proven:
+    """The bound of prices put on the grid of proofs."""
+    blocks, n = links.blocks, links.blocks.n_choices
     rounded = on_grid(prices)
     most = np.floor(links.coupling.upper * PRICE_GRID) / PRICE_GRID
     rounded[n:] = np.minimum(np.maximum(rounded[n:], 0.0), most)
     priced = links.price(rounded)
     value = links.dual_value(rounded, priced)
     scale = np.abs(priced.value).sum() + abs(value)
-    return value - 1e-12 * scale * np.sqrt(len(rounded)), rounded
+    least = priced.value[blocks.n_servers * blocks.n_pairs :].reshape(blocks.n_servers, -1)
+    return Proven(
+        value - 1e-12 * scale * np.sqrt(len(rounded)),
+        rounded,
+        links.pricer.energy_price.copy(),
+        least,
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Leaf:
-    """What is settled (place q T + t: resident or not), prices, value and where plans disagree."""
+    """What is settled (place q T + t: resident or not), what prices prove, where plans disagree."""
 
     settled: dict[int, bool]
-    prices: FloatArray
-    value: float
+    proven: Proven
     split: int  # place to branch on
 
 
@@ -91,9 +117,12 @@ class Tree:
         """Number of leaves."""
         return len(self._heap)
 
-    def proof(self) -> list[Branch | FloatArray]:
+    def proof(self) -> list[Branch | ServerProof]:
         """Branches, and prices of leaves; the root first."""
-        return [node.prices if isinstance(node, _Leaf) else node for node in self.nodes]
+        return [
+            node.proven.servers(self.links.blocks)[0] if isinstance(node, _Leaf) else node
+            for node in self.nodes
+        ]
 
     def grow(self, target: Callable[[], float], until: float) -> None:
         """Branch on the leaf of least value until all reach `target()`, or until a time.
@@ -109,7 +138,7 @@ class Tree:
             if leaf.split < 0:
                 return
             children = [
-                self._solve({**leaf.settled, leaf.split: on}, leaf.prices, target())
+                self._solve({**leaf.settled, leaf.split: on}, leaf.proven.prices, target())
                 for on in (False, True)
             ]
             heapq.heappop(self._heap)
@@ -119,7 +148,7 @@ class Tree:
 
     def _append(self, leaf: _Leaf) -> int:
         self.nodes.append(leaf)
-        heapq.heappush(self._heap, (leaf.value, len(self.nodes) - 1))
+        heapq.heappush(self._heap, (leaf.proven.value, len(self.nodes) - 1))
         return len(self.nodes) - 1
 
     def _solve(self, settled: dict[int, bool], start: FloatArray, target: float) -> _Leaf:
@@ -149,9 +178,8 @@ class Tree:
             deadline=self.deadline,
             watch=watch,
         )
-        value, rounded = proven(oracle, rise.prices)
         share = seen / max(count, 1)
-        return _Leaf(settled, rounded, value, _most_divided(blocks, share, settled))
+        return _Leaf(settled, proven(oracle, rise.prices), _most_divided(blocks, share, settled))
 
 
 def _against(blocks: Blocks, place: int, on: bool) -> IntArray:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.caching.blocks import build, to_choices
-from formulations.caching.branching import Tree, proven
+from formulations.caching.branching import Proven, Tree, proven
 from formulations.caching.closing import close
 from formulations.caching.coupling import Coupling
 from formulations.caching.dive import resettle
@@ -73,6 +73,7 @@ class Part:
         self.row_prices = np.zeros(len(self.rows.capacity))
         self.link_prices = np.zeros(len(self.links.capacity))
         self.bound = self.root_bound = -np.inf
+        self.proven: Proven | None = None
         self.iterations = 0
         flow = np.moveaxis(start.flow[servers], 1, -1).reshape(-1, 3)
         picked = to_choices(start.a[servers], start.x[servers])
@@ -145,14 +146,14 @@ class Part:
     def _take(self, prices: NDArray[np.float64]) -> None:
         """Take prices over, on the grid of proofs, if they bound better."""
         n = self.blocks.n_choices
-        value, rounded = proven(self.links, prices)
-        if value > self.root_bound:
-            self.root_bound, self.link_prices = value, rounded
-            self.bound = max(self.bound, value)
+        found = proven(self.links, prices)
+        if self.proven is None or found.value > self.root_bound:
+            self.proven, self.root_bound, self.link_prices = found, found.value, found.prices
+            self.bound = max(self.bound, found.value)
             birth = np.zeros(len(self.blocks.requests))
             if self.coupling.is_forwarding:
-                birth = rounded[n:]
-            self.search.guide = Guide(rounded[:n].copy(), birth)
+                birth = found.prices[n:]
+            self.search.guide = Guide(found.prices[:n].copy(), birth)
 
     def work(self, seconds: float, deadline: float) -> None:
         """One round: a higher bound where it still rises, then a better schedule."""
@@ -283,18 +284,17 @@ class _Solve:
 
     def proof(self) -> CachingProof:
         """Prices that prove the bound."""
-        links, coupling = [], np.zeros(0)
+        servers, coupling = [], np.zeros(0)
         for part in self.parts:
-            n = part.blocks.n_choices
-            edges = part.blocks.first[:: self.x.n_pairs * self.x.n_slots]
-            links += np.split(part.link_prices[:n], edges[1:-1])
-            coupling = part.link_prices[n:]
+            assert part.proven is not None  # `begin` has bounded every part
+            servers += part.proven.servers(part.blocks)
+            coupling = part.link_prices[part.blocks.n_choices :]
         trees = {
             part.servers[0]: part.tree.proof()
             for part in self.parts
             if part.tree is not None and part.tree.bound >= part.bound
         }
-        return CachingProof(tuple(links), coupling, trees)
+        return CachingProof(tuple(servers), coupling, trees)
 
 
 def solve_decomposition(

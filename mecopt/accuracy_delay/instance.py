@@ -123,11 +123,12 @@ class QuerySnapshot(files.Saved):
 
     family: ClassVar[str] = "accuracy_delay"
     format: ClassVar = FORMAT
+    texts: ClassVar = ("users", "servers", "shares")
 
     def __post_init__(self) -> None:
         put = object.__setattr__
         for name in ("users", "servers"):
-            put(self, name, tuple(getattr(self, name)))
+            put(self, name, checks.names(name, getattr(self, name)))
             if not getattr(self, name):
                 raise ValueError(f"{name}: the list is empty")
             checks.no_duplicates(name, getattr(self, name))

@@ -56,6 +56,7 @@ class Margins(files.Saved):
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     format: ClassVar = FORMAT
+    texts: ClassVar = ("model", "aggregation")
 
     def __post_init__(self) -> None:
         size = np.shape(self.uncertainty)

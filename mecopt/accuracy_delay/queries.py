@@ -1,9 +1,10 @@
 """Queries and servers as tables: data frames, or two CSV files.
 
 A table of queries has one row per query: ``bits``, ``work``, ``local_s``, ``uncertainty``,
-``accuracy`` (of the device's answer), optionally ``user`` (its name), and a column ``rate_bps NAME``
-for every server (0 or empty: out of reach). A table of servers has one row per server: ``server``
-(its name), ``speed``, ``accuracy``, and optionally ``queue_s`` (0) and ``room`` (no limit).
+``accuracy`` (of the device's answer), optionally ``user`` (its name), and a column
+``rate_bps NAME`` for every server (0 or empty: out of reach). A table of servers has one row per
+server: ``server`` (its name), ``speed``, ``accuracy``, and optionally ``queue_s`` (0) and ``room``
+(no limit).
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def _snapshot(
         for name, instead in OPTIONAL.items()
     }
     room = np.minimum(extra["room"], 2.0**31)
-    for row in np.flatnonzero(room != np.floor(room)):
+    for row in np.flatnonzero(room != np.floor(room)).tolist():
         raise ValueError(f"{servers.places[row]}, column 'room': {room[row]} is no whole number")
     for name in ("uncertainty", "accuracy"):
         _share(queries, name)
@@ -191,7 +192,7 @@ def _snapshot(
 def _share(table: _Table, name: str) -> None:
     """Refuse what is no probability, with its place."""
     values = table.number(name)
-    for row in np.flatnonzero((values < 0) | (values > 1)):
+    for row in np.flatnonzero((values < 0) | (values > 1)).tolist():
         raise ValueError(
             f"{table.places[row]}, column {name!r}: {values[row]:g} must be between 0 and 1"
         )

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mecopt import checks, strict_json
 from mecopt.caching import grid
+from mecopt.strict_json import shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +89,13 @@ def from_document(body: Mapping[str, Any] | None) -> Coupling | None:
     if body is None:
         return None
     kinds: dict[str, type[Coupling]] = {"backhaul": Backhaul, "forwarding": Forwarding}
+    checks.mapping("coupling", body)
     given: dict[str, Any] = dict(body)
     kind = given.pop("kind", None)
-    if kind not in kinds:
-        raise ValueError(f"coupling.kind: unknown {kind!r}, one of {', '.join(kinds)}")
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"coupling.kind: unknown {shown(kind)}, one of {', '.join(kinds)}")
+    for name, value in given.items():
+        strict_json.check_numbers(f"coupling.{name}", value)
     try:
         return kinds[kind](**given)
     except TypeError as error:

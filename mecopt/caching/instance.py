@@ -42,7 +42,7 @@ FloatArray = NDArray[np.float64]
 #: Least denominator of the accuracy cost: a cold context is finite (D).
 LEAST_WARMTH = 0.05
 
-FORMAT = files.Format("mecopt.caching-instance", version=1)
+FORMAT = files.Format("mecopt.caching-instance", version=1, finite=True)
 
 _NAMES = ("server_names", "pair_names", "model_names")
 _PER_PAIR = ("thoughts", "vanish", "kappa_max")
@@ -115,7 +115,8 @@ class CachingInstance(files.Saved):
     def __post_init__(self) -> None:
         put = object.__setattr__
         for name in _NAMES:
-            put(self, name, tuple(getattr(self, name)))
+            put(self, name, checks.names(name, getattr(self, name)))
+        checks.mapping("meta", self.meta)
         n, p = len(self.server_names), len(self.pair_names)
         for name, size in (("server_names", n), ("pair_names", p)):
             if size == 0:
@@ -155,7 +156,9 @@ class CachingInstance(files.Saved):
         )
         checks.refuse(self.kappa_max > 10_000, "kappa_max", self.kappa_max, "is larger than 10000")
         for name in ("inaccuracy", "log_inverse_beta"):
-            given = np.asarray(getattr(self, name), dtype=np.float64)
+            given = np.asarray(getattr(self, name))
+            if given.dtype.kind not in "iuf":
+                raise ValueError(f"{name}: must hold numbers, has dtype {given.dtype}")
             if given.shape != (p,):
                 raise ValueError(f"{name} must have shape ({p},), has {given.shape}")
             checks.refuse(~np.isfinite(given), name, given, "is not a finite number")
@@ -246,6 +249,7 @@ class CachingInstance(files.Saved):
     #: Which family of problems this is, and what its files look like.
     family: ClassVar[str] = "caching"
     format: ClassVar = FORMAT
+    texts: ClassVar = _NAMES
     readers: ClassVar = {"coupling": couplings.from_document}
 
     @property

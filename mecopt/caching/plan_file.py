@@ -10,7 +10,7 @@ from mecopt import files
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan, replay
 
-FORMAT = files.Format("mecopt.caching-plan", version=1)
+FORMAT = files.Format("mecopt.caching-plan", version=1, finite=True)
 
 
 def save(path: str | os.PathLike[str], plan: CachingPlan) -> None:

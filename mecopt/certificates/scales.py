@@ -8,3 +8,7 @@ COST_SCALE = 2**30
 PRICE_SCALE = 2**20
 #: Cost units in a price unit.
 RATIO = COST_SCALE // PRICE_SCALE
+#: Prices of energy within a slot count in 1 / FINE cost units.
+FINE = 2**20
+#: Prices in a certificate are smaller than this, in units of 1 / PRICE_SCALE.
+LARGEST_PRICE = 2**62

@@ -8,6 +8,7 @@ any other tool can be checked the same way: write them in the format of docs/fil
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -15,12 +16,17 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from mecopt import files
+from mecopt import files, strict_json
+from mecopt.certificates.budget import Budget, Exhausted
 from mecopt.certificates.caching import document as caching
+from mecopt.certificates.checked import Checked
 from mecopt.certificates.offloading import document as offloading
 from mecopt.result import BoundKind, Result
 
-FORMAT = files.Format("mecopt.certificate", version=1)
+FORMAT = files.Format("mecopt.certificate", version=1, finite=True)
+
+#: Seconds a check may take unless it is told: this for every megabyte of the file, begun or whole.
+SECONDS_PER_MB = 8.0
 
 #: What a file without the field ``family`` is: the first version had one family only.
 _FIRST = offloading.FAMILY
@@ -37,8 +43,16 @@ class Verdict:
     ----------
     ok : bool
         Whether both ends of the claimed interval hold.
+    decided : bool
+        Whether the check came to its end; it did not when the time limit was over before
+        (`ok` is False then, and nothing is known).
+    family : str
+    instance_hash : str
+        Content hash of the instance, recomputed; compare it with that of the instance you meant.
     objective, bound : float
-        The claimed interval, in the unit of the instance's costs.
+        The interval that was recomputed, in the unit of the instance's costs: the cost of the
+        schedule (rounded up, infinite when it is none) and the bound that the proof gives
+        (rounded down, minus infinity when it is none). The claims play no part in either.
     leaves : int
         Leaves of the proof that were checked.
     seconds : float
@@ -49,6 +63,9 @@ class Verdict:
     """
 
     ok: bool
+    decided: bool
+    family: str
+    instance_hash: str
     objective: float
     bound: float
     leaves: int
@@ -64,7 +81,7 @@ def register(module: ModuleType) -> None:
     ----------
     module : module
         With a string ``FAMILY``, a string ``COST_UNIT``, and functions ``body(result)`` and
-        ``check(document, where, progress)`` as in `mecopt.certificates.offloading.document`.
+        ``check(document, where, budget)`` as in `mecopt.certificates.offloading.document`.
     """
     known = _FAMILIES.get(module.FAMILY)
     if known in (offloading, caching) and known is not module:
@@ -94,7 +111,10 @@ def save(path: str | os.PathLike[str], result: Result[Any, Any]) -> None:
 
 
 def verify(
-    path: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None
+    path: str | os.PathLike[str],
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    time_limit: float | None = None,
 ) -> Verdict:
     """Recompute a certificate.
 
@@ -103,6 +123,9 @@ def verify(
     path : path
     progress : callable, optional
         Called with (leaves checked, leaves in all).
+    time_limit : float, optional
+        Seconds after which the check gives up; `SECONDS_PER_MB` for every megabyte of the file by
+        default.
 
     Raises
     ------
@@ -112,15 +135,34 @@ def verify(
     """
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"path: {path!r} is not the name of a file")
+    if time_limit is not None:
+        time_limit = strict_json.number("time_limit", time_limit)
+        if time_limit <= 0:
+            raise ValueError(f"time_limit = {time_limit!r} must be above 0")
     begin = time.perf_counter()
+    budget = Budget(_default_seconds(path) if time_limit is None else time_limit, progress)
     document = FORMAT.read(path)
     name = document.get("family", _FIRST)
-    if name not in _FAMILIES:
-        raise ValueError(f"{path}: family is {name!r}, one of {', '.join(_FAMILIES)} is needed")
+    if not isinstance(name, str) or name not in _FAMILIES:
+        raise ValueError(
+            f"{path}: family is {strict_json.shown(name)}, one of {', '.join(_FAMILIES)} is needed"
+        )
     family = _FAMILIES[name]
-    found = family.check(document, str(path), progress)
+    decided = True
+    try:
+        found = family.check(document, str(path), budget)
+    except Exhausted as reason:
+        decided, found = False, Checked(math.inf, -math.inf, 0, [str(reason)])
+    except MemoryError:
+        decided, found = False, Checked(math.inf, -math.inf, 0, ["not verified: out of memory"])
+    except (OverflowError, RecursionError, IndexError, KeyError, TypeError) as error:
+        # What no check of a field foresaw is still not a proof.
+        raise ValueError(f"{path}: malformed ({type(error).__name__}: {error})") from None
     return Verdict(
-        not found.problems,
+        decided and not found.problems,
+        decided,
+        name,
+        found.instance_hash,
         found.objective,
         found.bound,
         found.leaves,
@@ -128,3 +170,11 @@ def verify(
         found.problems,
         family.COST_UNIT,
     )
+
+
+def _default_seconds(path: str | os.PathLike[str]) -> float:
+    try:
+        size = os.path.getsize(path)
+    except OSError:
+        size = 0  # reading it says what is wrong
+    return SECONDS_PER_MB * max(1, -(-size // 10**6))

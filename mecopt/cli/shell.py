@@ -15,8 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.core import TyperCommand, TyperGroup
 
-#: Exit statuses: a certificate was rejected; the user must change something; Ctrl-C.
-REJECTED, USER_ERROR, INTERRUPTED = 1, 2, 130
+from mecopt import checks
+
+#: Exit statuses: a certificate was rejected; the user must change something; a certificate was not
+#: verified within the time limit; Ctrl-C.
+REJECTED, USER_ERROR, UNDECIDED, INTERRUPTED = 1, 2, 3, 130
 
 # What typer raises for unknown options, missing arguments and the like; it has no public name.
 _UsageError: Any = typer.BadParameter.__base__
@@ -24,7 +27,7 @@ _UsageError: Any = typer.BadParameter.__base__
 
 def say_error(message: object) -> None:
     """One line on stderr."""
-    text = " ".join(str(message).split())
+    text = checks.printable(" ".join(str(message).split()))
     typer.echo(f"mecopt: {text}", err=True)
 
 

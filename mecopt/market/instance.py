@@ -24,7 +24,7 @@ from mecopt import checks, files
 from mecopt.market.units import MEMORY_GB, IntArray, round_range, to_half_units
 from mecopt.market.validate import check_market, whole_numbers, yes_or_no
 
-FORMAT = files.Format("mecopt.market", version=1)
+FORMAT = files.Format("mecopt.market", version=1, finite=True)
 
 Side = Literal["buyer", "seller"]
 
@@ -50,6 +50,13 @@ def _pointers(units: Sequence[int] | IntArray) -> IntArray | None:
     if all(n == 1 for n in units):
         return None
     return np.concatenate([[0], np.cumsum(units)]).astype(np.int64)
+
+
+def _links(given: ArrayLike) -> NDArray[Any]:
+    """Who can be served by whom; a matrix of 0 and 1, as graphs come, says false and true."""
+    array = np.asarray(given)
+    is_matrix = array.dtype.kind in "iuf" and bool(np.isin(array, (0, 1)).all())
+    return array.astype(np.bool_) if is_matrix else array
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,19 +107,14 @@ class Market(files.Saved):
         for name in _ARRAYS:
             given = getattr(self, name)
             if given is not None or name in ("values", "costs"):
-                dtype = np.bool_ if name == "compatible" else np.int64
-                whole = yes_or_no(given) if name == "compatible" else whole_numbers(name, given)
-                object.__setattr__(self, name, checks.frozen(whole, dtype))
+                of = yes_or_no if name == "compatible" else whole_numbers
+                object.__setattr__(self, name, of(name, given))
         for name in ("buyer_names", "seller_names"):
-            given = getattr(self, name)
-            if isinstance(given, str) or not isinstance(given, Iterable):
-                raise ValueError(f"{name} = {given!r} must be a list of names")
-            object.__setattr__(self, name, tuple(given))
-        if not isinstance(self.meta, Mapping):
-            raise ValueError(f"meta = {self.meta!r} must be a mapping")
+            object.__setattr__(self, name, checks.names(name, getattr(self, name)))
+        checks.mapping("meta", self.meta)
         ends = whole_numbers("price_range", self.price_range)
         if ends.shape != (2,):
-            raise ValueError(f"price_range = {self.price_range!r} must be two numbers")
+            raise ValueError(f"price_range = {self.price_range!r} must be two prices")
         object.__setattr__(self, "price_range", tuple(ends.tolist()))
         check_market(self)
 
@@ -309,7 +311,7 @@ class Market(files.Saved):
             price_range=(low, high),
             buyer_ptr=buyer_ptr,
             seller_ptr=seller_ptr,
-            compatible=None if compatible is None else np.asarray(compatible),
+            compatible=None if compatible is None else _links(compatible),
             link_cost=costs_of_links,
             memory=memory("memory_gb", memory_gb),
             server_memory=memory("server_memory_gb", server_memory_gb),
@@ -323,6 +325,7 @@ class Market(files.Saved):
         return replace(self, **changes)
 
     format: ClassVar = FORMAT
+    texts: ClassVar = ("buyer_names", "seller_names")
 
     @classmethod
     def saved_fields(cls) -> tuple[str, ...]:

@@ -58,30 +58,27 @@ def check_market(m: Any) -> None:
         checks.no_duplicates(name, names)
 
 
-def whole_numbers(name: str, given: Any) -> NDArray[Any]:
-    """Whole numbers as an array, nothing cut off.
+def whole_numbers(name: str, given: Any) -> IntArray:
+    """Frozen whole numbers; fractions, texts and flags are refused, not converted.
 
     Raises
     ------
     ValueError
-        If there are fractions (money goes through `Market.of`), or no numbers.
+        If there is anything else (money goes through `Market.of`), or more than 64 bits hold.
     """
     array = np.asarray(given)
-    if array.size == 0:
-        return array.astype(np.int64)
-    if array.dtype.kind == "f":
-        checks.refuse(~(array == np.rint(array)), name, array, "is not a whole number")
-    elif array.dtype.kind not in "iu":
+    if array.size and array.dtype.kind not in "iu":
         raise ValueError(f"{name}: must hold whole numbers, has dtype {array.dtype}")
-    return array
+    checks.refuse(array > np.iinfo(np.int64).max, name, array, "is out of range")
+    return checks.frozen(array, np.int64)
 
 
-def yes_or_no(given: Any) -> NDArray[Any]:
-    """Who can be served by whom, as truth values or 0 and 1; words are refused."""
+def yes_or_no(name: str, given: Any) -> NDArray[np.bool_]:
+    """Frozen true and false; numbers and texts are refused, not converted."""
     array = np.asarray(given)
-    if array.dtype.kind != "b" and not (array.dtype.kind in "iuf" and np.isin(array, (0, 1)).all()):
-        raise ValueError("compatible: must hold true and false (or 1 and 0)")
-    return array
+    if array.size and array.dtype.kind != "b":
+        raise ValueError(f"{name}: must hold true or false, has dtype {array.dtype}")
+    return checks.frozen(array, np.bool_)
 
 
 def _check_units(side: str, prices: IntArray, ptr: IntArray) -> None:

@@ -25,7 +25,7 @@ from mecopt.offloading.tasks import Task as Task
 from mecopt.offloading.units import DROPPED, IntArray, to_ns
 from mecopt.offloading.validate import check_offloading
 
-FORMAT = files.Format("mecopt.offloading-instance", version=1)
+FORMAT = files.Format("mecopt.offloading-instance", version=1, finite=True)
 
 
 def _whole(name: str, array: ArrayLike, dtype: Any) -> NDArray[Any]:
@@ -40,6 +40,7 @@ def _whole(name: str, array: ArrayLike, dtype: Any) -> NDArray[Any]:
     return checks.frozen(given, dtype)
 
 
+_NAMES = ("resource_names", "resource_kinds", "owner_names", "labels", "task_names")
 _INT64 = (
     "down_ns",
     "release_ns",
@@ -139,12 +140,15 @@ class OffloadingInstance(files.Saved):
         for name in _INT32:
             object.__setattr__(self, name, _whole(name, getattr(self, name), np.int32))
         object.__setattr__(self, "down_ns", checks.frozen(self.down_ns.reshape(-1, 2), np.int64))
-        weight = np.asarray(self.latency_weight, dtype=np.float64)
+        weight = np.asarray(self.latency_weight)
+        if weight.dtype.kind not in "iuf":
+            raise ValueError(f"latency_weight: must hold numbers, has dtype {weight.dtype}")
         checks.refuse(~np.isfinite(weight) | (weight < 0), "latency_weight", weight, "must be >= 0")
         grid = np.rint(weight * 2.0**30) / 2.0**30
         object.__setattr__(self, "latency_weight", checks.frozen(grid, np.float64))
-        for name in ("resource_names", "resource_kinds", "owner_names", "labels", "task_names"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in _NAMES:
+            object.__setattr__(self, name, checks.names(name, getattr(self, name)))
+        checks.mapping("meta", self.meta)
         if not self.task_names:
             object.__setattr__(self, "task_names", tuple(f"task {k}" for k in range(self.n_tasks)))
         check_offloading(self)
@@ -217,6 +221,7 @@ class OffloadingInstance(files.Saved):
     #: Which family of problems this is, and what its files look like.
     family: ClassVar[str] = "offloading"
     format: ClassVar = FORMAT
+    texts: ClassVar = _NAMES
 
     @property
     def cost_unit(self) -> str:

@@ -9,7 +9,7 @@ from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import check_choice, replay
 from mecopt.offloading.schedule import Schedule
 
-FORMAT = files.Format("mecopt.schedule", version=1)
+FORMAT = files.Format("mecopt.schedule", version=1, finite=True)
 
 
 def save(path: str | os.PathLike[str], schedule: Schedule) -> None:

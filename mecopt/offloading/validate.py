@@ -93,12 +93,28 @@ def _check_stage_graphs(x: Any, n_stages: int) -> None:
     order = np.argsort(pairs, kind="stable")
     repeated[order[1:]] = pairs[order[1:]] == pairs[order[:-1]]
     refuse(repeated, "pred", x.pred, "is listed twice for one stage")
-    # Peel stages whose predecessors are all done; what remains lies on or behind a cycle.
-    waiting = np.diff(x.pred_ptr).astype(np.int64)
-    done = waiting == 0
-    fresh = done.copy()
-    while fresh.any():
-        np.subtract.at(waiting, child[fresh[x.pred]], 1)
-        fresh = (waiting == 0) & ~done
-        done |= fresh
-    refuse(~done, "stages", np.arange(n_stages), "lies on or behind a cycle of its option")
+    refuse(
+        _on_cycle(child, x.pred, n_stages),
+        "stages",
+        np.arange(n_stages),
+        "lies on or behind a cycle of its option",
+    )
+
+
+def _on_cycle(child: NDArray[Any], pred: NDArray[Any], n_stages: int) -> NDArray[np.bool_]:
+    """(S,) stages that no order of the option reaches, each edge looked at once."""
+    waiting = np.bincount(child, minlength=n_stages)
+    if (pred < child).all():  # listed in an order that works
+        return np.zeros(n_stages, dtype=bool)
+    by_pred = np.argsort(pred, kind="stable")
+    followers = child[by_pred].tolist()
+    first = np.searchsorted(pred[by_pred], np.arange(n_stages + 1)).tolist()
+    left = waiting.tolist()
+    ready = [s for s in range(n_stages) if not left[s]]
+    while ready:
+        s = ready.pop()
+        for follower in followers[first[s] : first[s + 1]]:
+            left[follower] -= 1
+            if not left[follower]:
+                ready.append(follower)
+    return np.array(left) > 0

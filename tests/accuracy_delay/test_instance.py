@@ -35,8 +35,8 @@ def test_what_is_derived():
     assert not x.root.any()
     shared = two_users(shares="optimal")
     assert shared.linear_ns.tolist() == [[10**9], [10**9]]
-    # 2^10 sqrt(10^9) = 32381720.3..., 2^10 sqrt(4 10^9) = twice that
-    assert shared.root.tolist() == [[32381720], [64763441]]
+    # 2^10 sqrt(10^9) = 32381723.2..., 2^10 sqrt(4 10^9) = 64763446.5, to even
+    assert shared.root.tolist() == [[32381723], [64763446]]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_leaves_bound_the_optimum(seed: int) -> None:
     links = oracle(x)
     nothing = np.zeros(links.blocks.n_choices)
     root = Tree(links, nothing, lambda picked: None)
-    tree = grown(links, root.proof()[0], 0.3, target=best - 1e-6)
+    tree = grown(links, root.proof()[0].links, 0.3, target=best - 1e-6)
     assert root.bound - 1e-6 <= tree.bound <= best + 1e-9
 
 

@@ -13,6 +13,7 @@ import pytest
 import formulations
 from mecopt.caching.scenarios import t2drl as caching
 from mecopt.certificates import verify as certificate
+from mecopt.certificates.budget import Budget
 from mecopt.certificates.caching.values import exact_cost
 from mecopt.certificates.scales import COST_SCALE
 from tests.support.tiny_caching import KINDS, tiny_instance
@@ -112,7 +113,7 @@ def test_exact_replay_is_the_cores(kind: str) -> None:
         result = formulations.solve(x, time_limit=0.1)
         plan = result.schedule
         assert plan is not None
-        total = exact_cost(x, plan.a.astype(int).tolist(), plan.flow.tolist())
+        total = exact_cost(x, plan.a.astype(int).tolist(), plan.flow.tolist(), Budget())
         assert isinstance(total, int)
         assert total == round(plan.objective * COST_SCALE)
 
@@ -124,12 +125,14 @@ def test_exact_replay_names_what_is_broken() -> None:
     flow = np.zeros((1, 3, 3, 4), dtype=int)
     flow[0, 1, 0, 0] = 1
     off = np.zeros(shape, dtype=int)
-    assert "a[0][0][0] = 0 with 1 served" in str(exact_cost(x, off.tolist(), flow.tolist()))
+    assert "a[0][0][0] = 0 with 1 served" in str(
+        exact_cost(x, off.tolist(), flow.tolist(), Budget())
+    )
     flow[0, 1, 0, 0] = 0
     flow[0, 0, 0, 0] = 1
     on = off.copy()
     on[0, 0, 0] = 1
-    assert "flow[0][0][0][0] = 1" in str(exact_cost(x, on.tolist(), flow.tolist()))
+    assert "flow[0][0][0][0] = 1" in str(exact_cost(x, on.tolist(), flow.tolist(), Budget()))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from formulations.caching import slots
 from formulations.caching.blocks import Blocks, build
 from mecopt.caching import CachingInstance, Pair
+from mecopt.certificates.budget import Budget
 from mecopt.certificates.caching.knapsack import cheapest
 
 
@@ -94,7 +95,8 @@ def test_integers_give_the_same_value(levels: int, monkeypatch: pytest.MonkeyPat
             (int(blocks.memory[q]), int(blocks.energy[q]), [int(v) for v in costs])
             for q, costs in enumerate(of_slot(blocks, n, t, cost), start=0)
         ]
-        exact = cheapest(pairs, int(blocks.memory_capacity[n]), int(blocks.energy_budget[n]))
+        memory, energy = int(blocks.memory_capacity[n]), int(blocks.energy_budget[n])
+        exact = cheapest(pairs, memory, energy, Budget())
         assert value[n, t] == pytest.approx(exact, abs=1e-3)
 
 

@@ -124,7 +124,7 @@ def test_certificates_hold_and_higher_bounds_do_not(family, tmp_path):
     path = tmp_path / "proof.json"
     certificates.save(path, result)
     verdict = mecopt.verify(path)
-    assert verdict.ok and verdict.bound == result.bound
+    assert verdict.ok and result.bound <= verdict.bound <= verdict.objective
     document = json.loads(path.read_text())
     document["bound"] = document["objective"] * 1.001
     path.write_text(json.dumps(document))

@@ -178,19 +178,18 @@ ODD += [
     "Zürich",
     "边缘",
     "x;y",
-    "a\tb",
-    "two\nlines",
     "-0",
     "=1+1",
     "N/A",
     "*",
     "-",
     "\\",
-    "\u2028x",
 ]
-names = st.one_of(st.sampled_from(ODD), st.text(min_size=1, max_size=6)).filter(
-    # Blanks around a cell do not count, and control characters are for no table.
-    lambda name: name == name.strip() and "\0" not in name and "\r" not in name
+#: Names with control characters are refused, as they are in every instance.
+_PLAIN = st.characters(exclude_categories=("Cc", "Cs", "Cf", "Zl", "Zp"))
+names = st.one_of(st.sampled_from(ODD), st.text(_PLAIN, min_size=1, max_size=6)).filter(
+    # Blanks around a cell do not count.
+    lambda name: name == name.strip()
 )
 
 

@@ -149,16 +149,17 @@ def body(result: Result) -> dict[str, Any]:
     }
 
 
-def check(document: dict[str, Any], where: str, progress: Any = None) -> Checked:
+def check(document: dict[str, Any], where: str, budget: Any) -> Checked:
     """Replay the decision and recompute the bound from the price."""
     x = ToyInstance.from_document(document["instance"])
-    objective, bound = document["objective"], document["bound"]
+    budget.spend(len(x.price))
+    objective, bound = replay(x, document["small"]).objective, bound_of(x, document["price"])
     problems = []
-    if replay(x, document["small"]).objective > objective + 1e-9:
+    if objective > document["objective"] + 1e-9:
         problems.append("the schedule costs more than is claimed")
-    if bound_of(x, document["price"]) < bound - 1e-9:
+    if bound < document["bound"] - 1e-9:
         problems.append("the price proves less than is claimed")
-    return Checked(objective, bound, 1, problems)
+    return Checked(objective, bound, 1, problems, x.content_hash)
 
 
 # --------------------------------------------------------------------------------- the family

@@ -53,7 +53,7 @@ class Proof:
     nodes: tuple[Branch | Prices, ...]
 
 
-#: How a node was reached: the way to its branch, the branch, and which part of it; None at the root.
+#: How a node was reached: the way to its branch, the branch, and which part; None at the root.
 Way = tuple[Any, Branch, int] | None
 
 

@@ -9,7 +9,6 @@ integers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
@@ -17,23 +16,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mecopt import checks
 from mecopt.caching.coupling import Backhaul
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan
+from mecopt.certificates.budget import Budget
+from mecopt.certificates.caching.knapsack import Hint
+from mecopt.certificates.caching.proof import ServerProof
 from mecopt.certificates.caching.values import (
     Branch,
+    Leaf,
     Links,
     Prices,
     Reach,
     exact_bound,
     exact_cost,
 )
-from mecopt.certificates.checked import Checked
-from mecopt.certificates.scales import COST_SCALE, PRICE_SCALE
+from mecopt.certificates.checked import Checked, rounded_down, rounded_up
+from mecopt.certificates.scales import COST_SCALE, FINE, LARGEST_PRICE, PRICE_SCALE, RATIO
 from mecopt.result import Result
+from mecopt.strict_json import check_numbers, number, shown, whole_number
 
-#: Prices in a certificate are smaller than this, in units of 1 / PRICE_SCALE.
-LARGEST_PRICE = 2**62
 #: What the documents of this family say in the field ``family``.
 FAMILY = "caching"
 #: Unit of costs, with its leading space; caching costs are weighted sums without one.
@@ -55,7 +58,8 @@ def body(result: Result[Any, Any]) -> dict[str, Any]:
         "objective": result.objective,
         "bound": result.bound,
         "price_scale": PRICE_SCALE,
-        "links": [_whole(prices) for prices in proof.links],
+        "links": [_whole(server.links) for server in proof.servers],
+        "hints": [_hints(server) for server in proof.servers],
         "coupling": coupling,
         "trees": [
             {"server": n, "nodes": [_node(node) for node in nodes]}
@@ -68,18 +72,50 @@ def _whole(prices: NDArray[np.float64]) -> list[int]:
     return np.rint(prices * PRICE_SCALE).astype(np.int64).tolist()
 
 
-def _node(node: Any) -> dict[str, Any]:
+def _hints(server: ServerProof) -> dict[str, list[int]]:
+    """Energy prices and claims of a server's slots; a claim between two units is rounded down."""
+    energy = np.minimum(np.rint(server.energy * (PRICE_SCALE * RATIO * FINE)), LARGEST_PRICE / 2)
+    return {
+        "energy": energy.astype(np.int64).tolist(),
+        "least": np.floor(server.least * PRICE_SCALE).astype(np.int64).tolist(),
+    }
+
+
+def _node(node: Branch | ServerProof) -> dict[str, Any]:
     """A branch, or the prices of a leaf."""
-    return {"links": _whole(node)} if isinstance(node, np.ndarray) else asdict(node)
+    if isinstance(node, Branch):
+        return asdict(node)
+    return {"links": _whole(node.links), "hints": _hints(node)}
 
 
-def check(
-    document: dict[str, Any], where: str, progress: Callable[[int, int], None] | None = None
-) -> Checked:
-    """Objective, bound, leaves, and why the claims do not hold (empty when they do).
+class _Fields:
+    """The fields of a document as they stand; nothing is rounded or converted.
 
-    The objective is the claimed one or what the replay costs, whichever is larger, so that the
-    optimum lies between the two numbers when nothing is wrong.
+    Raises ValueError for whatever is malformed.
+    """
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.instance = CachingInstance.from_document(document["instance"])
+        self.objective = number("objective", document["objective"])
+        self.bound = number("bound", document["bound"])
+        scale = whole_number("price_scale", document["price_scale"])
+        if scale != PRICE_SCALE:
+            raise ValueError(f"price_scale is {scale}, expected {PRICE_SCALE}")
+        self.resident, self.served = (_integers(document[name], name) for name in ("a", "x"))
+        self.links = [_prices(prices, "links") for prices in _list(document["links"], "links")]
+        # Older files, and those of other tools, have no hints and no trees.
+        self.hints = [_read_hints(h) for h in _list(document.get("hints", []), "hints")]
+        self.coupling = _prices(document["coupling"], "coupling")
+        self.trees: dict[int, list[Branch | tuple[list[int], list[Hint]]]] = {}
+        for tree in _list(document.get("trees", []), "trees"):
+            server = whole_number("trees: server", tree["server"])
+            if server in self.trees:
+                raise ValueError(f"trees: server {server} has two")
+            self.trees[server] = [_read_node(node) for node in _list(tree["nodes"], "nodes")]
+
+
+def check(document: dict[str, Any], where: str, budget: Budget) -> Checked:
+    """Objective, bound and leaves as recomputed, and why the claims do not hold.
 
     Raises
     ------
@@ -87,101 +123,116 @@ def check(
         If the document is malformed.
     """
     try:
-        x = CachingInstance.from_document(document["instance"], f"{where}: instance")
-        objective, bound = float(document["objective"]), float(document["bound"])
-        scale = int(document["price_scale"])
-        resident, served = (_integers(document[name], name) for name in ("a", "x"))
-        links = [_prices(prices, "links") for prices in document["links"]]
-        coupling = _prices(document["coupling"], "coupling")
-        trees = {}
-        for tree in document.get("trees", []):  # older files have none
-            trees[int(tree["server"])] = [_read_node(node) for node in tree["nodes"]]
+        given = _Fields(document)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{where}: malformed field {error}") from None
-    except _Malformed as error:
+    except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
-    for name, value in (("objective", objective), ("bound", bound)):
-        if not math.isfinite(value):
-            raise ValueError(f"{where}: {name} = {value} is not a finite number")
-    if scale != PRICE_SCALE:
-        raise ValueError(f"{where}: price_scale is {scale}, expected {PRICE_SCALE}")
-    cost, problems = _check_plan(x, resident, served, objective)
-    objective = max(objective, cost)
+    x = given.instance
+    cost, problems = _check_plan(x, given.resident, given.served, given.objective, budget)
+    bound, leaves = -math.inf, 0
     try:
-        prices = Prices(_by_choice(x, links), coupling, _trees_by_choice(x, trees))
-        exact = Fraction(exact_bound(x, prices, progress), COST_SCALE)
-        if exact < Fraction(bound):
-            problems.append(
-                f"the exact value {float(exact)!r} is below the claimed bound {bound!r}"
-            )
+        prices = Prices(
+            _by_choice(x, given.links, given.hints, budget),
+            given.coupling,
+            _trees_by_choice(x, given.trees, budget),
+        )
+        value, leaves = exact_bound(x, prices, budget)
+        exact = Fraction(value, COST_SCALE)
+        bound = rounded_down(exact)
+        if exact < Fraction(given.bound):
+            problems.append(f"the exact value {bound!r} is below the claimed bound {given.bound!r}")
     except ValueError as error:
         problems.append(str(error))
-    if bound > objective:
-        problems.append(f"the claimed bound {bound!r} is above the objective {objective!r}")
-    return Checked(objective, bound, 1, problems)
+    if given.bound > cost:
+        problems.append(f"the claimed bound {given.bound!r} is above the objective {cost!r}")
+    return Checked(cost, bound, leaves, problems, x.content_hash)
 
 
-class _Malformed(ValueError):
-    """A field that is not what it has to be."""
+def _list(value: Any, name: str) -> list[Any]:
+    if type(value) is not list:
+        raise ValueError(f"{name}: must be a list, is {shown(value)}")
+    return value
 
 
 def _integers(value: Any, name: str) -> NDArray[np.int64]:
     """An array of whole numbers as they stand: nothing is rounded."""
+    check_numbers(name, value, whole=True)
     try:
         array = np.asarray(value)
     except ValueError:
-        raise _Malformed(f"{name}: rows of different lengths") from None
-    if array.dtype.kind not in "iu":
-        raise _Malformed(f"{name}: must hold whole numbers, has {array.dtype}")
+        raise ValueError(f"{name}: rows of different lengths") from None
+    if array.size and array.dtype != np.int64:
+        raise ValueError(f"{name}: a number is out of range")
     return array.astype(np.int64)
 
 
 def _prices(values: Any, name: str) -> list[int]:
     """Prices on the grid, of a size that sums can bear."""
-    for value in values:
+    for value in _list(values, name):
         if type(value) is not int or abs(value) >= LARGEST_PRICE:
-            raise _Malformed(f"{name}: price {value!r:.30} is not a whole number below 2^62")
-    return list(values)
+            raise ValueError(f"{name}: price {shown(value)} is not a whole number below 2^62")
+    return values
+
+
+def _read_hints(hints: Any) -> list[Hint]:
+    """Where to look for the value of every slot; no hint can make a bound too high."""
+    checks.mapping("hints", hints)
+    energy, least = _prices(hints["energy"], "hints"), _prices(hints["least"], "hints")
+    if len(energy) != len(least):
+        raise ValueError(f"hints: {len(energy)} energy prices and {len(least)} least costs")
+    if any(price < 0 for price in energy):
+        raise ValueError(f"hints: energy price {min(energy)} is negative")
+    return [Hint(price, cost * RATIO) for price, cost in zip(energy, least, strict=True)]
 
 
 def _check_plan(
-    x: CachingInstance, resident: Any, served: Any, claimed: float
+    x: CachingInstance, resident: Any, served: Any, claimed: float, budget: Budget
 ) -> tuple[float, list[str]]:
-    """Cost of the plan (that claimed when there is none), and what is wrong with it."""
+    """Cost of the plan, rounded up (infinite when it is none), and what is wrong with it."""
     shape = (x.n_servers, x.n_pairs, x.n_slots)
     flow_shape = (x.n_servers, 3, x.n_pairs, x.n_slots)
     if resident.shape != shape:
-        return claimed, [f"a has shape {resident.shape}, expected {shape}"]
+        return math.inf, [f"a has shape {resident.shape}, expected {shape}"]
     if served.shape == shape:
         flow = np.zeros(flow_shape, dtype=np.int64)
         flow[:, 1] = served
         served = flow
     if served.shape != flow_shape:
-        return claimed, [f"x has shape {served.shape}, expected {shape} or {flow_shape}"]
-    total = exact_cost(x, resident.tolist(), served.tolist())
+        return math.inf, [f"x has shape {served.shape}, expected {shape} or {flow_shape}"]
+    total = exact_cost(x, resident.tolist(), served.tolist(), budget)
     if isinstance(total, str):
-        return claimed, [f"the plan breaks a constraint: {total}"]
+        return math.inf, [f"the plan breaks a constraint: {total}"]
     exact = Fraction(total, COST_SCALE)
-    # A claim is a rounded float; the cost that is reported is rounded up.
-    cost = float(exact)
-    if Fraction(cost) < exact:
-        cost = math.nextafter(cost, math.inf)
-    if abs(exact - Fraction(claimed)) > abs(exact) / 10**9:
+    cost = rounded_up(exact)
+    if abs(exact - Fraction(claimed)) > abs(exact) / 10**9:  # a claim is a rounded float
         return cost, [f"the replay costs {cost!r}, claimed is {claimed!r}"]
     return cost, []
 
 
-def _by_choice(x: CachingInstance, links: list[list[int]]) -> list[Links]:
+def _by_choice(
+    x: CachingInstance, links: list[list[int]], hints: list[list[Hint]], budget: Budget
+) -> list[Leaf]:
     """Prices by server, pair, slot and choice."""
     reach = Reach(x)
     if len(links) != x.n_servers:
         raise ValueError(f"link prices of {len(links)} servers, expected {x.n_servers}")
-    return [_of_server(x, reach, n, prices) for n, prices in enumerate(links)]
+    if len(hints) not in (0, x.n_servers):
+        raise ValueError(f"hints of {len(hints)} servers, expected {x.n_servers}")
+    return [
+        _leaf(x, reach, n, prices, hints[n] if hints else [], budget)
+        for n, prices in enumerate(links)
+    ]
 
 
-def _of_server(x: CachingInstance, reach: Reach, n: int, prices: list[int]) -> Links:
+def _leaf(
+    x: CachingInstance, reach: Reach, n: int, prices: list[int], hints: list[Hint], budget: Budget
+) -> Leaf:
+    if len(hints) not in (0, x.n_slots):
+        raise ValueError(f"server {n}: hints of {len(hints)} slots, expected {x.n_slots}")
     at, pairs = 0, []
     for p in range(x.n_pairs):
+        budget.spend(4 * x.n_slots)
         slots = []
         for t in range(x.n_slots):
             count = reach.most(n, p, t) + 2
@@ -190,21 +241,26 @@ def _of_server(x: CachingInstance, reach: Reach, n: int, prices: list[int]) -> L
         pairs.append(slots)
     if at != len(prices):
         raise ValueError(f"server {n}: {len(prices)} link prices for {at} choices")
-    return pairs
+    links: Links = pairs
+    return Leaf(links, hints)
 
 
-def _read_node(node: dict[str, Any]) -> Branch | list[int]:
+def _read_node(node: Any) -> Branch | tuple[list[int], list[Hint]]:
+    checks.mapping("trees: node", node)
     if "links" in node:
-        return _prices(node["links"], "links")
+        hints = _read_hints(node["hints"]) if "hints" in node else []
+        return _prices(node["links"], "links"), hints
     numbers = [node[name] for name in ("pair", "slot", "off", "on")]
-    if not all(type(number) is int for number in numbers):
-        raise _Malformed(f"trees: branch {numbers} must hold whole numbers")
+    if not all(type(value) is int for value in numbers):
+        raise ValueError(f"trees: branch {shown(numbers)} must hold whole numbers")
     return Branch(*numbers)
 
 
 def _trees_by_choice(
-    x: CachingInstance, trees: dict[int, list[Branch | list[int]]]
-) -> dict[int, list[Branch | Links]]:
+    x: CachingInstance,
+    trees: dict[int, list[Branch | tuple[list[int], list[Hint]]]],
+    budget: Budget,
+) -> dict[int, list[Branch | Leaf]]:
     """Nodes of every tree, prices by pair, slot and choice."""
     reach, out = Reach(x), {}
     for n, nodes in trees.items():
@@ -213,6 +269,7 @@ def _trees_by_choice(
         if not nodes:
             raise ValueError(f"trees: server {n} has no nodes")
         out[n] = [
-            node if isinstance(node, Branch) else _of_server(x, reach, n, node) for node in nodes
+            node if isinstance(node, Branch) else _leaf(x, reach, n, *node, budget)
+            for node in nodes
         ]
     return out

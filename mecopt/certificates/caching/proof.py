@@ -12,21 +12,40 @@ from mecopt.certificates.caching.values import Branch
 
 
 @dataclass(frozen=True, eq=False)
+class ServerProof:
+    """Prices of one server on the grid of proofs, and where to look for the value of its slots.
+
+    Parameters
+    ----------
+    links : (choices,) float64
+        Price of every choice, by pair, slot and requests served (off first).
+    energy : (T,) float64
+        A price per 10 J at which the slot's choices may be bounded; any will do, good ones make
+        the check short.
+    least : (T,) float64
+        Least cost of every slot's choices, which the check tries to confirm.
+    """
+
+    links: NDArray[np.float64]
+    energy: NDArray[np.float64]
+    least: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class CachingProof:
     """Prices on the grid of proofs, for every server.
 
     Parameters
     ----------
-    links : tuple of (choices,) float64
-        Price of every choice of a server, by pair, slot and requests served (off first).
+    servers : tuple of ServerProof
     coupling : (rows,) float64
         Price per token and slot (T,) with a backhaul, per request of a cell (N P T,) with
         forwarding, else empty.
     trees : mapping of int to sequence
-        Nodes of the servers that were branched on, the root first: branches, and the prices of the
-        choices at leaves (then `links` of that server is not needed).
+        Nodes of the servers that were branched on, the root first: branches, and proofs of the
+        leaves (then that of the server in `servers` is not needed).
     """
 
-    links: tuple[NDArray[np.float64], ...]
+    servers: tuple[ServerProof, ...]
     coupling: NDArray[np.float64]
-    trees: Mapping[int, Sequence[Branch | NDArray[np.float64]]] = field(default_factory=dict)
+    trees: Mapping[int, Sequence[Branch | ServerProof]] = field(default_factory=dict)

@@ -18,12 +18,14 @@ keep to it and prices of its own, bounds all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from mecopt.caching import Backhaul, CachingInstance, Forwarding
-from mecopt.certificates.caching.knapsack import cheapest
+from mecopt.caching.instance import LEAST_WARMTH
+from mecopt.certificates.budget import Budget
+from mecopt.certificates.caching.knapsack import Hint, cheapest
 from mecopt.certificates.scales import COST_SCALE, RATIO
 
 
@@ -49,15 +51,41 @@ class Branch:
 
 
 @dataclass(frozen=True)
+class Leaf:
+    """Prices of a server, and where to look for the least cost of its slots (empty: nowhere)."""
+
+    links: Links
+    hints: Sequence[Hint] = ()
+
+
+@dataclass(frozen=True)
 class Prices:
-    """Prices on the grid: links[n][p][t] lists one per choice; coupling rows as in the proof.
+    """Prices on the grid: those of every server, coupling rows as in the proof.
 
     Nodes of a server's tree, the root first, are branches or leaves: prices of that server.
     """
 
-    links: Sequence[Links]
+    servers: Sequence[Leaf]
     coupling: Sequence[int]
-    trees: Mapping[int, Sequence[Branch | Links]] = field(default_factory=dict)
+    trees: Mapping[int, Sequence[Branch | Leaf]] = field(default_factory=dict)
+
+
+def accuracy_of(x: CachingInstance, p: int) -> Callable[[int], int]:
+    """Accuracy cost of one request of a pair by age, in integer units.
+
+    As `CachingInstance.accuracy_cost` has it, which holds every age of every pair up to the largest
+    age: too much for an instance from anybody.
+    """
+    weight, beta = float(x.accuracy_weight), float(x.log_inverse_beta[p])
+    inaccuracy = float(x.inaccuracy[p])
+    known: dict[int, int] = {}
+
+    def cost(kappa: int) -> int:
+        if kappa not in known:
+            known[kappa] = whole(weight * inaccuracy / max(LEAST_WARMTH, kappa * beta))
+        return known[kappa]
+
+    return cost
 
 
 class Reach:
@@ -89,17 +117,18 @@ class Reach:
         return min(number, int(x.energy_budget_10j[n]) // each) if each else number
 
 
-def exact_cost(instance: CachingInstance, a: list, flow: list) -> int | str:
+def exact_cost(instance: CachingInstance, a: list, flow: list, budget: Budget) -> int | str:
     """Cost of a decision in integer units, or the constraint that it breaks.
 
     a[n][p][t] is 0 or 1; flow[n][j][p][t] are served at n and born at n + j - 1.
     """
     x = instance
     requests, kept = x.requests.tolist(), x.requests.tolist()
-    accuracy = [[whole(c) for c in row] for row in x.accuracy_cost.tolist()]
+    accuracy = [accuracy_of(x, p) for p in range(x.n_pairs)]
     total = 0
     for n in range(x.n_servers):
         for t in range(x.n_slots):
+            budget.spend(10 * x.n_pairs)
             memory = sum(int(x.memory_mb[p]) for p in range(x.n_pairs) if a[n][p][t])
             if memory > x.capacity_mb[n]:
                 return f"memory of {x.server_names[n]} in slot {t} is {memory} MB"
@@ -129,7 +158,7 @@ def exact_cost(instance: CachingInstance, a: list, flow: list) -> int | str:
                     total += 0 if before else whole(float(x.switch_cost[p]))
                     kappa += int(x.thoughts[p]) * served - int(x.vanish[p])
                     kappa = min(int(x.kappa_max[p]), max(0, kappa))
-                    total += served * (serve + accuracy[p][kappa])
+                    total += served * (serve + accuracy[p](kappa))
                 else:
                     kappa = 0
                 before = now
@@ -149,8 +178,10 @@ def exact_cost(instance: CachingInstance, a: list, flow: list) -> int | str:
     return total
 
 
-def exact_bound(instance: CachingInstance, prices: Prices, progress=None) -> int:  # type: ignore[no-untyped-def]
-    """Lagrangian value in integer units.
+def exact_bound(instance: CachingInstance, prices: Prices, budget: Budget) -> tuple[int, int]:
+    """Lagrangian value in integer units, and the leaves it was worked out from.
+
+    Every server without a tree counts as one leaf.
 
     Raises
     ------
@@ -158,56 +189,88 @@ def exact_bound(instance: CachingInstance, prices: Prices, progress=None) -> int
         If prices are missing, or a coupling's prices are out of range.
     """
     x, reach = instance, Reach(instance)
-    total = -_capacity_value(x, prices.coupling)
+    total, leaves = -_capacity_value(x, prices.coupling), 0
     if prices.trees and x.coupling is not None:
         raise ValueError("trees of single servers do not bound coupled servers")
+    every = sum(
+        sum(isinstance(node, Leaf) for node in prices.trees[n]) if n in prices.trees else 1
+        for n in range(x.n_servers)
+    )
     for n in range(x.n_servers):
-        if n in prices.trees:
-            total += _tree_value(x, reach, n, prices)
-        else:
-            total += _server_value(x, reach, n, prices, {})
-        if progress is not None:
-            progress(n + 1, x.n_servers)
-    return total
+        least: Any = math.inf
+        for leaf, fixed in leaves_of(x, n, prices):
+            budget.spend(x.n_pairs)
+            least = min(least, _server_value(x, reach, n, leaf, prices.coupling, fixed, budget))
+            leaves += 1
+            budget.leaf(leaves, every)
+        if math.isinf(least):
+            raise ValueError(f"server {n}: the tree leaves no schedule")
+        total += int(least)
+    return total, leaves
 
 
-def _server_value(x: CachingInstance, reach: Reach, n: int, prices: Prices, fixed: Fixed) -> Any:
+def leaves_of(x: CachingInstance, n: int, prices: Prices) -> Any:
+    """Leaves of a server's tree with what is settled there; every schedule keeps to one of them.
+
+    What is settled is one mapping that changes from leaf to leaf.
+    """
+    if n not in prices.trees:
+        yield prices.servers[n], {}
+        return
+    nodes = prices.trees[n]
+    fixed: MutableMapping[tuple[int, int], bool] = {}
+    used = {0}
+    # Nodes to visit, each with the place it settles; and places to free again on the way back.
+    todo: list[tuple[int, tuple[int, int] | None, bool]] = [(0, None, False)]
+    while todo:
+        i, place, on = todo.pop()
+        if i < 0:
+            assert place is not None
+            del fixed[place]
+            continue
+        if place is not None:
+            if place in fixed:
+                if fixed[place] != on:
+                    continue  # no schedule is there
+            else:
+                fixed[place] = on
+                todo.append((-1, place, on))
+        node = nodes[i]
+        if isinstance(node, Leaf):
+            yield node, fixed
+            continue
+        if not (0 <= node.pair < x.n_pairs and 0 <= node.slot < x.n_slots):
+            raise ValueError(f"server {n}, node {i}: no pair {node.pair} in slot {node.slot}")
+        for child, state in ((node.off, False), (node.on, True)):
+            if not i < child < len(nodes):
+                raise ValueError(f"server {n}, node {i}: child {child} does not come later")
+            if child in used:
+                raise ValueError(f"server {n}, node {i}: child {child} is used twice")
+            used.add(child)
+            todo.append((child, (node.pair, node.slot), state))
+
+
+def _server_value(
+    x: CachingInstance,
+    reach: Reach,
+    n: int,
+    leaf: Leaf,
+    coupling: Sequence[int],
+    fixed: Fixed,
+    budget: Budget,
+) -> Any:
     """What a server's pairs and slots add to the bound; infinite when no plan keeps to `fixed`."""
     total: Any = 0
     for p in range(x.n_pairs):
-        total += _cheapest_plan(x, reach, n, p, prices, fixed)
+        total += _cheapest_plan(x, reach, n, p, leaf.links[p], coupling, fixed, budget)
     for t in range(x.n_slots):
         items = []
         for p in range(x.n_pairs):
-            cost = [-RATIO * price for price in prices.links[n][p][t]]
+            cost = [-RATIO * price for price in leaf.links[p][t]]
             items.append((int(x.memory_mb[p]), int(x.energy_10j[p]), cost))
-        total += cheapest(items, int(x.capacity_mb[n]), int(x.energy_budget_10j[n]))
+        hint = leaf.hints[t] if leaf.hints else None
+        total += cheapest(items, int(x.capacity_mb[n]), int(x.energy_budget_10j[n]), budget, hint)
     return total
-
-
-def _tree_value(x: CachingInstance, reach: Reach, n: int, prices: Prices) -> int:
-    """Least value of a server's leaves: every schedule keeps to one of them."""
-    nodes, least = prices.trees[n], math.inf
-    open_nodes: list[tuple[int, dict[tuple[int, int], bool]]] = [(0, {})]
-    while open_nodes:
-        i, fixed = open_nodes.pop()
-        node = nodes[i]
-        if isinstance(node, Branch):
-            if not (0 <= node.pair < x.n_pairs and 0 <= node.slot < x.n_slots):
-                raise ValueError(f"server {n}, node {i}: no pair {node.pair} in slot {node.slot}")
-            for child, on in ((node.off, False), (node.on, True)):
-                if not i < child < len(nodes):
-                    raise ValueError(f"server {n}, node {i}: child {child} does not come later")
-                place = (node.pair, node.slot)
-                if fixed.get(place, on) == on:  # else no schedule is there
-                    open_nodes.append((child, {**fixed, place: on}))
-            continue
-        own = list(prices.links)
-        own[n] = node
-        least = min(least, _server_value(x, reach, n, replace(prices, links=own, trees={}), fixed))
-    if math.isinf(least):
-        raise ValueError(f"server {n}: the tree leaves no schedule")
-    return int(least)
 
 
 def _capacity_value(x: CachingInstance, prices: Sequence[int]) -> int:
@@ -231,60 +294,85 @@ def _capacity_value(x: CachingInstance, prices: Sequence[int]) -> int:
     return RATIO * sum(c * price for c, price in zip(capacity, prices, strict=True))
 
 
-def choice_costs(x: CachingInstance, reach: Reach, n: int, p: int, t: int, prices: Prices) -> list:
+def choice_costs(
+    x: CachingInstance,
+    reach: Reach,
+    n: int,
+    p: int,
+    t: int,
+    links: Sequence[int],
+    coupling: Sequence[int],
+) -> list[int]:
     """Priced cost of every choice in a slot, without accuracy and switching."""
     cloud = whole(float(x.cloud_cost[p]))
     serve = whole(float(x.edge_cost[p])) + whole(float(x.compute_cost[p]))
     born, most = reach.requests[n][p][t], reach.most(n, p, t)
+    if len(links) != most + 2:
+        raise ValueError(f"server {n}, pair {p}, slot {t}: {len(links)} prices, {most + 2} choices")
     token = 0
     if isinstance(x.coupling, Backhaul):
-        token = RATIO * prices.coupling[t] * int(x.coupling.tokens[p])
-    # Requests within reach, the cheapest first.
+        token = RATIO * coupling[t] * int(x.coupling.tokens[p])
+    # Requests within reach, the cheapest first: what one costs more, and how many there are.
     sources = []
     for m in reach.cells(n):
         extra = 0
         if reach.hop is not None:
-            extra = RATIO * prices.coupling[(m * x.n_pairs + p) * x.n_slots + t]
+            extra = RATIO * coupling[(m * x.n_pairs + p) * x.n_slots + t]
             extra += 0 if m == n else reach.hop[p]
-        sources += [extra] * reach.requests[m][p][t]
-    sources.sort()
+        sources.append((extra, reach.requests[m][p][t]))
     idle = born * (cloud + token)
-    costs, paid = [idle], 0
-    for number in range(most + 1):
-        if number:
-            paid += sources[number - 1]
-        costs.append(idle + paid + number * (serve - cloud - token))
-    links = prices.links[n][p][t]
-    if len(links) != len(costs):
-        raise ValueError(
-            f"server {n}, pair {p}, slot {t}: {len(links)} prices, {len(costs)} choices"
-        )
+    costs, paid, number = [idle], idle, 0
+    for extra, count in sorted(sources):
+        # As many as choices ask for, of however many there are.
+        for _ in range(min(count, most - number)):
+            costs.append(paid)
+            paid += extra + serve - cloud - token
+            number += 1
+    if most >= 0:
+        costs.append(paid)
     return [cost + RATIO * price for cost, price in zip(costs, links, strict=True)]
 
 
 def _cheapest_plan(
-    x: CachingInstance, reach: Reach, n: int, p: int, prices: Prices, fixed: Fixed
+    x: CachingInstance,
+    reach: Reach,
+    n: int,
+    p: int,
+    links: Sequence[Sequence[int]],
+    coupling: Sequence[int],
+    fixed: Fixed,
+    budget: Budget,
 ) -> Any:
-    """Cheapest path of one pair over (slot, age), forward; infinite if none keeps to `fixed`."""
+    """Cheapest path of one pair over (slot, age), forward; infinite if none keeps to `fixed`.
+
+    Accuracy costs never rise with age, so a path that is no dearer than another and no younger may
+    do all that the other may, as cheaply: only ages that no such path covers are kept.
+    """
     top, thoughts, vanish = int(x.kappa_max[p]), int(x.thoughts[p]), int(x.vanish[p])
-    accuracy = [whole(c) for c in x.accuracy_cost[p].tolist()]
+    accuracy = accuracy_of(x, p)
     switch = whole(float(x.switch_cost[p]))
     off: Any = 0
-    resident: dict[int, Any] = {}
+    resident: list[tuple[int, Any]] = []  # ages falling, costs falling
     for t in range(x.n_slots):
-        costs = choice_costs(x, reach, n, p, t, prices)
-        least = min([off, *resident.values()])
-        # Becoming resident now is starting at age 0 for the cost of switching.
-        entry = dict(resident)
-        entry[0] = min(entry.get(0, off + switch), off + switch)
-        after: dict[int, Any] = {}
+        costs = choice_costs(x, reach, n, p, t, links[t], coupling)
+        least = min(off, resident[-1][1]) if resident else off
         asked = fixed.get((p, t))
-        for served, cost in enumerate(costs[1:] if asked is not False else ()):
-            gain = thoughts * served - vanish
-            for kappa, paid in entry.items():
-                to = min(top, max(0, kappa + gain))
-                value = paid + cost + served * accuracy[to]
-                if value < after.get(to, value + 1):
-                    after[to] = value
-        off, resident = least + costs[0] if asked is not True else math.inf, after
-    return min([off, *resident.values()])
+        after: dict[int, Any] = {}
+        budget.spend(len(costs))
+        if asked is not False:
+            # Becoming resident now is starting at age 0 for the cost of switching.
+            entry = [*resident, (0, off + switch)]
+            budget.spend(len(costs) * (len(entry) + 2))
+            for served, cost in enumerate(costs[1:]):
+                gain = thoughts * served - vanish
+                for kappa, paid in entry:
+                    to = min(top, max(0, kappa + gain))
+                    value = paid + cost + served * accuracy(to)
+                    if value < after.get(to, value + 1):
+                        after[to] = value
+        off = math.inf if asked is True else least + costs[0]
+        resident = []
+        for kappa in sorted(after, reverse=True):
+            if not resident or after[kappa] < resident[-1][1]:
+                resident.append((kappa, after[kappa]))
+    return min(off, resident[-1][1]) if resident else off

@@ -9,25 +9,28 @@ other tool can be checked the same way: write them in this format (docs/files.md
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from mecopt.certificates.checked import Checked
-from mecopt.certificates.offloading.pricing import Alternatives, ExactPricer, leaf_of
+from mecopt import checks
+from mecopt.certificates.budget import Budget
+from mecopt.certificates.checked import Checked, rounded_down, rounded_up
 from mecopt.certificates.offloading.replay import exact_replay
-from mecopt.certificates.offloading.structure import structure_of
-from mecopt.certificates.scales import COST_SCALE, PRICE_SCALE
+from mecopt.certificates.offloading.tree import Rejected, Tree
+from mecopt.certificates.scales import COST_SCALE, LARGEST_PRICE, PRICE_SCALE
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.units import INFINITE_NS
 from mecopt.result import Result
+from mecopt.strict_json import number, shown, whole_number
 
 #: What the documents of this family say in the field ``family``; older files do not say.
 FAMILY = "offloading"
 COST_UNIT = " s"
 _NS = COST_SCALE * 10**9  # scaled units per second
+#: How the index of a resource is written.
+_INDEX = re.compile("0|-?[1-9][0-9]{0,9}")
 
 
 def body(result: Result[Any, Any]) -> dict[str, Any]:
@@ -75,10 +78,59 @@ def _sparse(proof: Any, index: int) -> dict[str, list[list[int]]]:
     return out
 
 
-def check(
-    document: dict[str, Any], where: str, progress: Callable[[int, int], None] | None = None
-) -> Checked:
-    """Objective, bound, leaves, and why the claims do not hold (no problems when they do).
+class _Fields:
+    """The fields of a document as they stand; nothing is rounded or converted.
+
+    Raises ValueError for whatever is malformed.
+    """
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.instance = OffloadingInstance.from_document(document["instance"])
+        self.objective = number("objective", document["objective"])
+        self.bound = number("bound", document["bound"])
+        scale = whole_number("price_scale", document["price_scale"])
+        if scale != PRICE_SCALE:
+            raise ValueError(f"price_scale is {scale}, expected {PRICE_SCALE}")
+        self.shift = whole_number("bucket_shift", document["bucket_shift"])
+        self.choice = [whole_number("choice", c) for c in _list(document["choice"], "choice")]
+        self.tables = [_table(table) for table in _list(document["prices"], "prices")]
+        self.tree = _list(document["tree"], "tree")
+        if not all(isinstance(node, dict) for node in self.tree):
+            raise ValueError("tree is not a list of nodes")
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if type(value) is not list:
+        raise ValueError(f"{name} is not a list of {_ITEMS.get(name, 'values')}: {shown(value)}")
+    return value
+
+
+_ITEMS = {"tree": "nodes", "prices": "price vectors", "choice": "options", "parts": "parts"}
+
+
+def _table(table: Any) -> dict[int, dict[int, int]]:
+    """One price vector: resource -> {bucket: price}, each named once."""
+    checks.mapping("prices", table)
+    out: dict[int, dict[int, int]] = {}
+    for name, pairs in table.items():
+        if not _INDEX.fullmatch(name):
+            raise ValueError(f"prices: {shown(name)} is not the index of a resource")
+        buckets: dict[int, int] = {}
+        for pair in _list(pairs, "prices"):
+            if type(pair) is not list or [type(v) for v in pair] != [int, int]:
+                raise ValueError(f"prices: {shown(pair)} is not a bucket and a price")
+            bucket, price = pair
+            if max(abs(bucket), abs(price)) >= LARGEST_PRICE:
+                raise ValueError(f"prices: {shown(pair)} is not below 2^62")
+            if bucket in buckets:
+                raise ValueError(f"prices: bucket {bucket} of resource {name} is there twice")
+            buckets[bucket] = price
+        out[int(name)] = buckets
+    return out
+
+
+def check(document: dict[str, Any], where: str, budget: Budget) -> Checked:
+    """Objective, bound and leaves as recomputed, and why the claims do not hold.
 
     Raises
     ------
@@ -86,145 +138,44 @@ def check(
         If the document is malformed.
     """
     try:
-        instance = OffloadingInstance.from_document(document["instance"], f"{where}: instance")
-        objective, bound = float(document["objective"]), float(document["bound"])
-        choice = [int(c) for c in document["choice"]]
-        shift = int(document["bucket_shift"])
-        tables = [
-            {int(r): {int(b): int(p) for b, p in pairs} for r, pairs in table.items()}
-            for table in document["prices"]
-        ]
-        tree = document["tree"]
-        scale = int(document["price_scale"])
+        given = _Fields(document)
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{where}: malformed field {error}") from None
-    for name, value in (("objective", objective), ("bound", bound)):
-        if not math.isfinite(value):
-            raise ValueError(f"{where}: {name} = {value} is not a finite number")
-    if not isinstance(tree, list) or not all(isinstance(node, dict) for node in tree):
-        raise ValueError(f"{where}: tree is not a list of nodes")
-    if scale != PRICE_SCALE:
-        raise ValueError(f"{where}: price_scale is {scale}, expected {PRICE_SCALE}")
-    problems = _check_schedule(instance, choice, objective)
-    leaves = 0
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    cost, problems = _check_schedule(given.instance, given.choice, given.objective, budget)
+    bound, leaves = -math.inf, 0
     try:
-        leaves = _check_tree(instance, shift, tables, tree, bound, progress)
-    except _Rejected as reason:
+        least, leaves = Tree(given.instance, given.shift, given.tables, given.tree, budget).least()
+        exact = math.inf if least is None else Fraction(least, _NS)
+        bound = math.inf if least is None else rounded_down(Fraction(least, _NS))
+        if exact < Fraction(given.bound):
+            problems.append(
+                f"the exact value {bound!r} s is below the claimed bound {given.bound!r} s"
+            )
+    except Rejected as reason:
         problems.append(str(reason))
-    if bound > objective + 1e-9 * max(1.0, abs(objective)):
-        problems.append(f"the claimed bound {bound!r} is above the claimed objective {objective!r}")
-    return Checked(objective, bound, leaves, problems)
+    if given.bound > cost:
+        problems.append(f"the claimed bound {given.bound!r} is above the objective {cost!r}")
+    return Checked(cost, bound, leaves, problems, given.instance.content_hash)
 
 
-class _Rejected(Exception):
-    """The proof does not hold."""
-
-
-def _check_schedule(instance: OffloadingInstance, choice: list[int], claimed: float) -> list[str]:
+def _check_schedule(
+    instance: OffloadingInstance, choice: list[int], claimed: float, budget: Budget
+) -> tuple[float, list[str]]:
+    """Cost of the schedule, rounded up (infinite when it is none), and what is wrong with it."""
     count = np.diff(instance.option_ptr)
     if len(choice) != instance.n_tasks:
-        return [f"choice has {len(choice)} entries for {instance.n_tasks} tasks"]
+        return math.inf, [f"choice has {len(choice)} entries for {instance.n_tasks} tasks"]
     for k, c in enumerate(choice):
         if not -1 <= c < count[k]:
-            return [f"choice[{k}] = {c}: the task has {count[k]} options"]
-    total = exact_replay(instance, choice).total
+            return math.inf, [f"choice[{k}] = {shown(c)}: the task has {count[k]} options"]
+    total = exact_replay(instance, choice, budget).total
     if total is None:
-        return ["the schedule drops a task that must not be dropped"]
+        return math.inf, ["the schedule drops a task that must not be dropped"]
     exact = Fraction(total, _NS)
+    cost = rounded_up(exact)
     slack = Fraction(1, 10**9) * max(Fraction(1), abs(exact))  # a claim is a rounded float
     if abs(exact - Fraction(claimed)) > slack:
-        return [f"the replay costs {float(exact)!r} s, claimed is {claimed!r} s"]
-    return []
-
-
-def _check_tree(
-    instance: OffloadingInstance,
-    shift: int,
-    tables: list[dict[int, dict[int, int]]],
-    tree: list[Any],
-    bound: float,
-    progress: Callable[[int, int], None] | None,
-) -> int:
-    """Check that leaves cover the root and each reaches the bound; returns their number."""
-    structure = structure_of(instance)
-    needed = Fraction(bound) * _NS
-    pricers: dict[int, ExactPricer] = {}
-    x = instance
-    root: Alternatives = [
-        (*range(int(x.option_ptr[k]), int(x.option_ptr[k + 1])),)
-        + ((-1,) if x.drop_cost_ns[k] < INFINITE_NS else ())
-        for k in range(x.n_tasks)
-    ]
-    total = sum("prices" in node for node in tree)
-    stack = [(0, root)]
-    visited: set[int] = set()
-    leaves = 0
-    while stack:
-        index, alternatives = stack.pop()
-        if not (isinstance(index, int) and 0 <= index < len(tree)) or index in visited:
-            raise _Rejected(f"tree node {index!r} is missing or used twice")
-        visited.add(index)
-        node = tree[index]
-        if "prices" not in node:
-            stack.extend(_children(x, node, alternatives))
-            continue
-        leaves += 1
-        if progress is not None:
-            progress(leaves, total)
-        which = node["prices"]
-        if which == -1:
-            value = _complete_value(x, alternatives)
-        elif isinstance(which, int) and 0 <= which < len(tables):
-            if which not in pricers:
-                try:
-                    pricers[which] = ExactPricer(structure, shift, tables[which])
-                except (ValueError, IndexError) as error:
-                    raise _Rejected(f"prices[{which}]: {error}") from None
-            value = pricers[which].value(leaf_of(structure, alternatives))
-        else:
-            raise _Rejected(f"tree node {index}: no price vector {which!r}")
-        if value is not None and value < needed:
-            raise _Rejected(
-                f"tree node {index}: exact value {float(Fraction(value, _NS))!r} s is below the "
-                f"claimed bound {bound!r} s"
-            )
-    return leaves
-
-
-def _children(
-    x: OffloadingInstance, node: Any, alternatives: Alternatives
-) -> list[tuple[int, Alternatives]]:
-    """The parts of a split; they must cover what the node allows."""
-    try:
-        k = int(node["task"])
-        if not 0 <= k < x.n_tasks:
-            raise IndexError(f"no task {k}")
-        lo = int(x.option_ptr[k])
-        parts = [
-            (tuple(lo + int(c) if c >= 0 else -1 for c in alts), child)
-            for alts, child in node["parts"]
-        ]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _Rejected(f"malformed tree node {node!r:.80} ({error})") from None
-    covered = {o for alts, _ in parts for o in alts}
-    missing = set(alternatives[k]) - covered
-    if missing:
-        raise _Rejected(f"a split of {x.task_names[k]} leaves out {len(missing)} alternatives")
-    out = []
-    for alts, child in parts:
-        narrowed = list(alternatives)
-        narrowed[k] = tuple(o for o in alternatives[k] if o in alts)
-        if narrowed[k]:
-            out.append((child, narrowed))
-    return out
-
-
-def _complete_value(x: OffloadingInstance, alternatives: Alternatives) -> int | None:
-    """Exact cost of a leaf in which every task is fixed."""
-    if any(len(options) != 1 for options in alternatives):
-        raise _Rejected("a leaf without prices leaves a task open")
-    choice = [
-        options[0] - int(x.option_ptr[k]) if options[0] >= 0 else -1
-        for k, options in enumerate(alternatives)
-    ]
-    return exact_replay(x, choice).total
+        return cost, [f"the replay costs {cost!r} s, claimed is {claimed!r} s"]
+    return cost, []

@@ -18,10 +18,12 @@ or at the latest start.
 
 from __future__ import annotations
 
+import heapq
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mecopt.certificates.budget import Budget
 from mecopt.certificates.offloading.structure import Loose, Priced, Shape, Structure
 from mecopt.certificates.scales import COST_SCALE, RATIO
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
@@ -69,58 +71,69 @@ class Tariff:
 
 
 class ChainCost:
-    """Least scaled cost to complete a chain, as a function of the time it is reached."""
+    """Least scaled cost to complete a chain, as a function of the time it is reached.
+
+    Of every stage the moments are kept at which starting it may be best, with the least cost to
+    complete from there or any later one.
+    """
 
     def __init__(
         self,
         chain: Sequence[Priced],
-        tariffs: Mapping[int, Tariff],
+        tariffs: Callable[[int], Tariff],
         reached: int,
         latest: int,
         weight: int,
         offset: int,
+        budget: Budget,
     ) -> None:
         self._latest = latest
         self._weight = weight
         self._offset = offset
-        self._stage = chain[0] if chain else None
-        self._rest: ChainCost | None = None
-        if self._stage is None:
-            return
-        step = self._stage.service + self._stage.gap
-        self._tariff = tariffs[self._stage.resource]
-        self._rest = ChainCost(chain[1:], tariffs, reached + step, latest + step, weight, offset)
-        changes = self._tariff.changes
-        near = changes[bisect_left(changes, reached) : bisect_right(changes, latest + step)]
-        moments = {t - back for t in near for back in (0, self._stage.service)}
-        moments.update(t - step for t in self._rest.moments)
-        moments.add(latest)
-        self.moments = sorted(t for t in moments if reached <= t <= latest)
-        least: list[int] = []
-        for s in reversed(self.moments):
-            value = self._start(s)
-            least.append(value if not least or value < least[-1] else least[-1])
-        self._least = least[::-1]
+        self._stages: list[tuple[Priced, Tariff, list[int], list[int]]] = []  # last stage first
+        ahead = sum(stage.service + stage.gap for stage in chain)
+        later: list[int] = []
+        for stage in reversed(chain):
+            step = stage.service + stage.gap
+            ahead -= step
+            first, last, tariff = reached + ahead, latest + ahead, tariffs(stage.resource)
+            changes = tariff.changes
+            near = changes[bisect_left(changes, first) : bisect_right(changes, last + step)]
+            moments = {t - back for t in near for back in (0, stage.service)}
+            moments.update(t - step for t in later)
+            moments.add(last)
+            later = sorted(t for t in moments if first <= t <= last)
+            budget.spend(3 + len(moments))
+            budget.keep(len(later), "moments of a chain")
+            least: list[int] = []
+            for s in reversed(later):
+                budget.spend(3 + 3 * len(self._stages))
+                paid = tariff.between(s, s + stage.service) * RATIO
+                value = paid + self._from(len(self._stages), s + step)
+                least.append(value if not least or value < least[-1] else least[-1])
+            self._stages.append((stage, tariff, later, least[::-1]))
 
-    moments: Sequence[int] = ()
+    @property
+    def size(self) -> int:
+        """How much is kept."""
+        return 2 + sum(2 + len(moments) for _, _, moments, _ in self._stages)
 
-    def _start(self, s: int) -> int:
-        """Scaled cost when the first stage starts at s."""
-        assert self._stage is not None and self._rest is not None
-        end = s + self._stage.service
-        rest = self._rest(end + self._stage.gap)
-        assert rest is not None
-        return self._tariff.between(s, end) * RATIO + rest
+    def _from(self, count: int, t: int) -> int:
+        """Least cost when the last `count` stages are still to do and reached at t."""
+        best, paid = None, 0
+        for stage, tariff, moments, least in self._stages[:count][::-1]:
+            # The stage waits for one of its moments, or starts at once and the next may wait.
+            i = bisect_left(moments, t)
+            if i < len(least) and (best is None or paid + least[i] < best):
+                best = paid + least[i]
+            paid += tariff.between(t, t + stage.service) * RATIO
+            t += stage.service + stage.gap
+        now = paid + self._weight * t + self._offset
+        return now if best is None else min(best, now)
 
     def __call__(self, t: int) -> int | None:
         """Least cost when the chain is reached at t; None when that is too late."""
-        if t > self._latest:
-            return None
-        if self._stage is None:
-            return self._weight * t + self._offset
-        now = self._start(t)
-        i = bisect_left(self.moments, t)
-        return min(now, self._least[i]) if i < len(self._least) else now
+        return None if t > self._latest else self._from(len(self._stages), t)
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,7 @@ class Leaf:
     earliest: Mapping[int, int]  # option -> known lower bound on its chain's start
 
 
-def leaf_of(structure: Structure, alternatives: Alternatives) -> Leaf:
+def leaf_of(structure: Structure, alternatives: Alternatives, budget: Budget | None = None) -> Leaf:
     """Work out FIFO windows: see `formulations.offloading.branch` for the argument.
 
     Tasks with one alternative are fixed. As long as all earlier tasks of an owner are fixed, the
@@ -139,12 +152,14 @@ def leaf_of(structure: Structure, alternatives: Alternatives) -> Leaf:
     is a lower bound on every start, because more arrivals only delay.
     """
     x = structure.instance
+    spend = (Budget() if budget is None else budget).spend
     known: dict[int, list[tuple[int, int, int, int]]] = {}
     if structure.is_chain:
-        for u in range(len(x.owner_names)):
+        for tasks in structure.owned:
             free: dict[int, int] = {}
             sure = True
-            for k in (k for k in range(x.n_tasks) if x.owner[k] == u):
+            for k in tasks:
+                spend()
                 if len(alternatives[k]) != 1:
                     sure = False
                     continue
@@ -152,6 +167,7 @@ def leaf_of(structure: Structure, alternatives: Alternatives) -> Leaf:
                 if o < 0:
                     continue
                 shape = structure.shapes[o]
+                spend(5 + len(shape.sources))
                 release = int(x.release_ns[k])
                 arrival = release + shape.lag
                 for r, service, lag in shape.sources if sure else ():
@@ -169,8 +185,9 @@ def leaf_of(structure: Structure, alternatives: Alternatives) -> Leaf:
     for r, jobs in known.items():
         servers = [0] * min(int(x.capacity[r]), len(jobs))
         for arrival, _, o, service in sorted(jobs):
-            begin = max(arrival, min(servers))
-            servers[servers.index(min(servers))] = begin + service
+            spend(10)
+            begin = max(arrival, servers[0])
+            heapq.heapreplace(servers, begin + service)
             earliest[o] = begin
     return Leaf(alternatives, earliest)
 
@@ -179,14 +196,19 @@ class ExactPricer:
     """Exact values under one price vector; block values are remembered between leaves."""
 
     def __init__(
-        self, structure: Structure, shift: int, prices: Mapping[int, Mapping[int, int]]
+        self,
+        structure: Structure,
+        shift: int,
+        prices: Mapping[int, Mapping[int, int]],
+        budget: Budget | None = None,
     ) -> None:
         """`prices` maps a resource index to {bucket: price on the grid}."""
         self.structure = structure
+        self.budget = Budget() if budget is None else budget
         x = structure.instance
-        last = (structure.horizon >> shift) + 1
         if not 0 <= shift <= 62:
             raise ValueError(f"bucket_shift {shift} is not between 0 and 62")
+        last = (structure.horizon >> shift) + 1
         for r, buckets in prices.items():
             if not 0 <= r < x.n_resources:
                 raise ValueError(f"no resource {r}")
@@ -194,31 +216,39 @@ class ExactPricer:
                 raise ValueError(f"{x.resource_names[r]} is not shared: it cannot have prices")
             if buckets and max(buckets) >= last:
                 raise ValueError(f"{x.resource_names[r]}: bucket {max(buckets)} is past the end")
-        self._tariffs = {r: Tariff(shift, prices.get(r, {})) for r in range(x.n_resources)}
+        free = Tariff(shift, {})
+        tariffs = {r: Tariff(shift, buckets) for r, buckets in prices.items()}
+        self._tariff: Callable[[int], Tariff] = lambda r: tariffs.get(r, free)
         self._rent = sum(self._capacity_cost(r, shift, b) for r, b in prices.items())
         self._known: dict[tuple[object, ...], int | None] = {}
-        self._owned = [
-            [k for k in range(x.n_tasks) if x.owner[k] == u] for u in range(len(x.owner_names))
-        ]
         self._curves: dict[tuple[int, int], ChainCost] = {}
+        #: How much is remembered.
+        self.size = 1 + sum(map(len, prices.values()))
 
     def _capacity_cost(self, r: int, shift: int, buckets: Mapping[int, int]) -> int:
         """Scaled price of everything the resource can give."""
         x, width, total = self.structure.instance, 1 << shift, 0
+        down = x.down_ns[x.down_ptr[r] : x.down_ptr[r + 1]].tolist()
+        ends = [end for _, end in down]
+        self.budget.spend(len(down))
         for b, price in buckets.items():
             if b < 0 or price < 0:
                 raise ValueError(f"price {price} of bucket {b}: both must be >= 0")
-            up = width
-            for e in range(x.down_ptr[r], x.down_ptr[r + 1]):
-                start, end = int(x.down_ns[e, 0]), int(x.down_ns[e, 1])
-                up -= max(0, min(end, (b + 1) * width) - max(start, b * width))
+            first, last, up = b * width, (b + 1) * width, width
+            for i in range(bisect_right(ends, first), len(down)):
+                start, end = down[i]
+                self.budget.spend()
+                if start >= last:
+                    break
+                up -= min(end, last) - max(start, first)
             total += price * int(x.capacity[r]) * up
         return total * RATIO
 
     def value(self, leaf: Leaf) -> int | None:
         """Scaled lower bound on every schedule of the leaf; None when it has none."""
         total = -self._rent
-        for tasks in self._owned:
+        for tasks in self.structure.owned:
+            self.budget.spend(1 + len(tasks) + sum(len(leaf.alternatives[k]) for k in tasks))
             key = tuple(
                 (leaf.alternatives[k], tuple(leaf.earliest.get(o, 0) for o in leaf.alternatives[k]))
                 for k in tasks
@@ -226,6 +256,7 @@ class ExactPricer:
             block = (tasks[0] if tasks else -1, *key)
             if block not in self._known:
                 self._known[block] = self._plan(tasks, leaf)
+                self.size += 3 * len(tasks)
             value = self._known[block]
             if value is None:
                 return None
@@ -233,7 +264,7 @@ class ExactPricer:
         return total
 
     # ------------------------------------------------------------------ one owner
-    def _plan(self, tasks: list[int], leaf: Leaf) -> int | None:
+    def _plan(self, tasks: Sequence[int], leaf: Leaf) -> int | None:
         """Scaled cost of the cheapest plan of one owner, None if it has none."""
         x = self.structure.instance
         used = {
@@ -249,12 +280,14 @@ class ExactPricer:
             then = int(x.release_ns[tasks[j + 1]]) if j + 1 < len(tasks) else INFINITE_NS
             grown: list[tuple[int, tuple[int, ...]]] = []
             for step in self._steps(k, leaf, order):
+                self.budget.keep(len(grown) + len(labels), "labels of an owner")
                 for cost, free in labels:
+                    self.budget.spend(10 + len(free))
                     extended = step(cost, free)
                     if extended is not None:
                         paid, times = extended
                         grown.append((paid, tuple(max(t, then) for t in times)))
-            labels = undominated(grown)
+            labels = undominated(grown, self.budget)
         return min((cost for cost, _ in labels), default=None)
 
     def _steps(self, k: int, leaf: Leaf, order: list[int]):  # type: ignore[no-untyped-def]
@@ -288,11 +321,13 @@ class ExactPricer:
         release = int(x.release_ns[k])
         start = max(release + shape.lag, leaf.earliest.get(o, 0))
         curve, aside = self._curve(k, o, shape)
+        place = {r: i for i, r in enumerate(order)} if shape.sources else {}
+        self.budget.spend(len(place) + len(shape.sources))
 
         def extend(cost: int, free: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
             times, reached = list(free), start
             for r, service, lag in shape.sources:
-                i = order.index(r)
+                i = place[r]
                 times[i] = max(times[i], release) + service
                 if lag is not None:
                     reached = max(reached, times[i] + lag)
@@ -313,9 +348,10 @@ class ExactPricer:
         if (k, o) not in self._curves:
             weight = int(x.latency_weight[k] * COST_SCALE)
             self._curves[k, o] = ChainCost(
-                shape.chain, self._tariffs, release + shape.lag, latest, weight,
-                shape.fixed * COST_SCALE - weight * release,
+                shape.chain, self._tariff, release + shape.lag, latest, weight,
+                shape.fixed * COST_SCALE - weight * release, self.budget,
             )  # fmt: skip
+            self.size += self._curves[k, o].size
         aside: int | None = 0
         for stage in shape.loose:
             price = self._aside(stage, release, end)
@@ -328,17 +364,22 @@ class ExactPricer:
         last = self.structure.horizon if end is None else end - stage.tail - stage.service
         if last < first:
             return None
-        tariff = self._tariffs[stage.resource]
+        tariff = self._tariff(stage.resource)
+        self.budget.spend(3 + len(tariff.changes))
         moments = {first, last}
         for t in tariff.changes:
             moments.update(m for m in (t, t - stage.service) if first <= m <= last)
         return min(tariff.between(s, s + stage.service) for s in moments) * RATIO
 
 
-def undominated(labels: list[tuple[int, tuple[int, ...]]]) -> list[tuple[int, tuple[int, ...]]]:
+def undominated(
+    labels: list[tuple[int, tuple[int, ...]]], budget: Budget | None = None
+) -> list[tuple[int, tuple[int, ...]]]:
     """Labels that no other is at most as dear as and nowhere later than."""
+    spend = (Budget() if budget is None else budget).spend
     kept: list[tuple[int, tuple[int, ...]]] = []
     for cost, free in sorted(labels):
+        spend(1 + len(kept))
         if not any(all(a <= b for a, b in zip(other, free, strict=True)) for _, other in kept):
             kept.append((cost, free))
     return kept

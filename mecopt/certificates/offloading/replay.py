@@ -8,9 +8,11 @@ at resources, releases; ties at a resource by (arrival, task, stage). Costs are 
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mecopt.certificates.budget import Budget
 from mecopt.certificates.scales import COST_SCALE
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import DROPPED, INFINITE_NS, UNLIMITED
@@ -31,10 +33,14 @@ class Outcome:
         return None if None in self.cost else sum(c for c in self.cost if c is not None)
 
 
-def exact_replay(instance: OffloadingInstance, choice: Sequence[int]) -> Outcome:
+def exact_replay(
+    instance: OffloadingInstance, choice: Sequence[int], budget: Budget | None = None
+) -> Outcome:
     """Simulate a decision; see the module docstring for the rules."""
     x = instance
     n = x.n_tasks
+    spend = (Budget() if budget is None else budget).spend
+    spend(2 * n + x.n_resources)
     option = [int(x.option_ptr[k]) + c if c != DROPPED else None for k, c in enumerate(choice)]
     preds = {
         s: [int(p) for p in x.pred[x.pred_ptr[s] : x.pred_ptr[s + 1]]]
@@ -49,8 +55,9 @@ def exact_replay(instance: OffloadingInstance, choice: Sequence[int]) -> Outcome
             followers[p].append(s)
     resource = {s: int(x.stage_resource[s]) for s in preds}
     service = {s: int(x.service_ns[s]) for s in preds}
-    queue: dict[int, list[int]] = {r: [] for r in range(x.n_resources)}
-    serving: dict[int, list[int]] = {r: [] for r in range(x.n_resources)}
+    # Queues keep stages of failed tasks until their turn, and skip them then.
+    queue: dict[int, deque[int]] = {r: deque() for r in range(x.n_resources)}
+    serving: dict[int, set[int]] = {r: set() for r in range(x.n_resources)}
     up = [True] * x.n_resources
     done: dict[int, int] = {}
     failed = [False] * n
@@ -61,13 +68,9 @@ def exact_replay(instance: OffloadingInstance, choice: Sequence[int]) -> Outcome
             events.append((int(x.down_ns[e, 1]), _REPAIR, r))
     heapq.heapify(events)
 
-    def fail(task: int) -> None:
-        failed[task] = True
-        for waiting in queue.values():
-            waiting[:] = [s for s in waiting if task_of[s] != task]
-
     while events:
         now, kind, item = heapq.heappop(events)
+        spend(10)
         if kind == _RELEASE:
             o = option[item]
             assert o is not None
@@ -80,10 +83,10 @@ def exact_replay(instance: OffloadingInstance, choice: Sequence[int]) -> Outcome
             continue
         if kind == _DOWN:
             up[item] = False
-            lost = queue[item] + serving[item]
-            queue[item], serving[item] = [], []
-            for s in lost:
-                fail(task_of[s])
+            for s in (*queue[item], *serving[item]):
+                failed[task_of[s]] = True
+            queue[item].clear()
+            serving[item].clear()
             continue
         r = resource[item]
         if kind == _COMPLETION:
@@ -98,11 +101,13 @@ def exact_replay(instance: OffloadingInstance, choice: Sequence[int]) -> Outcome
             if up[r]:
                 queue[r].append(item)
             else:
-                fail(task_of[item])
+                failed[task_of[item]] = True
         limit = UNLIMITED if x.capacity[r] == UNLIMITED else int(x.capacity[r])
         while queue[r] and len(serving[r]) < limit:
-            s = queue[r].pop(0)
-            serving[r].append(s)
+            s = queue[r].popleft()
+            if failed[task_of[s]]:
+                continue
+            serving[r].add(s)
             heapq.heappush(events, (now + service[s], _COMPLETION, s))
 
     completion: list[int | None] = []
