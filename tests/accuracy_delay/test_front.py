@@ -15,9 +15,7 @@ def test_the_whole_front(seed):
     x = goa.generate(4, seed, servers=2)
     free = replace(x, kappa_s=0.0)
     pairs = {(f.accuracy_units // 4, f.units) for f in decisions(free)}
-    best = {
-        p for p in pairs if not any(q[0] >= p[0] and q[1] <= p[1] and q != p for q in pairs)
-    }
+    best = {p for p in pairs if not any(q[0] >= p[0] and q[1] <= p[1] and q != p for q in pairs)}
     found = front(x, points=None, gap=0.0)
     assert best <= {(d.accuracy_units // 4, d.units) for d in found.decisions}
     assert found.table["proven"].all()

@@ -89,7 +89,7 @@ GOA = Scenario(
     presets=lambda: tuple(str(n) for n in goa.USERS),
     generate=_generate,
     defaults={
-        "preset": "10,30,50",
+        "preset": "30",
         "solve_preset": "30",
         "seeds": "0:8",
         "policies": "goa,goa-local-search,delay-greedy,threshold,nearest,least-loaded,random,"
