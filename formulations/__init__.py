@@ -31,10 +31,12 @@ def solve(
         compact MILP for HiGHS; small caching instances: "network", the time-expanded network MILP,
         or "big-m". A MILP's bound is the solver's claim.
     time_limit : float, optional
-        Wall seconds. Zero asks for a bound and a schedule that takes no search. Unless said the
-        certified method takes at most that of `methods.METHODS`, the others what they need.
+        Wall seconds, building models included. Zero asks for a bound and a schedule that takes no
+        search. Unless said the certified method takes at most that of `methods.METHODS`, the others
+        what they need.
     gap : float
-        Relative gap to stop at.
+        Relative gap to stop at. Zero asks for all that arithmetic can give: what rounding leaves
+        counts as closed (docs/bounds.md).
     seed : int
     verbose : bool
 
@@ -43,9 +45,19 @@ def solve(
     ValueError
         If `instance` is none, the method is unknown, `time_limit` or `seed` is negative, or `gap`
         is negative or infinite.
+    RuntimeError
+        If the bound lies above the cost of the replayed schedule: one of them is wrong.
     """
     run = methods.solver(methods.family_of(instance), method)
-    return run(instance, time_limit=time_limit, gap=gap, seed=seed, verbose=verbose)
+    result = run(instance, time_limit=time_limit, gap=gap, seed=seed, verbose=verbose)
+    # A bound that is no number is refused too.
+    if not result.bound <= result.objective + 1e-9 * max(1.0, abs(result.objective)):
+        raise RuntimeError(
+            f"{result.method}: the {result.bound_kind} bound {result.bound!r} is above a replayed "
+            f"schedule of {result.objective!r}; please report this instance "
+            f"({result.instance.content_hash})"
+        )
+    return result
 
 
 def warm_up(family: str = "offloading") -> None:

@@ -2,10 +2,15 @@
 
 Programs given as arrays go through `run`, labelled Pyomo models through `interface` and
 `solve_model`. `make` gives a bare solver to code that reads duals.
+
+Integer programs of every caller are solved with the settings of `INTEGER`; linear programs with
+HiGHS' own, as what is made of their duals is recomputed. What HiGHS then claims is weighed by
+`formulations.claims`.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +23,23 @@ import numpy as np
 import pyomo.environ as pyo
 from numpy.typing import NDArray
 from pyomo.contrib.solver.common.factory import SolverFactory
+from pyomo.contrib.solver.common.results import TerminationCondition
+
+from formulations.dual import interrupt
+
+#: Options for integer programs. Presolve is off: with it HiGHS 1.14 claims wrong optima for one in
+#: twelve of our tiny big-M models with a shared link, and versions up to 1.15 for models of queues
+#: (ERGO-Code/HiGHS issues 1725, 3073, 3094). It does not pay here either: network models are solved
+#: as fast or faster without. Tight tolerances: ages and levels are whole numbers, and times differ
+#: by whole nanoseconds; looser ones would let a big constant cheat.
+INTEGER: dict[str, Any] = {
+    "presolve": "off",
+    "primal_feasibility_tolerance": 1e-9,
+    "mip_feasibility_tolerance": 1e-9,
+}
+
+#: Pyomo's names of reasons to stop: time, and that there is no solution.
+LATE, INFEASIBLE = "maxTimeLimit", ("provenInfeasible", "infeasibleOrUnbounded")
 
 _hush_lock = Lock()
 _is_hushed = False
@@ -96,13 +118,28 @@ def make_integer(lp: highspy.HighsLp, first: int, end: int) -> None:
     lp.integrality_ = kinds
 
 
+#: How HiGHS may stop: of its own accord (infeasible programs, too), by our clock, or because a
+#: person asked to stop.
+_ENDS = (
+    highspy.HighsModelStatus.kOptimal,
+    highspy.HighsModelStatus.kTimeLimit,
+    highspy.HighsModelStatus.kInterrupt,
+    highspy.HighsModelStatus.kInfeasible,
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What HiGHS says: its incumbent (None without one), that one's cost, bound, and counters."""
+    """What HiGHS says.
+
+    Its incumbent (None without one), that one's cost, its bound (infinite where it says that there
+    is no solution), whether it stopped for time, and counters.
+    """
 
     values: NDArray[np.float64] | None
     objective: float
     bound: float
+    late: bool
     details: Mapping[str, Any]
 
 
@@ -121,7 +158,7 @@ def run(
     Raises
     ------
     RuntimeError
-        If HiGHS stops for a reason other than optimality or time.
+        If HiGHS stops for a reason other than optimality, infeasibility or time.
     """
     solver = make(
         output_flag=verbose,
@@ -129,13 +166,15 @@ def run(
         mip_rel_gap=_half(gap),
         mip_abs_gap=absolute_gap,
         time_limit=float(time_limit),
+        **(INTEGER if len(lp.integrality_) else {}),
     )
     solver.passModel(lp)
     if start is not None:
         solver.setSolution(len(start[0]), *start)
-    solver.run()
+    with interrupt.cancelling(solver):
+        solver.run()
     status, info = solver.getModelStatus(), solver.getInfo()
-    if status not in (highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit):
+    if status not in _ENDS:
         raise RuntimeError(f"HiGHS stopped with {solver.modelStatusToString(status)}")
     has_solution = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     details = {
@@ -147,26 +186,35 @@ def run(
     }
     values = np.asarray(solver.getSolution().col_value) if has_solution else None
     objective = float(info.objective_function_value)
-    return Outcome(values, objective, float(info.mip_dual_bound), details)
+    kinds = highspy.HighsModelStatus
+    bound = np.inf if status == kinds.kInfeasible else float(info.mip_dual_bound)
+    return Outcome(values, objective, bound, status == kinds.kTimeLimit, details)
 
 
 def interface(*, gap: float, seed: int, **settings: Any) -> Any:
-    """Pyomo's persistent interface to HiGHS; `settings` are options of HiGHS."""
+    """Pyomo's persistent interface to HiGHS for integer programs; `settings` are more options."""
     _hush()
+    # It warns of interrupts; we look at the reason ourselves.
+    logging.getLogger("pyomo.contrib.solver.solvers.highs").setLevel(logging.ERROR)
     solver = SolverFactory("highs")
     solver.config.load_solutions = False
     solver.config.raise_exception_on_nonoptimal_result = False
     solver.config.threads = 1
     solver.config.rel_gap = _half(gap)
     solver.config.abs_gap = 0.0
-    solver.config.solver_options = {"random_seed": _seed(seed), **settings}
+    solver.config.solver_options = {"random_seed": _seed(seed), **INTEGER, **settings}
     return solver
 
 
 def solve_model(solver: Any, model: pyo.ConcreteModel, time_limit: float, verbose: bool) -> Any:
     """Pyomo's results of an interface; the incumbent, if there is one, is in the variables."""
     solver.config.time_limit = time_limit
-    found = solver.solve(model, tee=verbose)
+    if solver._solver_model is None:
+        solver.set_instance(model)
+    with interrupt.cancelling(solver._solver_model):
+        found = solver.solve(model, tee=verbose)
+    if interrupt.asked() and found.termination_condition is TerminationCondition.unknown:
+        found.termination_condition = TerminationCondition.maxTimeLimit
     if found.incumbent_objective is not None:
         found.solution_loader.load_vars()
     return found

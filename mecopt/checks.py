@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -11,6 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from mecopt.terminal import CONTROL
 
 ParametersT = TypeVar("ParametersT")
 
@@ -94,10 +95,6 @@ def no_duplicates(name: str, values: Sequence[str]) -> None:
         seen.add(value)
 
 
-#: What would move the cursor, clear the screen or turn the reading direction when printed.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
 def names(name: str, values: Any) -> tuple[str, ...]:
     """Names as a tuple; no list of texts, and texts with control characters, are refused.
 
@@ -109,14 +106,9 @@ def names(name: str, values: Any) -> tuple[str, ...]:
     for i, value in enumerate(out):
         if not isinstance(value, str):
             raise ValueError(f"{name}[{i}] = {reprlib.repr(value)} is not a name")
-        if _CONTROL.search(value):
+        if CONTROL.search(value):
             raise ValueError(f"{name}[{i}] = {ascii(value)[:60]} has a control character")
     return out
-
-
-def printable(text: str) -> str:
-    """Text with its control characters written out (``\\x1b``), for a terminal."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def mapping(name: str, value: Any) -> None:

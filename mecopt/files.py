@@ -12,7 +12,8 @@ import os
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -29,8 +30,34 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     Raises
     ------
     OSError
-        If the folder cannot be written (the old file is untouched).
+        If it cannot be written (the old file is untouched); names the path as given.
     """
+    with named(path):
+        _write_bytes(path, data)
+
+
+@contextmanager
+def named(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]:
+    """Let errors of the system name the file that somebody asked for.
+
+    A full disk names none, and a file that is written beside and moved has a name nobody knows.
+    """
+    try:
+        yield path
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
+
+
+def is_half_written(path: Path) -> bool:
+    """Whether a file is the beginning of one, left by a process that was killed."""
+    return re.fullmatch(rf"\..+\.\w{{8}}{re.escape(_HALF)}", path.name) is not None
+
+
+#: End of the name of a file that is being written.
+_HALF = ".part"
+
+
+def _write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     # A link stays a link: what it leads to is replaced. /dev/stdout leads to an open file of this
     # process, which is written; so is a device or a pipe.
     target = Path(os.path.realpath(path))
@@ -39,7 +66,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
             f.write(data)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=_HALF)
     try:
         with os.fdopen(handle, "wb") as f:
             f.write(data)
@@ -93,18 +120,20 @@ class Format:
         """The first two fields of every document of this format."""
         return {"schema": self.schema, "version": self.version}
 
+    def text(self, body: Mapping[str, Any]) -> str:
+        """A document as it is written; equal bodies give equal texts."""
+        whole = {**self.head, **body}
+        text = json.dumps(
+            whole, default=_from_numpy, separators=(",", ":"), allow_nan=not self.finite
+        )
+        return text + "\n"
+
     def write(self, path: str | os.PathLike[str], body: Mapping[str, Any]) -> None:
         """Write a document; equal bodies give equal bytes, ``.gz`` at the end compresses them."""
         try:
-            text = json.dumps(
-                {**self.head, **body},
-                default=_from_numpy,
-                separators=(",", ":"),
-                allow_nan=not self.finite,
-            )
+            data = self.text(body).encode()
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
-        data = (text + "\n").encode()
         write_bytes(path, gzip.compress(data, mtime=0) if str(path).endswith(".gz") else data)
 
     def read(self, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -270,7 +299,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def json_text(value: Any) -> str:
+    """Strict JSON, its numbers as `plain` leaves them."""
+    return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write strict JSON, whole or not at all."""
-    text = json.dumps(plain(value), indent=1, allow_nan=False)
-    write_bytes(path, (text + "\n").encode())
+    write_bytes(path, json_text(value).encode())

@@ -58,6 +58,24 @@ def names(group: str) -> tuple[str, ...]:
     return tuple(sorted(set(declared(group)) - {ANY_CHECKPOINT}))
 
 
+def module_of(group: str, name: str) -> str:
+    """The module that makes a declared policy, or the one for checkpoints under any name.
+
+    Raises
+    ------
+    ValueError
+        If nobody declares it.
+    """
+    return _point(group, name).module
+
+
+def _point(group: str, name: str) -> EntryPoint:
+    points = declared(group)
+    if name not in points and ANY_CHECKPOINT not in points:
+        raise ValueError(f"policy: no installed package makes {name!r}")
+    return points[name if name in points else ANY_CHECKPOINT]
+
+
 def make(group: str, name: str, **arguments: Any) -> Any:
     """A declared policy; `arguments` are those of the module docstring.
 
@@ -66,11 +84,9 @@ def make(group: str, name: str, **arguments: Any) -> Any:
     ValueError
         If nobody declares it, or its package cannot be imported; whatever the factory refuses.
     """
-    points = declared(group)
-    if name not in points and ANY_CHECKPOINT not in points:
-        raise ValueError(f"policy: no installed package makes {name!r}")
+    point = _point(group, name)
     try:
-        factory = points[name if name in points else ANY_CHECKPOINT].load()
+        factory = point.load()
     except ImportError as error:
         raise ValueError(f"policy: {name!r} cannot be imported ({error})") from None
     return factory(**arguments)

@@ -43,10 +43,11 @@ ScheduleT = TypeVar("ScheduleT", bound=Replayed)
 class Termination(StrEnum):
     """Why a solve stopped, apart from the numbers."""
 
-    OPTIMAL = "optimal"  # the gap is within the tolerance that was asked for
+    OPTIMAL = "optimal"  # the gap is within what was asked for, or all that is left is rounding
     TIME_LIMIT = "time-limit"  # an incumbent and a bound, gap still open
-    TIME_LIMIT_NO_INCUMBENT = "time-limit-no-incumbent"
-    STALLED = "stalled"  # the method has nothing left to try; gap still open
+    TIME_LIMIT_NO_INCUMBENT = "time-limit-no-incumbent"  # a bound alone
+    STALLED = "stalled"  # the method has nothing left to try before time ran out; gap still open
+    INTERRUPTED = "interrupted"  # a person asked to stop; what was found by then
     INFEASIBLE = "infeasible"  # proven: no decision meets the deadlines that must be met
 
 

@@ -82,8 +82,10 @@ def test_endless_time_is_a_limit(family: str, method: str) -> None:
         ("time_limit", -1.0, "time_limit = -1.0 must be a number of seconds >= 0"),
         ("time_limit", float("-inf"), "time_limit = -inf must be a number of seconds >= 0"),
         ("time_limit", "5", "time_limit = '5' must be a number of seconds >= 0"),
+        ("time_limit", 10**400, r"time_limit = 10+\.\.\.0+ must be a number of seconds >= 0"),
         ("gap", float("nan"), "gap = nan must be a finite number >= 0"),
         ("gap", -0.1, "gap = -0.1 must be a finite number >= 0"),
+        ("gap", 10**400, r"gap = 10+\.\.\.0+ must be a finite number >= 0"),
         ("gap", float("inf"), "gap = inf must be a finite number >= 0"),
         ("seed", -1, "seed = -1 must be a whole number >= 0"),
         ("seed", 1.5, "seed = 1.5 must be a whole number >= 0"),
@@ -119,6 +121,7 @@ def test_defaults_are_within_the_rule() -> None:
         (102.0, 100.0, True, Termination.TIME_LIMIT),
         (102.0, 100.0, False, Termination.STALLED),
         (np.inf, 100.0, True, Termination.TIME_LIMIT_NO_INCUMBENT),
+        (np.inf, 100.0, False, Termination.STALLED),
         (np.inf, np.inf, False, Termination.INFEASIBLE),
     ],
 )
@@ -127,6 +130,13 @@ def test_why_a_solve_stops(
 ) -> None:
     """At a gap of 1 %: from the interval, and whether time was over."""
     assert termination(objective, bound, 0.01, late=late) is expected
+
+
+def test_an_interval_as_narrow_as_rounding_is_closed() -> None:
+    """At a gap of 0 an interval of 1e-9 is closed where that is the margin, and not at half."""
+    for margin, expected in ((1e-9, Termination.OPTIMAL), (5e-10, Termination.STALLED)):
+        found = termination(1.0 + 8e-10, 1.0, 0.0, late=False, margin=margin)
+        assert found is expected
 
 
 # ------------------------------------------------------------------ instances and families
@@ -236,11 +246,27 @@ def crowded() -> Market:
 
 @pytest.mark.parametrize("limit", [0, 0.0, 10, float("inf"), None])
 def test_efficient_trade_within_a_time_limit(limit: float | None) -> None:
-    """Without time perhaps nobody trades; the bound of the LP holds, 5 + 4 / 2 = 7 at most."""
+    """The buyer of 5 is found without search. The LP says at most 5 + 4 / 2 = 7, without it 9."""
     found = assignment.solve(crowded(), time_limit=limit)
-    assert 5 * HALF_UNITS <= found.lp_bound <= 7 * HALF_UNITS + 1e-6
-    assert found.welfare in ((0, 5 * HALF_UNITS) if limit == 0 else (5 * HALF_UNITS,))
+    most = 9 if limit == 0 else 7
+    assert 5 * HALF_UNITS <= found.lp_bound <= most * HALF_UNITS + 1e-6
+    assert found.welfare == 5 * HALF_UNITS
     assert found.server is not None and found.trades == (found.server >= 0).sum()
+
+
+def test_efficient_trade_believes_no_wrong_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A solver says 1, a trade of 5 is at hand: the best of each buyer, 5 + 4, is the bound."""
+    monkeypatch.setattr(assignment, "_highs", lambda *_, **__: (1.0 * HALF_UNITS, None))
+    found = assignment.solve(crowded())
+    assert (found.welfare, found.lp_bound) == (5 * HALF_UNITS, 9 * HALF_UNITS)
+
+
+def test_efficient_trade_refuses_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both buyers of 2 MB on the server of 3 MB is no assignment, whoever answers it."""
+    both = highs.Outcome(np.ones(2), -9.0, -9.0, False, {})
+    monkeypatch.setattr(highs, "run", lambda *_, **__: both)
+    with pytest.raises(RuntimeError, match="more than seats or memory"):
+        assignment.solve(crowded())
 
 
 @pytest.mark.parametrize("limit", [-1.0, float("nan"), float("-inf")])

@@ -59,8 +59,8 @@ forwarding, so y_nnpt = x_npt.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,8 @@ import pyomo.environ as pyo
 from numpy.typing import NDArray
 
 from formulations.caching.blocks import build
-from formulations.caching.compact import Decision, add_link, solve_model
+from formulations.caching.compact import Decision, Route, add_link, rows, solve_model
+from formulations.caching.sizes import big_m_size
 from formulations.dual.progress import Progress
 from mecopt.caching import Backhaul, CachingInstance, CachingPlan, Forwarding
 from mecopt.result import Result
@@ -80,6 +81,7 @@ Cell = tuple[int, ...]
 class _Sets:
     """What the model is indexed over, and X_npt."""
 
+    deadline: float  # of building
     cells: list[Cell]  # (n, p, t)
     levels: list[Cell]  # (n, p, t, k)
     sources: list[Cell]  # (n, m, p, t)
@@ -91,13 +93,19 @@ class _Sets:
         return [m for m in around if 0 <= m < x.n_servers]
 
 
-def build_model(instance: CachingInstance) -> pyo.ConcreteModel:
-    """The model, constraints named by their labels."""
+def build_model(instance: CachingInstance, deadline: float = np.inf) -> pyo.ConcreteModel:
+    """The model, constraints named by their labels.
+
+    Raises
+    ------
+    OutOfTime
+        If it is not built at `deadline` (`time.perf_counter`).
+    """
     x, shape = instance, instance.requests.shape
     most = np.maximum(np.diff(build(x).first) - 2, -1).reshape(shape)
     cells = list(np.ndindex(*shape))
     levels = [(*cell, k) for cell in cells for k in range(int(x.kappa_max[cell[1]]) + 1)]
-    sets = _Sets(cells, levels, [], np.maximum(most, 0))
+    sets = _Sets(deadline, cells, levels, [], np.maximum(most, 0))
     sets.sources.extend((n, m, p, t) for n, p, t in cells for m in sets.near(n, x))
     model = pyo.ConcreteModel("caching big-M")
     _variables(model, x, sets)
@@ -133,33 +141,30 @@ def _before(variable: Any, n: int, p: int, t: int) -> Any:
     return variable[n, p, t - 1] if t else 0
 
 
-def _rows(index: Any, rule: Callable[..., Any]) -> pyo.Constraint:
-    return pyo.Constraint(index, rule=lambda _, *key: rule(*key))
-
-
 def _serving(model: pyo.ConcreteModel, x: CachingInstance, sets: _Sets) -> None:
     """Rows of what a server has, and of whose requests it serves."""
     pairs, slots = range(x.n_pairs), list(np.ndindex(x.n_servers, x.n_slots))
-    model.memory = _rows(
+    row = partial(rows, deadline=sets.deadline)
+    model.memory = row(
         slots,
         lambda n, t: (
             sum(int(x.memory_mb[p]) * model.a[n, p, t] for p in pairs) <= int(x.capacity_mb[n])
         ),
     )
-    model.energy = _rows(
+    model.energy = row(
         slots,
         lambda n, t: (
             sum(int(x.energy_10j[p]) * model.x[n, p, t] for p in pairs)
             <= int(x.energy_budget_10j[n])
         ),
     )
-    model.resident = _rows(sets.cells, lambda *c: model.x[c] <= int(sets.limit[c]) * model.a[c])
-    model.rise = _rows(sets.cells, lambda *c: model.up[c] >= model.a[c] - _before(model.a, *c))
-    model.sources = _rows(
+    model.resident = row(sets.cells, lambda *c: model.x[c] <= int(sets.limit[c]) * model.a[c])
+    model.rise = row(sets.cells, lambda *c: model.up[c] >= model.a[c] - _before(model.a, *c))
+    model.sources = row(
         sets.cells,
         lambda n, p, t: sum(model.y[n, m, p, t] for m in sets.near(n, x)) == model.x[n, p, t],
     )
-    model.births = _rows(
+    model.births = row(
         sets.cells,
         lambda m, p, t: (
             sum(model.y[n, m, p, t] for n in sets.near(m, x)) <= int(x.requests[m, p, t])
@@ -170,7 +175,8 @@ def _serving(model: pyo.ConcreteModel, x: CachingInstance, sets: _Sets) -> None:
 def _ages(model: pyo.ConcreteModel, x: CachingInstance, sets: _Sets) -> None:
     """Rows of the ages of thoughts, and of the accuracy cost they give."""
     gain, vanish, top = x.thoughts.tolist(), x.vanish.tolist(), x.kappa_max.tolist()
-    model.age = _rows(
+    row = partial(rows, deadline=sets.deadline)
+    model.age = row(
         sets.cells,
         lambda n, p, t: (
             model.kappa[n, p, t]
@@ -180,19 +186,19 @@ def _ages(model: pyo.ConcreteModel, x: CachingInstance, sets: _Sets) -> None:
             + (vanish[p] + 1) * model.cold[n, p, t]
         ),
     )
-    model.age_cold = _rows(
+    model.age_cold = row(
         sets.cells, lambda n, p, t: model.kappa[n, p, t] <= top[p] * (1 - model.cold[n, p, t])
     )
-    model.age_off = _rows(
+    model.age_off = row(
         sets.cells, lambda n, p, t: model.kappa[n, p, t] <= top[p] * model.a[n, p, t]
     )
     ages = [range(k + 1) for k in top]
-    model.level = _rows(sets.cells, lambda n, p, t: sum(model.w[n, p, t, k] for k in ages[p]) == 1)
-    model.level_age = _rows(
+    model.level = row(sets.cells, lambda n, p, t: sum(model.w[n, p, t, k] for k in ages[p]) == 1)
+    model.level_age = row(
         sets.cells,
         lambda n, p, t: sum(k * model.w[n, p, t, k] for k in ages[p]) <= model.kappa[n, p, t],
     )
-    model.accuracy = _rows(
+    model.accuracy = row(
         sets.levels,
         lambda n, p, t, k: (
             model.s[n, p, t]
@@ -228,16 +234,8 @@ def solve_big_m(
 ) -> Result[CachingInstance, CachingPlan]:
     """Solve the big-M model with HiGHS, on one thread; as `solve_network` otherwise."""
     progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
-    return solve_model(
-        instance,
-        build_model(instance),
-        _read,
-        progress,
-        method="big-m",
-        verbose=verbose,
-        # Ages and levels are exact integers; looser tolerances would let a level cheat.
-        mip_feasibility_tolerance=1e-9,
-    )
+    route = Route(instance, "big-m", progress, verbose)
+    return solve_model(route, big_m_size(instance), build_model, _read)
 
 
 def _read(model: pyo.ConcreteModel, x: CachingInstance) -> Decision:

@@ -127,7 +127,8 @@ class Tree:
     def grow(self, target: Callable[[], float], until: float) -> None:
         """Branch on the leaf of least value until all reach `target()`, or until a time.
 
-        A node that was begun is finished, unless the tree's deadline is over.
+        A node that was begun is finished, unless the tree's deadline is over; one whose slots were
+        only bounded then is left out.
         """
         while self.bound < target() and self.leaves < MOST_LEAVES:
             if time.perf_counter() >= min(until, self.deadline):
@@ -141,6 +142,8 @@ class Tree:
                 self._solve({**leaf.settled, leaf.split: on}, leaf.proven.prices, target())
                 for on in (False, True)
             ]
+            if self.links.pricer.hurried:  # children may be worse than their parent
+                return
             heapq.heappop(self._heap)
             at = [self._append(child) for child in children]
             pair, slot = divmod(leaf.split, self.links.blocks.n_slots)

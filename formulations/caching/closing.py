@@ -3,10 +3,13 @@
 Under the prices of the bound, a schedule that makes a choice costs at least the bound, plus what
 the pair's plan loses by going through the arc, plus what the slot block loses by making the choice.
 Where that exceeds the best known schedule the arc is out. What is left of the network is small when
-the gap is; HiGHS finds the best schedule in it, or that there is none below the known one.
+the gap is; HiGHS finds the best schedule in it, or that there is none below the known one. The
+latter is its word: it settles what is worth trying, and never raises the certified bound.
 """
 
 from __future__ import annotations
+
+import time
 
 import numpy as np
 from numba import njit
@@ -15,7 +18,9 @@ from formulations import highs
 from formulations.caching.blocks import FloatArray, IntArray
 from formulations.caching.network_arrays import Arcs, arcs_within, build_program, read_program
 from formulations.caching.oracle import LinkOracle
+from formulations.caching.sizes import ARRAYS
 from formulations.caching.slots import fill
+from formulations.claims import Claim, settle
 
 #: Most arcs that are worth handing over.
 MOST_ARCS = 60_000
@@ -49,25 +54,32 @@ def close(
     picked: IntArray,
     *,
     seconds: float,
+    until: float = np.inf,
     gap: float,
 ) -> tuple[float, tuple[IntArray, IntArray] | None, int]:
-    """HiGHS on what is left of the network, from the known schedule.
+    """HiGHS on what is left of the network for some seconds, from the known schedule.
 
-    Returns its bound (its own word; the given bound when too much is left), a schedule cheaper than
+    Returns its bound (its own word; the given bound when too much is left, also for the time until
+    `until`, in which HiGHS has to begin), a schedule cheaper than
     `known` as choices and flows or None, and the number of arcs left.
     """
     arcs = remaining(links, prices, bound, known)
-    if len(arcs.place) > MOST_ARCS:
+    left = until - time.perf_counter()
+    too_many = len(arcs.place) > MOST_ARCS or ARRAYS * len(arcs.place) > left
+    if too_many or links.pricer.hurried:  # losses are what exact slots lose
         return bound, None, len(arcs.place)
     program = build_program(links.blocks, arcs)
     taken = np.isin(program.choice, links.blocks.first[:-1] + picked)
     columns = (program.z + np.arange(len(taken))).astype(np.int32)
     start = (columns, taken.astype(np.float64))
     found = highs.run(program.lp, time_limit=seconds, gap=gap, start=start)
-    claimed = max(bound, min(found.bound, known))
-    if found.values is None:
-        return claimed, None, len(arcs.place)
-    return claimed, read_program(links.blocks, program, found.values), len(arcs.place)
+    claim = Claim(found.details["solver"], found.bound)
+    # The known schedule is among what is left, so nothing above it can be claimed.
+    claimed, _ = settle(claim, floor=bound, known=known)
+    better = None
+    if found.values is not None:
+        better = read_program(links.blocks, program, found.values)
+    return claimed, better, len(arcs.place)
 
 
 @njit(cache=True, nogil=True)

@@ -25,14 +25,18 @@ class Coupling:
         self.capacity = np.zeros(0)
         self.upper = np.zeros(0)
         self.step = np.zeros(0)
+        #: Prices from which the bound is raised.
+        self.start = np.zeros(0)
         if self.is_link:
             self.capacity = blocks.link_capacity.astype(np.float64)
             self.upper = np.full(blocks.n_slots, blocks.overflow_cost)
             self.step = 0.2 * self.upper
+            self.start = np.zeros(blocks.n_slots)
         elif self.is_forwarding:
             self.capacity = blocks.requests.astype(np.float64)
             self.upper = np.full(len(self.capacity), np.inf)
             self.step = np.full(len(self.capacity), 0.2)
+            self.start = np.repeat(_worth(blocks), blocks.n_slots)
 
     def pay(self, prices: FloatArray, weight: FloatArray) -> None:
         """Add the prices (rows,) to the weights of the choices."""
@@ -49,6 +53,19 @@ class Coupling:
         elif self.is_forwarding:
             _use_births(self.blocks, prices, plans, usage)
         return usage
+
+
+def _worth(blocks: Blocks) -> FloatArray:
+    """(Q,) what serving a request at the edge saves at most, accuracy and hops aside.
+
+    At these prices of requests no plan gains by serving the same one twice.
+    """
+    first, number = blocks.first[:-1], np.diff(blocks.first)
+    serves = number > 2
+    saving = np.zeros(len(number))
+    saving[serves] = blocks.cost[first[serves] + 1] - blocks.cost[first[serves] + 2]
+    each = saving.reshape(blocks.n_servers, blocks.n_pairs, blocks.n_slots).max(axis=(0, 2))
+    return np.tile(np.maximum(each, 0.0), blocks.n_servers)
 
 
 @njit(cache=True, nogil=True)

@@ -34,9 +34,10 @@ from formulations.caching.oracle import (
     Pricer,
     RowOracle,
 )
-from formulations.caching.search import Search
+from formulations.caching.search import Search, fits
 from formulations.caching.windows import Guide
 from formulations.dual.ascent import ascend
+from formulations.dual.interrupt import Moment
 from formulations.dual.progress import Progress
 from formulations.methods import routes
 from mecopt.caching import CachingInstance, CachingPlan, CachingPrices, replay
@@ -57,6 +58,11 @@ _HEATS = ((0.3, 60), (0.1, 60), (1.0, 30), (0.3, 30))
 _SMALL = 200
 #: Iterations of the two ascents.
 _ROWS, _LINKS = 250, 600
+#: Share of the time that prices of the rows may take.
+_BEGIN = 0.3
+#: Interval that is left to rounding, per cost and root of the number of choices: bounds are taken
+#: down by what sums of that many terms may be off (`formulations.caching.branching.proven`).
+ROUNDING = 1e-11
 
 
 class Part:
@@ -70,7 +76,7 @@ class Part:
         self.coupling = Coupling(self.blocks)
         self.rows = RowOracle(self.blocks, self.pricer, self.coupling)
         self.links = LinkOracle(self.blocks, self.pricer, self.coupling)
-        self.row_prices = np.zeros(len(self.rows.capacity))
+        self.row_prices = self.rows.start.copy()
         self.link_prices = np.zeros(len(self.links.capacity))
         self.bound = self.root_bound = -np.inf
         self.proven: Proven | None = None
@@ -90,10 +96,16 @@ class Part:
         return self.search.objective - self.bound
 
     @property
+    def margin(self) -> float:
+        """What rounding may leave between bound and objective."""
+        return ROUNDING * self.blocks.n_choices**0.5 * self.search.objective
+
+    @property
     def is_open(self) -> bool:
         """Whether the gap is larger than asked; of a small part also by the solver's word."""
         bound = max(self.bound, self.claimed) if self.is_small else self.bound
-        return relative_gap(self.search.objective, bound) > self.gap
+        left = self.search.objective - self.margin
+        return relative_gap(left, bound) > self.gap
 
     @property
     def is_coupled(self) -> bool:
@@ -105,26 +117,43 @@ class Part:
         """Whether the whole network is worth handing to HiGHS."""
         return self.blocks.n_choices <= _SMALL
 
-    def begin(self, deadline: float) -> None:
-        """Prices of the rows, and a first bound."""
+    def begin(self, share: float, deadline: float) -> None:
+        """A bound that takes no ascent, then prices of the rows in a share of the time there is."""
+        self._take(self._charged())
+        now = time.perf_counter()
+        if now >= deadline:
+            return
+        self.pricer.until = deadline
         rise = ascend(
             self.rows,
             self.row_prices,
             iterations=_ROWS,
             step=self.rows.step,
             upper=self.rows.upper,
-            deadline=deadline,
+            deadline=now + share * (deadline - now),
         )
         self.row_prices, self.iterations = rise.prices, rise.iterations
-        coupled = rise.prices[2 * self.rows.n_rows :]
-        self._take(np.concatenate([self.rows.charge(rise.prices), coupled]))
+        n, b = self.rows.n_rows, self.blocks
+        energy = self.row_prices[n : 2 * n].reshape(b.n_servers, -1)
+        self.pricer.energy_price[:] = energy / np.maximum(b.energy_budget, 1)[:, None]
+        self._take(self._charged())
 
-    def raise_bound(self, iterations: int, size: float, patience: float, deadline: float) -> None:
-        """Ascent on the prices of the links, with steps `size` times the usual ones."""
+    def _charged(self) -> NDArray[np.float64]:
+        """Prices of links and coupling that say what those of the rows say."""
+        coupled = self.row_prices[2 * self.rows.n_rows :]
+        return np.concatenate([self.rows.charge(self.row_prices), coupled])
+
+    def raise_bound(self, iterations: int, size: float, patience: float, until: float) -> None:
+        """Ascent on the prices of the links, with steps `size` times the usual ones.
+
+        It leaves time for one more evaluation, which proves what it found.
+        """
 
         def watch(t: int, best: float, priced: CachingEvaluation) -> bool:
             if t % 5 == 0 and priced.slots is not None:
                 self.search.offer_slots(priced.slots)
+            if time.perf_counter() + 1.5 * self.pricer.took > until:
+                return True
             return best >= self.search.objective / (1 + 0.5 * self.gap)
 
         if self.tree is not None:
@@ -137,7 +166,7 @@ class Part:
             patience=patience,
             lower=self.links.lower,
             upper=self.links.upper,
-            deadline=deadline,
+            deadline=until,
             watch=watch,
         )
         self.iterations += rise.iterations
@@ -155,28 +184,37 @@ class Part:
                 birth = found.prices[n:]
             self.search.guide = Guide(found.prices[:n].copy(), birth)
 
-    def work(self, seconds: float, deadline: float) -> None:
-        """One round: a higher bound where it still rises, then a better schedule."""
+    def work(self, seconds: float, until: Moment, deadline: Moment) -> None:
+        """One round: a higher bound where it still rises, then a better schedule.
+
+        The round is over at `until`, and the bound has at most half of the time to there: a
+        schedule that is not searched for is no better however close the bound.
+        """
+        half = (time.perf_counter() + until) / 2
         if self._rounds == 0:
-            self.raise_bound(_LINKS, 0.5, 60.0, deadline)
+            self.raise_bound(_LINKS, 0.5, 60.0, half)
         elif self.is_open and (self._rounds == 1 or not self.coupling.is_forwarding):
             size = max(0.02, 0.25 * 0.6**self._rounds)
-            self.raise_bound(_LINKS * (1 + self._rounds), size, 100.0, deadline)
+            self.raise_bound(_LINKS * (1 + self._rounds), size, 100.0, half)
         if self.is_open:
-            heat, widest = _HEATS[self._rounds % len(_HEATS)]
-            if self.coupling.is_forwarding:
-                heat, widest = _FORWARDING_HEAT, self.blocks.n_slots
-            target = self.bound * (1 + 0.5 * self.gap)
-            if self.coupling.is_forwarding and self._rounds % 2 == 1:
-                until = min(deadline, time.perf_counter() + seconds)
-                resettle(self.search, until, target)
-            else:
-                self.search.run(seconds, deadline, target, heat=heat, widest=widest)
+            self._improve(seconds, until)
         if self.is_open and not self.is_coupled and self.spread <= _CLOSE * abs(self.bound):
-            self.branch(time.perf_counter() + seconds, deadline)
+            self.branch(until.at_most(seconds), deadline)
         if self.is_open and (self._rounds > 0 or self.is_small):
-            self.close(min(0.5 * seconds, deadline - time.perf_counter()))
+            self.close(0.5 * seconds, until)
         self._rounds += 1
+
+    def _improve(self, seconds: float, until: Moment) -> None:
+        """Search for a better schedule for some seconds; with forwarding in turns of two kinds."""
+        heat, widest = _HEATS[self._rounds % len(_HEATS)]
+        target = max(self.bound * (1 + 0.5 * self.gap), self.bound + self.margin)
+        if not self.coupling.is_forwarding:
+            self.search.run(seconds, until, target, heat=heat, widest=widest)
+        elif self._rounds % 2 == 1:
+            resettle(self.search, until.at_most(seconds), target)
+        else:
+            widest = self.blocks.n_slots
+            self.search.run(seconds, until, target, heat=_FORWARDING_HEAT, widest=widest)
 
     def branch(self, until: float, deadline: float) -> None:
         """Raise the bound by a tree over residency."""
@@ -185,10 +223,11 @@ class Part:
         self.tree.grow(lambda: self.search.objective / (1 + 0.5 * self.gap), until)
         self.bound = max(self.bound, self.tree.bound)
 
-    def close(self, seconds: float) -> None:
+    def close(self, seconds: float, until: float) -> None:
         """HiGHS on what the bound leaves of the network, if it has changed enough since."""
         if self.claimed >= self.search.objective or self.spread > 0.8 * self._tried:
             return
+        seconds = min(seconds, until - time.perf_counter())
         if seconds <= 0 or (self.spread > _CLOSE * abs(self.bound) and not self.is_small):
             return
         self._tried = self.spread
@@ -199,10 +238,12 @@ class Part:
             self.search.objective,
             self.search.picked,
             seconds=seconds,
+            until=until,
             gap=0.1 * self.gap,
         )
         self.claimed = max(self.claimed, claimed)
-        if better is not None:
+        # The solver's word is no proof that the schedule keeps to memory and energy.
+        if better is not None and fits(self.blocks, *better):
             self.search.offer(*better)
 
 
@@ -229,18 +270,25 @@ class _Solve:
         return sum(part.search.objective for part in self.parts)
 
     @property
+    def margin(self) -> float:
+        """What rounding may leave between bound and objective."""
+        return sum(part.margin for part in self.parts)
+
+    @property
     def is_open(self) -> bool:
         """Whether gap and time ask for more work."""
         if self.progress.is_late:
             return False
-        closed = relative_gap(self.objective, self.bound) <= self.progress.gap
+        left = self.objective - self.margin
+        closed = relative_gap(left, self.bound) <= self.progress.gap
         return not closed and any(part.is_open for part in self.parts)
 
     def run(self) -> None:
         """First bounds for all, then rounds of growing length for the parts that are open."""
         deadline = self.progress.deadline
+        waves = -(-len(self.parts) // THREADS)
         with ThreadPoolExecutor(THREADS) as pool:
-            list(pool.map(lambda part: part.begin(deadline), self.parts))
+            list(pool.map(lambda part: part.begin(_BEGIN / waves, deadline), self.parts))
             self.progress.note(self.bound, self.objective)
             places = sum(len(part.blocks.requests) for part in self.parts) / len(self.parts)
             seconds = max(0.5, places / 300)
@@ -248,9 +296,10 @@ class _Solve:
                 open_parts = sorted(
                     (part for part in self.parts if part.is_open), key=lambda part: -part.spread
                 )
+                share = self.progress.seconds_left / -(-len(open_parts) // THREADS)
 
-                def work(part: Part, seconds: float = seconds) -> None:
-                    part.work(seconds, deadline)
+                def work(part: Part, seconds: float = seconds, share: float = share) -> None:
+                    part.work(seconds, deadline.at_most(share), deadline)
                     self.progress.note(self.bound, self.objective)
 
                 list(pool.map(work, open_parts))
@@ -320,6 +369,7 @@ def solve_decomposition(
         work.bound,
         method="plans",
         bound_kind=BoundKind.CERTIFIED,
+        margin=work.margin,
         late=progress.is_late,  # else settled by HiGHS, which is not proof enough
         prices=work.prices(),
         proof=work.proof(),

@@ -46,15 +46,18 @@ Constraints
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 
 from formulations import highs
+from formulations.caching import sizes
 from formulations.caching.blocks import build
-from formulations.caching.compact import Decision, add_link, solve_model, to_result
+from formulations.caching.compact import Decision, Route, add_link, rows, solve_model
 from formulations.caching.network_arrays import all_arcs, build_program, read_program
+from formulations.claims import Claim
 from formulations.dual.progress import Progress
 from mecopt.caching import Backhaul, CachingInstance, CachingPlan, Forwarding
 from mecopt.result import Result
@@ -67,8 +70,14 @@ MOST_LABELLED = 2_000
 OFF = -1
 
 
-def build_model(instance: CachingInstance) -> pyo.ConcreteModel:
-    """The model, row by row; small instances."""
+def build_model(instance: CachingInstance, deadline: float = np.inf) -> pyo.ConcreteModel:
+    """The model, row by row; small instances, as only its balances look at the deadline.
+
+    Raises
+    ------
+    OutOfTime
+        If those are not built at `deadline` (`time.perf_counter`).
+    """
     x = instance
     blocks = build(x)
     arcs = all_arcs(blocks)
@@ -94,14 +103,14 @@ def build_model(instance: CachingInstance) -> pyo.ConcreteModel:
         if c > 0:
             served[n, p, t] += c * m.z[n, p, t, c]
 
-    def conserve(_: Any, *node: int) -> Any:
+    def conserve(*node: int) -> Any:
         return sum(m.f[k] for k in out_of[node]) == sum(m.f[k] for k in into[node])
 
     m.source = pyo.Constraint(
         [node for node in out_of if node[2] == 0],
         rule=lambda _, *node: sum(m.f[k] for k in out_of[node]) == 1,
     )
-    m.balance = pyo.Constraint([node for node in out_of if node[2] > 0], rule=conserve)
+    m.balance = rows([node for node in out_of if node[2] > 0], conserve, deadline)
     m.choice = pyo.Constraint(
         list(by_choice), rule=lambda _, *k: m.z[k] == sum(m.f[arc] for arc in by_choice[k])
     )
@@ -177,20 +186,29 @@ def solve_network(
 
     Parameters and errors are those of `formulations.solve`; the time limit includes building the
     model, and `verbose` prints the solver's log. The result has method ``"network"``: its plan is
-    the core's replay of the solver's choices, its bound the solver's own word
-    (`BoundKind.SOLVER_CLAIMED`).
+    the core's replay of the solver's choices, or the myopic plan where that is cheaper; its bound
+    the solver's own word (`BoundKind.SOLVER_CLAIMED`) unless that is refused (`details["refused"]`,
+    see `formulations.claims`). A model too large for the limit is not built: `details["status"]`
+    says so, and what size it would have.
     """
     progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
-    blocks = build(instance)
-    arcs = all_arcs(blocks)
-    if len(arcs.place) <= MOST_LABELLED:
-        model = build_model(instance)
-        return solve_model(instance, model, _read, progress, method="network", verbose=verbose)
-    program = build_program(blocks, arcs)
+    route = Route(instance, "network", progress, verbose)
+    size, n_arcs = sizes.network_size(route.blocks)
+    if n_arcs <= MOST_LABELLED and route.has_time(2 * sizes.LABELLED * size.variables):
+        return solve_model(route, size, build_model, _read)
+    if not route.has_time(sizes.ARRAYS * size.variables):
+        return route.not_built(size)
+    begin = time.perf_counter()
+    program = build_program(route.blocks, all_arcs(route.blocks))
+    if not route.has_time(sizes.AFTER_ARRAYS * (time.perf_counter() - begin)):
+        return route.not_built(size)
     limit = progress.seconds_left
     found = highs.run(program.lp, time_limit=limit, gap=gap, seed=seed, verbose=verbose)
-    decision = None if found.values is None else read_program(blocks, program, found.values)
-    return to_result(instance, decision, found.bound, found.details, progress, method="network")
+    decision = objective = None
+    if found.values is not None:
+        decision, objective = read_program(route.blocks, program, found.values), found.objective
+    claim = Claim(found.details["solver"], found.bound, objective)
+    return route.result(decision, claim, found.details, late=found.late)
 
 
 def _read(m: pyo.ConcreteModel, x: CachingInstance) -> Decision:

@@ -31,6 +31,7 @@ couples servers is priced in both:
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -46,6 +47,9 @@ from formulations.caching.slots import price_slots, slot_work
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+#: Slots that are priced between two looks at the clock: a hard one takes some milliseconds.
+_CHUNK = 20
+
 
 @dataclass(frozen=True, eq=False)
 class CachingEvaluation:
@@ -58,7 +62,17 @@ class CachingEvaluation:
 
 
 class Pricer:
-    """Pair and slot blocks of all servers, two servers at a time."""
+    """Pair and slot blocks of all servers, two servers at a time.
+
+    Attributes
+    ----------
+    until : float
+        `time.perf_counter` value after which slot blocks are bounded, not solved.
+    took : float
+        Seconds that the slot blocks took last.
+    hurried : bool
+        Whether some were bounded then.
+    """
 
     def __init__(self, blocks: Blocks, threads: int = 1) -> None:
         self.blocks = blocks
@@ -72,6 +86,7 @@ class Pricer:
         self.capacity_levels = self._works[0].levels
         self.energy_price = np.zeros((blocks.n_servers, slots))
         self.fitting = np.zeros(len(blocks.first) - 1, dtype=np.int64)
+        self.until, self.took, self.hurried = np.inf, 0.0, False
 
     def _each(self, task) -> None:  # type: ignore[no-untyped-def]
         if self._pool is None:
@@ -91,14 +106,25 @@ class Pricer:
         return value, picked
 
     def slots(self, cost: FloatArray) -> tuple[FloatArray, IntArray]:
-        """Values (N T,) and choices (Q T,) of the cheapest slots within memory and energy."""
+        """Values (N T,) and choices (Q T,) of the cheapest slots within memory and energy.
+
+        After `until` the values are lower bounds, and the choices fit.
+        """
         b = self.blocks
         value = np.empty((b.n_servers, b.n_slots))
-        self._each(
-            lambda n: price_slots(
-                b, n, cost, self.energy_price[n], self.fitting, value[n], self._works[n]
-            )
-        )
+        start = time.perf_counter()
+        self.hurried = False
+
+        def price(n: int) -> None:
+            where = self.energy_price[n], self.fitting, value[n], self._works[n]
+            for begin in range(0, b.n_slots, _CHUNK):
+                hurry = time.perf_counter() > self.until
+                self.hurried |= hurry
+                end = min(begin + _CHUNK, b.n_slots)
+                price_slots(b, n, begin, end, cost, *where, hurry)
+
+        self._each(price)
+        self.took = time.perf_counter() - start
         return value.ravel(), self.fitting.copy()
 
 
@@ -123,6 +149,7 @@ class RowOracle:
         self.capacity = np.concatenate([share, coupling.capacity])
         self.upper = np.concatenate([np.full(2 * self.n_rows, np.inf), coupling.upper])
         self.step = np.concatenate([np.full(2 * self.n_rows, 3.0), coupling.step])
+        self.start = np.concatenate([np.zeros(2 * self.n_rows), coupling.start])
 
     def charge(self, prices: FloatArray) -> FloatArray:
         """(choices,) what a choice pays for memory and energy."""

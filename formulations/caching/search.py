@@ -14,6 +14,14 @@ from formulations.caching.windows import Guide, anneal, state_of, total_cost
 _CHUNK = 2000
 
 
+def fits(blocks: Blocks, picked: IntArray, flow: IntArray) -> bool:
+    """Whether choices (Q T,) and flows (Q T, 3) keep to memory, energy and requests."""
+    state = state_of(blocks, picked, flow)
+    served = np.array_equal(flow.sum(axis=1), np.maximum(picked - 1, 0))
+    left = min(part.min(initial=0) for part in (state.memory_left, state.energy_left, state.free))
+    return served and bool(left >= 0) and bool((flow >= 0).all())
+
+
 class Search:
     """The best schedule of some servers, and ways to better it.
 
@@ -62,14 +70,15 @@ class Search:
     ) -> None:
         """Anneal from `heat` times the hot temperature to the cold one in some seconds.
 
-        Windows have up to `widest` slots. Stops early at `deadline` (`time.perf_counter`) or once
-        the objective is `target`.
+        Windows have up to `widest` slots. It is over at `deadline` (`time.perf_counter`) if that is
+        sooner, cold by then, and stops early once the objective is `target`.
         """
         state = state_of(self.blocks, self.picked, self.flow)
         best, best_flow = state.picked.copy(), state.flow.copy()
         begin = time.perf_counter()
+        seconds = min(seconds, deadline - begin)
         hot = max(heat * self.hot, self.cold)
-        done, chunk = 0.0, max(50, _CHUNK * 25 // max(self.blocks.n_pairs, 25))
+        done, chunk = float(seconds <= 0), max(50, _CHUNK * 25 // max(self.blocks.n_pairs, 25))
         while done < 1.0 and self.objective > target:
             now = hot * (self.cold / hot) ** done
             # Temperatures move little within a chunk.
@@ -79,7 +88,4 @@ class Search:
             )  # fmt: skip
             self.moves += chunk
             self.offer(best, best_flow)
-            clock = time.perf_counter()
-            if clock >= deadline:
-                break
-            done = (clock - begin) / max(seconds, 1e-9)
+            done = (time.perf_counter() - begin) / seconds

@@ -353,12 +353,15 @@ def _search(blocks, n, left, price, bound, found, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def price_slot(blocks, n, t, cost, price, picked, work):
+def price_slot(blocks, n, t, cost, price, picked, work, hurry):
     """Least cost of slot t of server n, its energy price, labels; picked[q T + t] gets choices.
 
-    `price` and `picked` are where to start: picked must fit the slot.
+    `price` and `picked` are where to start: picked must fit the slot. In a `hurry` they are where
+    it ends, and the cost is the bound that `price` gives.
     """
     candidates, base, found = _collect(blocks, n, t, cost, picked, work)
+    if hurry:
+        return base - _tangent(blocks, n, candidates, price, work)[0], price, 0
     y, bound, found = _energy_price(blocks, n, candidates, price, found, work)
     labels = 0
     if found < bound - 1e-12 * abs(bound):
@@ -372,13 +375,13 @@ def price_slot(blocks, n, t, cost, price, picked, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def price_slots(blocks, n, cost, price, picked, value, work):
-    """Least cost of every slot of server n: value (T,), energy prices (T,) and picked updated.
+def price_slots(blocks, n, begin, end, cost, price, picked, value, work, hurry=False):
+    """Least cost of slots [begin, end) of server n, or bounds in a `hurry` (see `price_slot`).
 
-    Returns the labels made.
+    value (T,), energy prices (T,) and picked (Q T,) are updated there. Returns the labels made.
     """
     total = 0
-    for t in range(blocks.n_slots):
-        value[t], price[t], labels = price_slot(blocks, n, t, cost, price[t], picked, work)
+    for t in range(begin, end):
+        value[t], price[t], labels = price_slot(blocks, n, t, cost, price[t], picked, work, hurry)
         total += labels
     return total

@@ -26,6 +26,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from formulations.dual.stopping import OutOfTime
 from mecopt.certificates.scales import PRICE_SCALE
 
 #: Prices in a proof are multiples of its inverse, so that exact arithmetic stays in integers.
@@ -111,7 +112,8 @@ def ascend(
     Returns
     -------
     Ascent
-        Best prices by dual value; at least one evaluation is made.
+        Best prices by dual value. At least one evaluation is begun; the value is minus infinity if
+        the oracle itself ran out of time (`OutOfTime`) in that one.
     """
     prices = start.astype(np.float64).copy()
     mean, square = np.zeros_like(prices), np.zeros_like(prices)
@@ -122,7 +124,10 @@ def ascend(
     best, best_prices = -np.inf, prices.copy()
     done = 0
     for t in range(iterations):
-        priced = oracle.price(prices)
+        try:
+            priced = oracle.price(prices)
+        except OutOfTime:
+            break
         value = oracle.dual_value(prices, priced)
         done = t + 1
         if value > best:

@@ -21,11 +21,13 @@ import time
 from dataclasses import dataclass
 from typing import Generic, Protocol
 
+import highspy
 import numpy as np
 from numpy.typing import NDArray
 
 from formulations import highs
 from formulations.dual.ascent import DualOracle, E
+from formulations.dual.stopping import OutOfTime
 
 
 class PlanOracle(DualOracle[E], Protocol[E]):
@@ -83,8 +85,16 @@ class _Master(Generic[E]):
             new += 1
         return new
 
-    def solve(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> tuple[float, NDArray]:
-        """Master value in LP units, and prices (rows,) within [low, high]."""
+    def solve(
+        self, low: NDArray[np.float64], high: NDArray[np.float64], seconds: float = np.inf
+    ) -> tuple[float, NDArray]:
+        """Master value in LP units, and prices (rows,) within [low, high].
+
+        Raises
+        ------
+        OutOfTime
+            If the program was not solved within `seconds`.
+        """
         used = np.unique(np.concatenate([c.rows for c in self.columns] + [np.flatnonzero(high)]))
         used = used[high[used] > 0]
         at = np.full(self.n_rows, -1, dtype=np.int64)
@@ -108,9 +118,11 @@ class _Master(Generic[E]):
             np.concatenate([np.full(m, -np.inf), np.ones(blocks)]),
             np.concatenate([share, np.ones(blocks)]),
         )
-        solver = highs.make()
+        solver = highs.make(time_limit=float(max(seconds, 0.0)))
         solver.passModel(lp)
         solver.run()
+        if solver.getModelStatus() == highspy.HighsModelStatus.kTimeLimit:
+            raise OutOfTime
         prices = np.zeros(self.n_rows)
         duals = -np.asarray(solver.getSolution().row_dual[:m]) / unit
         prices[used] = np.clip(duals, low[used], high[used])
@@ -122,6 +134,7 @@ def polish(
     prices: NDArray[np.float64],
     *,
     rounds: int = 100,
+    radius: float = 0.05,
     tolerance: float = 1e-7,
     deadline: float = np.inf,
 ) -> Polished:
@@ -134,6 +147,8 @@ def polish(
         Where to start, for instance from `formulations.dual.ascent.ascend`.
     rounds : int
         Most LP solves.
+    radius : float
+        First half-width of the box around the best prices.
     tolerance : float
         Stop when master and Lagrangian value agree to this, relative.
     deadline : float
@@ -141,19 +156,27 @@ def polish(
     """
     master = _Master(oracle)
     best = prices.copy()
-    priced = oracle.price(best)
+    try:
+        priced = oracle.price(best)
+    except OutOfTime:
+        return Polished(best, -np.inf, np.inf, 0)
     value = oracle.dual_value(best, priced)
     master.add(best, priced)
-    radius, upper, done = 0.05, np.inf, 0
+    smallest, upper, done, took = 2e-5 * radius, np.inf, 0, 0.0
     # Rows whose price may leave zero: those some plan overloads, or already priced.
     active = (best > 0) | (priced.usage > oracle.capacity)
-    while done < rounds and time.perf_counter() < deadline and np.isfinite(value):
+    # A round takes about as long as the last one, and cannot be used half done.
+    while done < rounds and time.perf_counter() + took < deadline and np.isfinite(value):
         done += 1
+        begin = time.perf_counter()
         low = np.where(active, np.maximum(best - radius, 0.0), 0.0)
         high = np.where(active, best + radius, 0.0)
-        upper, trial = master.solve(low, high)
-        upper *= oracle.cost_unit
-        evaluated = oracle.price(trial)
+        try:
+            promised, trial = master.solve(low, high, deadline - begin)
+            evaluated = oracle.price(trial)
+        except OutOfTime:
+            break
+        upper = promised * oracle.cost_unit
         trial_value = oracle.dual_value(trial, evaluated)
         new = master.add(trial, evaluated)
         active |= evaluated.usage > oracle.capacity
@@ -166,7 +189,8 @@ def polish(
             radius *= 1.5 if at_edge else 1.0
         else:
             radius *= 0.7
+        took = time.perf_counter() - begin
         met = upper - value <= tolerance * abs(value)
-        if (met and not at_edge) or (new == 0 and radius < 1e-6):
+        if (met and not at_edge) or (new == 0 and radius < smallest):
             break
     return Polished(best, value, upper, done)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from formulations.dual.stopping import check_stopping, termination
-from mecopt.result import BoundKind, InstanceT, Result, ScheduleT, relative_gap
+from formulations.dual import interrupt
+from formulations.dual.stopping import OutOfTime, check_stopping, termination
+from mecopt.result import BoundKind, InstanceT, Result, ScheduleT, Termination, relative_gap
 
 
 class Progress:
@@ -36,8 +37,10 @@ class Progress:
         self.parameters = {"time_limit": time_limit, "gap": gap, "seed": seed}
         self.gap, self.seed, self.verbose = gap, seed, verbose
         self._begin = time.perf_counter()
-        #: `time.perf_counter()` value at which to stop.
-        self.deadline = self._begin + (np.inf if time_limit is None else time_limit)
+        #: `time.perf_counter()` value at which to stop, over at once when a person asks to.
+        self.deadline = interrupt.Moment(
+            self._begin + (np.inf if time_limit is None else time_limit)
+        )
         self._rows: list[tuple[float, float, float]] = []
 
     @property
@@ -54,6 +57,11 @@ class Progress:
     def is_late(self) -> bool:
         """Whether time is over."""
         return time.perf_counter() >= self.deadline
+
+    def check(self) -> None:
+        """Raise `OutOfTime` when time is over."""
+        if self.is_late:
+            raise OutOfTime
 
     def note(self, bound: float, objective: float) -> None:
         """Record bound and objective when either moved, and print them if that was asked for."""
@@ -75,20 +83,26 @@ class Progress:
         bound_kind: BoundKind,
         late: bool,
         rounding: float = 0.0,
+        margin: float = 0.0,
         **rest: Any,
     ) -> Result[InstanceT, ScheduleT]:
         """The outcome: a replayed schedule (None without a finite one) and a bound.
 
-        `late` and `rounding` are those of `termination`; `rest` goes to `Result` as it is.
+        `late`, `rounding`, `margin` are those of `termination`; `rest` goes to `Result` as it is.
         """
         objective = np.inf if schedule is None else schedule.objective
         self.note(bound, objective)
+        reason = termination(
+            objective, bound, self.gap, late=late, rounding=rounding, margin=margin
+        )
+        if interrupt.asked() and reason not in (Termination.OPTIMAL, Termination.INFEASIBLE):
+            reason = Termination.INTERRUPTED
         return Result(
             instance=instance,
             schedule=schedule,
             bound=bound,
             bound_kind=bound_kind,
-            termination=termination(objective, bound, self.gap, late=late, rounding=rounding),
+            termination=reason,
             method=method,
             parameters=self.parameters,
             seconds=self.seconds,

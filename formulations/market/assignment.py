@@ -19,12 +19,14 @@ LP bound is reported apart, and there are no prices. One good without edges is s
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from formulations import highs
+from formulations.claims import exceeds
 from formulations.dual.stopping import check_stopping
 from mecopt.market.instance import Market
 
@@ -72,17 +74,18 @@ def solve(market: Market, *, method: str = "auto", time_limit: float | None = No
     method : str
         ``sort`` (one good), ``lp`` (unit demand), ``milp`` (with memory), or ``auto``.
     time_limit : float, optional
-        Seconds for the MILP. When they are over, the best assignment found so far is returned,
-        which may be that nobody trades; the LP bound holds all the same.
+        Seconds, of the LP and the MILP together. When they are over, the best assignment found so
+        far is returned, at least what a greedy rule finds; `lp_bound` holds all the same.
 
     Raises
     ------
     ValueError
         If the method is unknown or does not fit the market, or `time_limit` is out of range.
     RuntimeError
-        If HiGHS stops for another reason.
+        If HiGHS stops for another reason, or what it answers is not an assignment.
     """
     check_stopping(time_limit)
+    deadline = time.perf_counter() + (np.inf if time_limit is None else time_limit)
     needed = "milp" if market.memory is not None else "lp" if market.is_graph else "sort"
     if method == "auto":
         method = needed
@@ -93,16 +96,18 @@ def solve(market: Market, *, method: str = "auto", time_limit: float | None = No
     if method == "sort":
         return _sort(market)
     surplus = market.surplus
-    bound, x = _highs(market, surplus)
+    server = greedy(market, surplus)
+    # Every buyer with the seller that suits best: what no assignment exceeds.
+    most = float(np.maximum(surplus, 0).max(axis=1, initial=0).sum())
+    bound, found = _highs(market, surplus, deadline=deadline)
     if method == "milp":
-        limit = np.inf if time_limit is None else time_limit
-        _, x = _highs(market, surplus, integer=True, time_limit=limit)
-    server = np.full(market.n_buyers, -1, dtype=np.int64)
-    for (i, j), amount in x.items():
-        if amount > 0.5:
-            server[i] = j
+        _, found = _highs(market, surplus, integer=True, deadline=deadline)
+    if found is not None and _worth(surplus, found) >= _worth(surplus, server):
+        server = found
     served = np.flatnonzero(server >= 0)
-    welfare = int(surplus[served, server[served]].sum())
+    welfare = _worth(surplus, server)
+    if bound is None or exceeds(float(welfare), bound):  # not said in time, or not true
+        bound = most
     if method == "milp":
         return Assignment(welfare, len(served), method, server, False, bound)
     low = lowest_surplus_prices(surplus, market.seats, server)
@@ -138,13 +143,52 @@ def _sort(market: Market) -> Assignment:
     return Assignment(welfare, k, "sort", None, True, float(welfare), low * one, high * one)
 
 
+def greedy(market: Market, surplus: IntArray) -> IntArray:
+    """Seller of each buyer (B,), -1 for none: pairs by falling surplus while seats last."""
+    server = np.full(market.n_buyers, -1, dtype=np.int64)
+    seats = market.seats.copy()
+    room = None if market.server_memory is None else market.server_memory.copy()
+    buyers, sellers = np.nonzero(surplus > 0)
+    order = np.argsort(-surplus[buyers, sellers], kind="stable")
+    for i, j in zip(buyers[order].tolist(), sellers[order].tolist(), strict=True):
+        if server[i] >= 0 or seats[j] == 0:
+            continue
+        if room is not None and market.memory is not None:
+            if market.memory[i] > room[j]:
+                continue
+            room[j] -= market.memory[i]
+        server[i] = j
+        seats[j] -= 1
+    return server
+
+
+def _worth(surplus: IntArray, server: IntArray) -> int:
+    """Sum of surpluses of an assignment, half minor units."""
+    served = np.flatnonzero(server >= 0)
+    return int(surplus[served, server[served]].sum())
+
+
+def _check(market: Market, server: IntArray) -> None:
+    """Raise RuntimeError where an assignment of the solver takes more than there is."""
+    served = np.flatnonzero(server >= 0)
+    taken = np.bincount(server[served], minlength=market.n_sellers)
+    ok = bool((taken <= market.seats).all())
+    if market.memory is not None and market.server_memory is not None:
+        memory = np.zeros(market.n_sellers, dtype=np.int64)
+        np.add.at(memory, server[served], market.memory[served])
+        ok = ok and bool((memory <= market.server_memory).all())
+    if not ok:
+        raise RuntimeError("HiGHS answers an assignment that takes more than seats or memory")
+
+
 def _highs(
-    market: Market, surplus: IntArray, *, integer: bool = False, time_limit: float = np.inf
-) -> tuple[float, dict[tuple[int, int], float]]:
-    """Optimum and solution over the edges with positive surplus, or what a MILP has in time."""
+    market: Market, surplus: IntArray, *, integer: bool = False, deadline: float = np.inf
+) -> tuple[float | None, IntArray | None]:
+    """Optimum over the edges with positive surplus, and an assignment; None where none in time."""
     buyer, server = np.nonzero(surplus > 0)
+    answer = np.full(market.n_buyers, -1, dtype=np.int64)
     if len(buyer) == 0:
-        return 0.0, {}
+        return 0.0, answer
     n, m = market.n_buyers, market.n_sellers
     edge, one = np.arange(len(buyer)), np.ones(len(buyer))
     entries = [(buyer, edge, one), (n + server, edge, one)]
@@ -158,13 +202,15 @@ def _highs(
     lp = highs.program(entries, cost, one, np.full(len(most), -np.inf), most)
     if integer:
         highs.make_integer(lp, 0, len(buyer))
-    found = highs.run(lp, time_limit=time_limit, gap=0.0, absolute_gap=0.5)
-    x = found.values
-    if x is None:
-        return 0.0, {}
-    used = np.flatnonzero(x > 1e-6)
-    solution = {(int(buyer[e]), int(server[e])): float(x[e]) for e in used}
-    return -2.0 * found.objective, solution
+    seconds = max(0.0, deadline - time.perf_counter())
+    found = highs.run(lp, time_limit=seconds, gap=0.0, absolute_gap=0.5)
+    if found.values is None or (found.late and not integer):
+        return None, None
+    used = np.flatnonzero(found.values > 0.5)
+    answer[buyer[used]] = server[used]
+    if integer or market.memory is None:  # vertices of the LP are assignments without memory
+        _check(market, answer)
+    return -2.0 * found.objective, answer
 
 
 def _edges(surplus: IntArray) -> IntArray:

@@ -110,6 +110,7 @@ does not have; use ``method="plans"``.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -117,23 +118,24 @@ import pyomo.environ as pyo
 from numpy.typing import NDArray
 
 from formulations import highs
+from formulations.claims import Claim, settle
 from formulations.dual.progress import Progress
+from formulations.dual.stopping import OutOfTime
 from formulations.offloading import compact_layout as milp
 from formulations.offloading import compact_start as milp_start
 from formulations.offloading.compact_model import build_model
+from formulations.offloading.first import alone, greedy, unsearched
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.policies.simple import OneStepOracleDrop
-from mecopt.offloading.replay import replay, rollout
+from mecopt.offloading.replay import replay
 from mecopt.offloading.schedule import Schedule
 from mecopt.offloading.units import DROPPED, INFINITE_NS
 from mecopt.result import BoundKind, Result, Termination
 
-#: HiGHS' settings. Presolve is off: with it, versions up to 1.15 have claimed wrong optima on
-#: models of this kind (ERGO-Code/HiGHS issues 1725, 3073, 3094), and it saves no time here.
-_SETTINGS = {"presolve": "off", "primal_feasibility_tolerance": 1e-9}
-#: Pyomo's names of reasons to stop.
-_LATE, _INFEASIBLE = "maxTimeLimit", ("provenInfeasible", "infeasibleOrUnbounded")
-_REASONS = ("convergenceCriteriaSatisfied", _LATE, *_INFEASIBLE)
+#: Least seconds that a row of the model takes from the instance to the solver, and how long handing
+#: a model over takes against making it.
+_SECONDS_PER_ROW, _HAND_OVER = 1e-4, 1.5
+#: Reasons to stop that are answers.
+_REASONS = ("convergenceCriteriaSatisfied", highs.LATE, *highs.INFEASIBLE)
 
 
 def solve_milp(
@@ -158,10 +160,12 @@ def solve_milp(
     Returns
     -------
     Result
-        Method ``"milp"``. The schedule is the core's replay of the solver's choices; where time
-        runs out before there are any, that of the one-step oracle, if it keeps the deadlines. The
-        bound is the solver's own word (`BoundKind.SOLVER_CLAIMED`). `details` holds the solver's
-        version, its objective and bound in s, the size of the model, nodes, and decisions excluded.
+        Method ``"milp"``. The schedule is the core's replay of the solver's choices, or of a
+        decision that needs no model (the one-step oracle) where that is better. The bound is the
+        solver's own word (`BoundKind.SOLVER_CLAIMED`). `details` holds the solver's version, its
+        objective and bound in s, the size of the model, nodes, and decisions excluded. A model that
+        cannot be made within the time limit is not: then `details` says about what size it would
+        have, and the bound is the sum of what the tasks cost alone.
 
     Raises
     ------
@@ -171,16 +175,21 @@ def solve_milp(
     """
     progress = Progress(time_limit, gap, seed, verbose=False)  # HiGHS speaks for itself
     _check_arguments(instance, warm_start)
-    layout = milp.lay_out(instance)
-    model = build_model(layout)
-    solver = highs.interface(gap=gap, seed=seed, **_SETTINGS)
-    known = [] if warm_start is None else [replay(instance, warm_start.choice)]
-    known = [schedule for schedule in known if np.isfinite(schedule.objective)]
-    if known:
-        milp_start.set_values(model, layout, known[0].choice)
-    solver.set_instance(model)
-    if known:
-        _start_from(solver, model)
+    start = None if warm_start is None else replay(instance, warm_start.choice)
+    if start is not None and not np.isfinite(start.objective):
+        start = None
+    size = milp.expected_size(instance)
+    hopeless = size[1] * _SECONDS_PER_ROW > progress.seconds_left
+    lonely = alone(instance)
+    choices = unsearched(instance, lonely)
+    choices.append(greedy(instance, choices[0], progress.seconds_left, 0.9 if hopeless else 0.3))
+    known = [replay(instance, choice) for choice in choices] + ([] if start is None else [start])
+    try:
+        if hopeless:
+            raise OutOfTime
+        layout, model, solver = _build(instance, start, progress)
+    except OutOfTime:
+        return _not_built(instance, known, lonely.bound_ns * 1e-9, size, progress)
     while True:
         found = highs.solve_model(solver, model, progress.seconds_left, verbose)
         reason = found.termination_condition.name
@@ -188,13 +197,73 @@ def solve_milp(
             raise RuntimeError(f"HiGHS stopped with {reason}")
         if found.incumbent_objective is not None:
             known.append(replay(instance, _choice(model, layout)))
-        elif reason == _LATE and not known:
-            known.append(rollout(instance, OneStepOracleDrop()))
         result = _result(layout, model, found, known, progress)
-        if result.termination is not Termination.STALLED:
+        if result.termination is not Termination.STALLED or "refused" in result.details:
             return result
         chosen = [v for v in (*model.x.values(), *model.d.values()) if v.value > 0.5]
         model.exclude.add(sum(1 - v for v in chosen) >= 1)
+
+
+def _build(
+    x: OffloadingInstance, start: Schedule | None, progress: Progress
+) -> tuple[milp.Layout, pyo.ConcreteModel, Any]:
+    """Layout, model and solver, which holds `start` if there is one.
+
+    Raises
+    ------
+    OutOfTime
+        If they cannot be made in time.
+    """
+    layout = milp.lay_out(x, progress.check)
+    begin = time.perf_counter()
+    model = build_model(layout, progress.check)
+    if start is not None:
+        milp_start.set_values(model, layout, start.choice)
+    # Pyomo hands the model over in one piece, which takes about as long as making it.
+    if _HAND_OVER * (time.perf_counter() - begin) > progress.seconds_left:
+        raise OutOfTime
+    solver = highs.interface(gap=progress.gap, seed=progress.seed)
+    solver.set_instance(model)
+    if start is not None:
+        _start_from(solver, model)
+    return layout, model, solver
+
+
+def _not_built(
+    x: OffloadingInstance,
+    known: list[Schedule],
+    bound: float,
+    size: tuple[int, int],
+    progress: Progress,
+) -> Result:
+    """What is known without the model, which would have about `size` variables and constraints."""
+    variables, constraints = size
+    schedule = _best(known)
+    objective = np.inf if schedule is None else schedule.objective
+    return progress.result(
+        x,
+        schedule,
+        min(bound, objective),
+        method="milp",
+        bound_kind=BoundKind.SOLVER_CLAIMED,
+        late=True,
+        details={
+            "variables": variables,
+            "constraints": constraints,
+            "nodes": 0,
+            "solver_objective": None,
+            "solver_bound": -np.inf,
+            "excluded": 0,
+            "status": f"model not built: about {variables:,} variables and {constraints:,} "
+            "constraints are too many for the time limit",
+        },
+    )
+
+
+def _best(known: list[Schedule]) -> Schedule | None:
+    """The cheapest schedule that breaks no rule."""
+    finite = [schedule for schedule in known if np.isfinite(schedule.objective)]
+    return min(finite, key=lambda s: s.objective, default=None)
 
 
 def _check_arguments(x: OffloadingInstance, warm_start: Schedule | None) -> None:
@@ -251,27 +320,31 @@ def _result(
 ) -> Result:
     """Replayed incumbent, claimed bound and reason for stopping."""
     second = layout.unit_ns * 1e-9
-    finite = [schedule for schedule in known if np.isfinite(schedule.objective)]
-    schedule = min(finite, key=lambda s: s.objective, default=None)
+    schedule = _best(known)
     objective = np.inf if schedule is None else schedule.objective
     reason = found.termination_condition.name
-    infeasible = reason in _INFEASIBLE
-    if infeasible and schedule is not None and len(model.exclude) == 0:
-        raise RuntimeError("HiGHS claims infeasibility of an instance with a schedule")
     claimed = -np.inf if found.objective_bound is None else found.objective_bound * second
-    claimed = np.inf if infeasible else claimed
+    claimed = np.inf if reason in highs.INFEASIBLE else claimed
     incumbent = found.incumbent_objective
+    incumbent = None if incumbent is None else incumbent * second
+    counters = highs.counters(found, model)
+    # What is excluded has been replayed; the claim is about the rest.
+    claim = Claim(
+        counters["solver"], min(claimed, objective) if len(model.exclude) else claimed, incumbent
+    )
+    bound, refused = settle(claim, floor=_lonely_bound(layout), known=objective)
     return progress.result(
         layout.instance,
         schedule,
-        min(max(claimed, _lonely_bound(layout)), objective),
+        min(bound, objective),
         method="milp",
         bound_kind=BoundKind.SOLVER_CLAIMED,
-        late=reason == _LATE,
+        late=reason == highs.LATE,
         rounding=1e-12,
         details={
-            **highs.counters(found, model),
-            "solver_objective": None if incumbent is None else incumbent * second,
+            **counters,
+            **refused,
+            "solver_objective": incumbent,
             "solver_bound": claimed,
             "excluded": len(model.exclude),
         },

@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.offloading.compact_windows import (
+    Check,
     Relations,
     Windows,
     cost_rises,
+    endless,
     find_windows,
     is_terminal,
 )
@@ -174,26 +176,53 @@ class Layout:
         return out
 
 
-def lay_out(x: OffloadingInstance) -> Layout:
-    """Preprocess an instance for the compact model."""
-    w, relations = find_windows(x), Relations(x)
+def lay_out(x: OffloadingInstance, check: Check = endless) -> Layout:
+    """Preprocess an instance for the compact model; `check` is called all along."""
+    w, relations = find_windows(x, check), Relations(x)
     steps = _steps(x, w, relations)
     rivals: dict[tuple[int, int, int], bool] = {}
     step_of = {s: i for i, step in enumerate(steps) for s in step.stages.values()}
     for r in np.flatnonzero(x.capacity != UNLIMITED).tolist():
         stages = [s for s in relations.on[r].tolist() if s in step_of]
         for s in stages:
+            check()
             for t in stages:
                 if relations.may_hold_up(w, s, t):
                     key = step_of[s], step_of[t], r
                     rivals[key] = rivals.get(key, True)
         for s in stages:
+            check()
             for t in stages:
                 key = step_of[s], step_of[t], r
                 if key in rivals and relations.compatible(s, t):
                     rivals[key] &= relations.surely_before(w, s, t)
     unit, strict = _units(x, w)
     return Layout(x, w, steps, _stations(x), is_terminal(x), cost_rises(x), rivals, unit, strict)
+
+
+def expected_size(x: OffloadingInstance) -> tuple[int, int]:
+    """About how many variables and constraints the compact model has, in no time.
+
+    Counts pairs of steps that can meet at a resource when every task is on time.
+    """
+    k = x.task_of_option[x.option_of_stage]
+    position = np.arange(len(x.service_ns)) - x.stage_ptr[x.option_of_stage]
+    step = k * (int(position.max()) + 1) + position  # a number for each step
+    span = int(step.max()) + 1
+    last = np.where(x.deadline_ns < INFINITE_NS, x.release_ns + x.deadline_ns, NEVER)
+    limited = x.capacity[x.stage_resource] != UNLIMITED
+    visits, at = np.unique(
+        x.stage_resource[limited].astype(np.int64) * span + step[limited], return_index=True
+    )
+    task = k[limited][at]
+    pairs = 0
+    for here in np.split(task, np.flatnonzero(np.diff(visits // span)) + 1):
+        gone = np.sort(last[here])
+        before = np.searchsorted(gone, x.release_ns[here], side="right")  # gone when it comes
+        pairs += len(here) * (len(here) - 1) // 2 - int(before.sum())
+    steps = len(np.unique(step))
+    variables = x.n_options + 3 * x.n_tasks + 2 * steps + pairs // 4
+    return variables, 4 * x.n_tasks + 3 * steps + 3 * pairs
 
 
 def _steps(x: OffloadingInstance, w: Windows, relations: Relations) -> tuple[Step, ...]:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 
 from formulations.offloading import compact_layout as milp
+from formulations.offloading.compact_windows import Check, endless
 from mecopt.offloading.status import NEVER
 from mecopt.offloading.units import INFINITE_NS
 
 Rows = dict[str, dict[Any, Any]]
 
 
-def build_model(layout: milp.Layout) -> pyo.ConcreteModel:
-    """The whole model; times and costs in units of `layout.unit_ns`."""
+def build_model(layout: milp.Layout, check: Check = endless) -> pyo.ConcreteModel:
+    """The whole model, times and costs in units of `layout.unit_ns`; it calls `check` all along."""
     m = pyo.ConcreteModel("offloading")
     _variables(m, layout)
-    for block in (_choices, _times, _fifo, _no_idling, _costs, _down):
+    waiting = (partial(_fifo, check=check), partial(_no_idling, check=check))
+    for block in (_choices, _times, *waiting, _costs, _down):
         for label, rows in block(m, layout).items():
-            setattr(m, label, _constraint(rows))
+            setattr(m, label, _constraint(rows, check))
     m.exclude = pyo.ConstraintList()
     x = layout.instance
     cost = np.where(x.drop_cost_ns < INFINITE_NS, x.drop_cost_ns / layout.unit_ns, np.inf)
@@ -35,8 +38,12 @@ def build_model(layout: milp.Layout) -> pyo.ConcreteModel:
     return m
 
 
-def _constraint(rows: dict[Any, Any]) -> pyo.Constraint:
-    return pyo.Constraint(list(rows), rule=lambda _, *key: rows[key if len(key) > 1 else key[0]])
+def _constraint(rows: dict[Any, Any], check: Check) -> pyo.Constraint:
+    def row(_: Any, *key: Any) -> Any:
+        check()
+        return rows[key if len(key) > 1 else key[0]]
+
+    return pyo.Constraint(list(rows), rule=row)
 
 
 def _variables(m: pyo.ConcreteModel, layout: milp.Layout) -> None:
@@ -177,12 +184,13 @@ def _times(m: pyo.ConcreteModel, layout: milp.Layout) -> Rows:
     return out
 
 
-def _fifo(m: pyo.ConcreteModel, layout: milp.Layout) -> Rows:
+def _fifo(m: pyo.ConcreteModel, layout: milp.Layout, check: Check) -> Rows:
     x, unit = layout.instance, layout.unit_ns
     release = np.array([x.release_ns[step.task] for step in layout.steps]) / unit
     latest = layout.latest / unit
     out: Rows = {key: {} for key in ["order", "order_strict", "queue", "running"]}
     for i, j in layout.unknown_orders:
+        check()
         a_i, a_j = _arrival(m, layout, i), _arrival(m, layout, j)
         ahead = float(latest[i, 0] - release[j])
         behind = float(latest[j, 0] - release[i]) + layout.strict
@@ -190,6 +198,7 @@ def _fifo(m: pyo.ConcreteModel, layout: milp.Layout) -> Rows:
         out["order_strict"][i, j] = a_j + layout.strict <= a_i + max(0.0, behind) * m.first[i, j]
     running: dict[tuple[int, int], Any] = {}
     for j, i, q in _rivals_at_stations(layout):
+        check()
         here = _present(m, layout, i, q) + _present(m, layout, j, q)
         slack = 3 - _precedes(m, layout, j, i, q) - here
         if (j, i, q) in m.still:
@@ -202,13 +211,14 @@ def _fifo(m: pyo.ConcreteModel, layout: milp.Layout) -> Rows:
     return out
 
 
-def _no_idling(m: pyo.ConcreteModel, layout: milp.Layout) -> Rows:
+def _no_idling(m: pyo.ConcreteModel, layout: milp.Layout, check: Check) -> Rows:
     x, unit = layout.instance, layout.unit_ns
     out: Rows = {
         key: {} for key in ["no_wait", "busy", "busy_until", "busy_here", "busy_before", "absent"]
     }
     held_by: dict[tuple[int, int], Any] = {}
     for j, i, q in m.held:
+        check()
         held = m.held[j, i, q]
         held_by[i, q] = held_by.get((i, q), 0) + held
         start_j = float(x.release_ns[layout.steps[j].task]) / unit

@@ -8,6 +8,7 @@ running late where that can help nobody is replaced by a drop, which costs no mo
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
@@ -19,6 +20,13 @@ from mecopt.offloading.status import NEVER
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
 
 _WINDOW_ROUNDS = 8
+
+#: Called again and again by what may take long; raises `OutOfTime` when time is over.
+Check = Callable[[], None]
+
+
+def endless() -> None:
+    """The check of work that has all the time it needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +110,7 @@ class Relations:
         )
 
 
-def find_windows(x: OffloadingInstance) -> Windows:
+def find_windows(x: OffloadingInstance, check: Check = endless) -> Windows:
     """Windows by rounds: arrivals bound waits (work that may be ahead), waits bound arrivals."""
     relations, terminal, n = Relations(x), is_terminal(x), len(x.service_ns)
     far = np.full(n, NEVER, dtype=np.int64)
@@ -115,10 +123,10 @@ def find_windows(x: OffloadingInstance) -> Windows:
     alive = np.ones(x.n_options, dtype=np.bool_)
     w = Windows(earliest, far, earliest + x.service_ns, far.copy(), alive, late_useful)
     for _ in range(_WINDOW_ROUNDS):
-        arrival, finish = _latest(x, relations, w)
+        arrival, finish = _latest(x, relations, w, check)
         alive = w.alive.copy()
         alive[x.option_of_stage[arrival < earliest]] = False
-        useful = late_useful & alive & _holds_up_others(x, relations, w, terminal)
+        useful = late_useful & alive & _holds_up_others(x, relations, w, terminal, check)
         same = np.array_equal(arrival, w.latest_arrival) and np.array_equal(useful, w.late_useful)
         w = Windows(earliest, arrival, w.earliest_finish, finish, alive, useful)
         if same:
@@ -127,11 +135,12 @@ def find_windows(x: OffloadingInstance) -> Windows:
 
 
 def _latest(
-    x: OffloadingInstance, relations: Relations, w: Windows
+    x: OffloadingInstance, relations: Relations, w: Windows, check: Check
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """One round of latest arrivals and finishes."""
     arrival, finish = w.latest_arrival.copy(), w.latest_finish.copy()
     for s in relations.topological:
+        check()
         before = [int(finish[p]) for p in relations.pred[s]]
         release = int(x.release_ns[relations.task[s]])
         arrival[s] = min(int(arrival[s]), max([release, *before]))
@@ -172,12 +181,17 @@ def _longest_wait(x: OffloadingInstance, relations: Relations, w: Windows, s: in
 
 
 def _holds_up_others(
-    x: OffloadingInstance, relations: Relations, w: Windows, terminal: NDArray[np.bool_]
+    x: OffloadingInstance,
+    relations: Relations,
+    w: Windows,
+    terminal: NDArray[np.bool_],
+    check: Check,
 ) -> NDArray[np.bool_]:
     """(O,) options with a stage that can hold up another task where delays can help a third."""
     out = np.zeros(x.n_options, dtype=np.bool_)
     for r in np.flatnonzero(~terminal & (x.capacity != UNLIMITED)):
         for s in relations.on[r].tolist():
+            check()
             option = x.option_of_stage[s]
             out[option] |= any(
                 relations.task[s] != relations.task[t] and relations.may_hold_up(w, s, t)

@@ -30,18 +30,31 @@ from numpy.typing import NDArray
 from formulations.dual.ascent import ascend, on_grid
 from formulations.dual.column_generation import polish
 from formulations.dual.progress import Progress
+from formulations.dual.stopping import OutOfTime
 from formulations.methods import routes
+from formulations.offloading.clock import bell
+from formulations.offloading.first import alone, greedy, unsearched
 from formulations.offloading.improve import Improver
-from formulations.offloading.pricing.blocks import choose_shift
-from formulations.offloading.pricing.oracle import Oracle, Priced, root_branch
-from formulations.offloading.tree import BranchOracle, Tree
+from formulations.offloading.pricing.blocks import (
+    buckets,
+    choose_shift,
+    first_rows,
+    private_resources,
+)
+from formulations.offloading.pricing.oracle import Oracle, Priced, named_prices, root_branch
+from formulations.offloading.search import descend
+from formulations.offloading.tree import BranchOracle, SafeOracle, Tree
 from mecopt.certificates.offloading.proof import Node, Proof
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.policies.simple import OneStepOracleDrop
-from mecopt.offloading.replay import replay, rollout
+from mecopt.offloading.prices import Prices
+from mecopt.offloading.replay import replay
 from mecopt.offloading.schedule import Schedule
 from mecopt.result import BoundKind, Result, relative_gap
 
+#: Interval that is left to rounding, per sum of the tasks' absolute costs.
+ROUNDING = 1e-11
+#: Seconds for a first schedule that keeps every rule, even without time.
+_MEND_S = 0.1
 #: Up to this many tasks the prices are polished by column generation.
 _POLISH_TASKS = 1000
 #: With fewer decisions than this (logarithm) the tree is worked at once.
@@ -60,28 +73,58 @@ def refine(prices: NDArray[np.float64], coarse: Oracle, fine: Oracle) -> NDArray
     return out.ravel()
 
 
+def price_scale(x: OffloadingInstance) -> float:
+    """What a second costs a typical task, and so about what a second of a server is worth."""
+    weight = x.latency_weight[x.latency_weight > 0]
+    return float(np.median(weight)) if len(weight) else 1.0
+
+
 class _Solve:
     """One solve by plan decomposition: ascent on finer and finer buckets, schedules, tree."""
 
-    def __init__(self, instance: OffloadingInstance, progress: Progress) -> None:
+    def __init__(
+        self, instance: OffloadingInstance, progress: Progress, stop: NDArray[np.int64]
+    ) -> None:
         self.x = instance
         self.gap = progress.gap
         self.deadline = progress.deadline
         self.progress = progress
-        self.improver = Improver(instance, progress.seed)
-        self.improver.offer(rollout(instance, OneStepOracleDrop()).choice)
+        self.stop = stop
+        self.improver = Improver(instance, progress.seed, stop)
+        known = alone(instance)
+        for choice in unsearched(instance, known):
+            self.improver.offer(choice)
+        self.scale = price_scale(instance)
         self.oracle: Oracle | None = None
         self.prices = np.zeros(0)
-        self.bound_ns = -np.inf
+        self.bound_ns = known.bound_ns
         self.iterations = 0
         self.tree: Tree | None = None
+
+    def roll(self) -> None:
+        """Offer what the one-step oracle decides, and mend it where it breaks a rule."""
+        self.improver.offer(greedy(self.x, self.improver.choice, self.progress.seconds_left))
+        if self.improver.objective == np.inf:
+            until = time.perf_counter() + _MEND_S
+            choice = descend(
+                self.x, self.improver.choice, rounds=3, seed=self.progress.seed, until=until
+            )
+            self.improver.offer(choice)
+        self.note(self.bound_ns)
+
+    @property
+    def margin(self) -> float:
+        """What rounding may leave between bound and objective, s."""
+        return ROUNDING * self.improver.size
 
     @property
     def open(self) -> bool:
         """Whether gap and time ask for more work."""
         if self.bound_ns == np.inf:  # proven infeasible
             return False
-        wide = relative_gap(self.improver.objective, self.bound_ns * 1e-9) > self.gap
+        objective, bound = self.improver.objective, self.bound_ns * 1e-9
+        closed = np.isfinite(objective) and objective - bound <= self.margin
+        wide = relative_gap(objective, bound) > self.gap and not closed
         return wide and not self.progress.is_late
 
     def note(self, bound_ns: float) -> None:
@@ -89,41 +132,59 @@ class _Solve:
         self.progress.note(bound_ns * 1e-9, self.improver.objective)
 
     def ascend(self, shift: int, iterations: int, step: float) -> None:
-        """Raise the bound on buckets of ``2**shift`` ns, from the prices so far."""
-        oracle = Oracle(self.x, shift)
+        """Raise the bound on buckets of ``2**shift`` ns, from the prices so far.
+
+        `step` is the first one, for tasks to which a second of latency costs 1.
+        """
+        try:
+            oracle = Oracle(self.x, shift, self.stop)
+        except OutOfTime:
+            return
         start = np.zeros(oracle.n_rows)
         if self.oracle is not None:
             start = refine(self.prices, self.oracle, oracle)
-        view = BranchOracle(oracle, root_branch(self.x))
+        branch = root_branch(self.x)
+        view = SafeOracle(oracle, branch)
         ptr = self.x.option_ptr[:-1]
 
         def watch(t: int, best: float, priced: Priced) -> bool:
             if t % 10 == 0:
                 self.improver.offer(np.where(priced.choice >= 0, priced.choice - ptr, -1))
-                # Not yet on the grid of proofs: show a little less than the value.
-                shown = best - 1e-5 * abs(best) if np.isfinite(best) else best
-                self.note(max(shown, self.bound_ns))
+                self.note(max(best, self.bound_ns))
             return False
 
         rise = ascend(
-            view, start, iterations=iterations, step=step, deadline=self.deadline, watch=watch
+            view,
+            start,
+            iterations=iterations,
+            step=step * self.scale,
+            deadline=self.deadline,
+            watch=watch,
         )
         self.iterations += rise.iterations
-        best = rise.prices
-        if self.open and self.x.n_tasks <= _POLISH_TASKS and np.isfinite(rise.value):
-            until = min(self.deadline, time.perf_counter() + max(0.2, self.x.n_tasks / 200))
-            best = polish(view, best, deadline=until).prices
-        prices = on_grid(np.maximum(best, 0.0))
-        priced = view.price(prices)
-        value = oracle.safe(prices, view.dual_value(prices, priced), priced)
-        if value > self.bound_ns or self.oracle is None:
+        prices, value = on_grid(rise.prices), rise.value
+        if self.open and self.x.n_tasks <= _POLISH_TASKS and np.isfinite(value):
+            until = self.deadline.at_most(max(0.2, self.x.n_tasks / 200))
+            polished = polish(
+                BranchOracle(oracle, branch), rise.prices, radius=0.05 * self.scale, deadline=until
+            ).prices
+            try:
+                again = view.dual_value(polished, view.price(polished))
+            except OutOfTime:
+                again = -np.inf
+            if again > value:
+                prices, value = on_grid(polished), again
+        if value > self.bound_ns:
             self.oracle, self.prices, self.bound_ns = oracle, prices, value
+        elif self.oracle is None:  # prices of zero prove the first bound
+            self.oracle, self.prices = oracle, np.zeros(oracle.n_rows)
         self.note(self.bound_ns)
 
     def improve(self, seconds: float) -> None:
         """Anneal windows for some seconds, or until the gap is met."""
-        target = self.bound_ns * 1e-9 * (1 + self.gap)
-        until = min(time.perf_counter() + seconds, self.deadline)
+        bound = self.bound_ns * 1e-9
+        target = bound + max(self.gap * abs(bound), self.margin)
+        until = self.deadline.at_most(seconds)
         self.improver.windows(until, target)
         self.note(self.bound_ns)
 
@@ -131,8 +192,16 @@ class _Solve:
         """Work the tree for some seconds."""
         assert self.oracle is not None
         if self.tree is None:
-            self.tree = Tree(self.x, self.oracle, self.improver, self.prices, self.bound_ns)
-        until = min(time.perf_counter() + seconds, self.deadline)
+            self.tree = Tree(
+                self.x,
+                self.oracle,
+                self.improver,
+                self.prices,
+                self.bound_ns,
+                scale=self.scale,
+                rounding=ROUNDING,
+            )
+        until = self.deadline.at_most(seconds)
         self.tree.run(gap=self.gap, deadline=until)
         # A tree whose every leaf costs at least the incumbent proves the incumbent.
         proven = min(self.tree.bound_ns, self.improver.objective * 1e9)
@@ -148,7 +217,8 @@ class _Solve:
         """
         n = self.x.n_tasks
         base = choose_shift(self.x)
-        self.ascend(base + 2, 120, 0.2)
+        if self.bound_ns < np.inf and not self.progress.is_late:  # prices are an answer too
+            self.ascend(base + 2, 120, 0.2)
         if self.open:
             self.improver.settle(100, self.deadline)
         if self.open:
@@ -170,21 +240,28 @@ class _Solve:
                 self.ascend(finer.pop(0), 150, 0.05)
             elif n > _TREE_TASKS and not self.improver.can_move:
                 break
-            elif n <= _TREE_TASKS:
+            elif n <= _TREE_TASKS and self.oracle is not None:
                 if self.tree is not None and not self.tree.open:
                     break
                 self.branch(2 * seconds)
                 seconds *= 1.5
 
-    def proof(self) -> Proof:
-        """The proof of the bound."""
-        assert self.oracle is not None
-        blocks = self.oracle.blocks
+    def proof(self) -> tuple[Proof, Prices]:
+        """The proof of the bound, and its root prices by resource and time."""
+        if self.oracle is None:
+            shift = choose_shift(self.x)
+            stride = buckets(self.x, shift)
+            rows = first_rows(self.x, private_resources(self.x), stride)
+            self.prices = np.zeros(stride * int((rows >= 0).sum()))
+        else:
+            shift, stride = self.oracle.shift, self.oracle.blocks.stride
+            rows = self.oracle.rows
         if self.tree is None:
             root, prices = Node(prices=0), [self.prices]
         else:
             root, prices = self.tree.root, self.tree.prices
-        return Proof(blocks.shift, blocks.stride, self.oracle.rows, prices, root, self.bound_ns)
+        proof = Proof(shift, stride, rows, prices, root, self.bound_ns)
+        return proof, named_prices(self.x, shift, stride, rows, self.prices)
 
 
 def solve_plans(
@@ -199,29 +276,35 @@ def solve_plans(
     """Certified interval and schedule by plan decomposition, from the schedule `start` if given.
 
     Other parameters, and errors, are those of `formulations.solve`; `seed` is that of the
-    annealing. The result has `prices` (duals of server time), `proof`, and `progress`.
+    annealing. The result has `prices` (duals of server time), `proof`, and `progress`. With a gap
+    of 0 it is optimal when the interval is at most `ROUNDING` of the sum of the tasks' absolute
+    costs, which is the rounding of a safe bound.
     """
     limit = routes("offloading").time_limit if time_limit is None else time_limit
     progress = Progress(limit, gap, seed, verbose)
-    work = _Solve(instance, progress)
-    if start is not None:
-        work.improver.offer(start.choice)
-    work.run()
+    with bell(progress.deadline) as stop:
+        work = _Solve(instance, progress, stop)
+        if start is not None:
+            work.improver.offer(start.choice)
+        work.roll()
+        work.run()
+    late = progress.is_late
     schedule = replay(instance, work.improver.choice)
-    oracle = work.oracle
-    assert oracle is not None
+    found = np.isfinite(schedule.objective)
+    proof, prices = work.proof()
     return progress.result(
         instance,
-        schedule if np.isfinite(schedule.objective) else None,
+        schedule if found else None,
         work.bound_ns * 1e-9,
         method="plans",
         bound_kind=BoundKind.CERTIFIED,
-        late=progress.is_late,
-        prices=oracle.named_prices(work.prices),
-        proof=work.proof(),
+        late=late,
+        margin=work.margin if found else 0.0,
+        prices=prices,
+        proof=proof,
         details={
             "iterations": work.iterations,
             "nodes": 0 if work.tree is None else work.tree.nodes,
-            "rows": oracle.n_rows,
+            "rows": len(work.prices),
         },
     )

@@ -12,31 +12,59 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.offloading.search import Candidates, Search, candidates, descend
+from formulations.offloading.clock import never
+from formulations.offloading.search import (
+    Candidates,
+    Search,
+    candidates,
+    descend,
+    score_of,
+)
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import replay
 
-#: Annealing looks at the clock after this many moves.
+#: Annealing takes the time after this many moves.
 _MOVES_AT_A_TIME = 100_000
+#: Costs are uneven when their mean is this many times their median or more.
+_UNEVEN = 10.0
 
 
 class Improver:
     """An incumbent choice and the ways to make it better.
 
+    Choices with fewer forbidden drops are better, whatever they cost; of equally many, those whose
+    other costs are less.
+
     Parameters
     ----------
     instance : OffloadingInstance
     seed : int
+    stop : (1,) int64, optional
+        Anything but zero ends annealing (see `formulations.offloading.clock`).
     """
 
-    def __init__(self, instance: OffloadingInstance, seed: int) -> None:
+    def __init__(
+        self, instance: OffloadingInstance, seed: int, stop: NDArray[np.int64] | None = None
+    ) -> None:
         self.instance = instance
         self.choice = np.full(instance.n_tasks, -1, dtype=np.int64)
-        self.objective, self._score = self._evaluate(self.choice)
+        self._cost = replay(instance, self.choice).cost_s
+        self._score = score_of(self._cost)
         self._rng = np.random.default_rng(seed)
+        self._stop = never() if stop is None else stop
         plain = instance.is_chain and not len(instance.down_ns)
-        self._search = Search(instance) if plain else None
+        self._search = Search(instance, self._stop) if plain else None
         self._candidates = candidates(instance)
+
+    @property
+    def objective(self) -> float:
+        """Sum of costs of the incumbent, s; infinite while it has a forbidden drop."""
+        return float(self._cost.sum())
+
+    @property
+    def size(self) -> float:
+        """Sum of what the tasks of the incumbent cost in absolute value, s: rounding's measure."""
+        return float(np.abs(self._cost).sum())
 
     @property
     def can_move(self) -> bool:
@@ -45,23 +73,19 @@ class Improver:
 
     def offer(self, choice: NDArray[np.int64]) -> bool:
         """Replay a choice (local option indices); keep it when it is better."""
-        objective, score = self._evaluate(choice)
+        cost = replay(self.instance, choice).cost_s
+        score = score_of(cost)
         if score < self._score:
-            self.choice, self.objective, self._score = choice.copy(), objective, score
+            self.choice, self._cost, self._score = choice.copy(), cost, score
             return True
         return False
-
-    def _evaluate(self, choice: NDArray[np.int64]) -> tuple[float, float]:
-        """Objective, and a finite score that counts forbidden drops as 10^6 s each."""
-        cost = replay(self.instance, choice).cost_s
-        return float(cost.sum()), float(np.minimum(cost, 1e6).sum())
 
     def settle(self, moves_per_task: int, until: float) -> None:
         """A cool pass over all tasks from the incumbent, or as much as `until` leaves time for."""
         if self._search is None:
             if time.perf_counter() < until:
                 seed = int(self._rng.integers(2**31))
-                self.offer(descend(self.instance, self.choice, rounds=20, seed=seed))
+                self.offer(descend(self.instance, self.choice, rounds=20, seed=seed, until=until))
             return
         self._anneal(self._candidates, 0.01, moves_per_task * self.instance.n_tasks, until)
 
@@ -77,20 +101,34 @@ class Improver:
             window = Candidates(
                 self._candidates.ptr, self._candidates.option, movable[first : first + size]
             )
-            self._anneal(window, float(self._rng.choice([0.1, 0.3])), 200 * size)
+            self._anneal(window, float(self._rng.choice([0.1, 0.3])), 200 * size, until)
 
-    def _anneal(self, where: Candidates, heat: float, moves: int, until: float = np.inf) -> None:
-        """Anneal from the incumbent; `heat` is the first temperature per mean task cost."""
+    def _typical_s(self, where: Candidates) -> float:
+        """What a task costs: their mean, or one drawn from a window of uneven costs.
+
+        A temperature that suits the dearest task melts the others, so each gets its turn.
+        """
+        cost = np.abs(self._cost[np.isfinite(self._cost)])
+        if not len(cost):
+            return 0.0
+        mean = float(cost.mean())
+        if mean < _UNEVEN * float(np.median(cost)):
+            return mean
+        drawn = np.abs(self._cost[self._rng.choice(where.movable)])
+        return float(drawn) if 0.0 < drawn < np.inf else mean
+
+    def _anneal(self, where: Candidates, heat: float, moves: int, until: float) -> None:
+        """Anneal from the incumbent; `heat` is the first temperature per typical task cost."""
         search = self._search
         assert search is not None
         search.set(self.choice)
-        mean = float(np.minimum(np.abs(replay(self.instance, self.choice).cost_s), 1e6).mean())
-        hot = max(heat * mean * 1e9, 1.0)
+        hot = heat * self._typical_s(where) * 1e9
+        hot = hot if hot > 0 else 1.0
         parts = -(-moves // _MOVES_AT_A_TIME)
         cooling = (1 / 300) ** (1 / parts)
-        least, best = search.total, None
+        least, best = search.score, None
         for i in range(parts):
-            if time.perf_counter() > until:
+            if time.perf_counter() > until or self._stop[0]:
                 break
             found, choice = search.anneal(
                 where,
@@ -99,7 +137,7 @@ class Improver:
                 moves=moves // parts,
                 seed=int(self._rng.integers(2**31)),
             )
-            if found < least - 0.5:
+            if found < least:
                 least, best = found, choice
         if best is not None:
             self.offer(best)

@@ -4,6 +4,9 @@ Each resource keeps its jobs sorted by (arrival, task, stage). Changing one task
 and inserts its jobs; only jobs whose start can change are recomputed, in order of arrival: a
 changed finish can touch only jobs that arrive before the later of its old and new value. A
 rejected move is undone from a log.
+
+A drop that is forbidden has infinite cost. Such tasks are counted apart from the sum of the finite
+costs, so that fewer of them are better whatever anything costs.
 """
 
 from __future__ import annotations
@@ -88,6 +91,20 @@ def _unit_free(jobs, lo, at, c, a, start, finish, longest, top):
     return top[0]
 
 
+@njit(cache=True, inline="always")
+def _reprice(delta, forbidden, old, new):
+    """Changes so far, and one task more: of the finite costs, and of how many are infinite."""
+    if old < np.inf:
+        delta -= old
+    else:
+        forbidden -= 1
+    if new < np.inf:
+        delta += new
+    else:
+        forbidden += 1
+    return delta, forbidden
+
+
 _REMOVED, _INSERTED, _TIMES, _ARRIVAL, _COST, _STAGE, _OPTION = 0, 1, 2, 3, 4, 5, 6
 
 
@@ -95,8 +112,8 @@ _REMOVED, _INSERTED, _TIMES, _ARRIVAL, _COST, _STAGE, _OPTION = 0, 1, 2, 3, 4, 5
 def change(static, state, k, new):
     """Give task k option `new` (global, -1 drops it) and propagate.
 
-    Returns (log size, change of the total cost in ns); the change is infinite when the log is
-    full, and the caller must undo.
+    Returns (log size, change of the sum of finite costs in ns, change of the number of infinite
+    ones); the first change is infinite when the log is full, and the caller must undo.
     """
     (
         release, deadline, drop_cost, weight, fixed, stage_ptr, resource, service, task_of_slot,
@@ -107,6 +124,7 @@ def change(static, state, k, new):
         heap_t, heap_s, log, saved, top,
     ) = state  # fmt: skip
     delta = 0.0
+    forbidden = 0
     size = 0
     base = first_slot[k]
     old = option[k]
@@ -130,7 +148,7 @@ def change(static, state, k, new):
             n_log = _note(log, n_log, _ARRIVAL, slot, arrival[slot], 0)
             stage_of[slot] = ABSENT
     if new < 0:
-        delta += drop_cost[k] - cost[k]
+        delta, forbidden = _reprice(delta, forbidden, cost[k], drop_cost[k])
         cost[k] = drop_cost[k]
     else:
         for i in range(stage_ptr[new + 1] - stage_ptr[new]):
@@ -159,7 +177,7 @@ def change(static, state, k, new):
             for i in range(size):
                 dirty[heap_s[i]] = -1
                 moved[heap_s[i]] = 0
-            return n_log, np.inf
+            return n_log, np.inf, 0
         r = resource[s]
         a = arrival[slot]
         begin = a
@@ -196,7 +214,7 @@ def change(static, state, k, new):
                 n_saved += 1
             late = end - release[task] > deadline[task]
             now = drop_cost[task] if late else weight[task] * (end - release[task]) + fixed[o]
-            delta += now - cost[task]
+            delta, forbidden = _reprice(delta, forbidden, cost[task], now)
             cost[task] = now
             continue
         nxt = slot + 1
@@ -217,7 +235,7 @@ def change(static, state, k, new):
         moved[nxt] = 1
         size = push(heap_t, heap_s, size, end, nxt)
         dirty[nxt] = max(dirty[nxt], 0)
-    return n_log, delta
+    return n_log, delta, forbidden
 
 
 @njit(cache=True)
@@ -249,35 +267,64 @@ def undo(static, state, n_log):
             option[a] = b
 
 
-@njit(cache=True)
-def anneal(static, state, candidate_ptr, candidate, movable, hot, cold, moves, seed, best, total):
+@njit(cache=True, nogil=True)
+def assign(static, state, goal, stop):
+    """Give tasks the options of `goal` (K,), until ``stop[0]`` is set.
+
+    A change that needs more log than there is is left out.
+    """
+    option = state[6]
+    for k in range(len(goal)):
+        if goal[k] == option[k]:
+            continue
+        if stop[0] != 0:
+            return
+        n_log, delta, _ = change(static, state, k, goal[k])
+        if delta == np.inf:
+            undo(static, state, n_log)
+
+
+@njit(cache=True, nogil=True)
+def anneal(
+    static, state, candidate_ptr, candidate, movable, hot, cold, moves, seed, best, total, many,
+    least_step, stop,
+):  # fmt: skip
     """Metropolis moves of one task at a time, temperature falling from `hot` to `cold` (ns).
 
     `candidate[candidate_ptr[k]:candidate_ptr[k + 1]]` are the options of task k worth trying
-    (-1 drops it); `movable` lists tasks with more than one. `best` (K,) is overwritten with the
-    best option vector seen. Returns (best total, last total).
+    (-1 drops it); `movable` lists tasks with more than one. A move never adds forbidden drops, of
+    which there are `many`; a move that takes one away is always kept. `best` (K,) is overwritten
+    with the best option vector seen, which is better by `least_step` ns or has fewer forbidden
+    drops. Another thread ends the annealing by setting ``stop[0]``. Returns (best total, its
+    forbidden drops, last total, its forbidden drops).
     """
     np.random.seed(seed)  # noqa: NPY002 (compiled code has its own generator, seeded here)
     option = state[6]
-    least = total
+    least, fewest = total, many
     if len(movable) == 0:
-        return least, total
+        return least, fewest, total, many
     cooling = (cold / hot) ** (1.0 / max(moves, 1))
     temperature = hot
     for _ in range(moves):
+        if stop[0] != 0:
+            break
         temperature *= cooling
         k = movable[int(np.random.random() * len(movable))]  # noqa: NPY002
         lo = candidate_ptr[k]
         new = candidate[lo + int(np.random.random() * (candidate_ptr[k + 1] - lo))]  # noqa: NPY002
         if new == option[k]:
             continue
-        n_log, delta = change(static, state, k, new)
-        if delta > 0 and np.random.random() >= np.exp(-delta / temperature):  # noqa: NPY002
+        n_log, delta, more = change(static, state, k, new)
+        worse = more > 0 or (
+            more == 0 and delta > 0 and np.random.random() >= np.exp(-delta / temperature)  # noqa: NPY002
+        )
+        if worse or delta == np.inf:
             undo(static, state, n_log)
             continue
         total += delta
-        if total < least - 0.5:
-            least = total
+        many += more
+        if many < fewest or (many == fewest and total < least - least_step):
+            least, fewest = total, many
             for i in movable:
                 best[i] = option[i]
-    return least, total
+    return least, fewest, total, many

@@ -6,35 +6,65 @@ instances use `descend`, which replays every candidate in full.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.offloading.moves import ABSENT, anneal, change
+from formulations.offloading.clock import never
+from formulations.offloading.moves import ABSENT, anneal, assign
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import replay
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
 
-#: Stands for the cost of a forbidden drop while searching, ns.
-PENALTY_NS = 1e15
+#: Totals that differ by less than this share of what is added up are equal but for rounding.
+_NOISE = 1e-13
+
+
+class Score(NamedTuple):
+    """Value of a choice while searching: forbidden drops first, then the sum of other costs."""
+
+    forbidden: int
+    total: float
+
+
+def score_of(cost: NDArray[np.float64]) -> Score:
+    """Score of the costs of all tasks (K,), infinite where a drop is forbidden."""
+    finite = np.isfinite(cost)
+    return Score(int(len(cost) - finite.sum()), float(cost[finite].sum()))
 
 
 class Search:
-    """A current choice, its exact cost, and moves on it."""
+    """A current choice, its exact cost, and moves on it.
 
-    def __init__(self, instance: OffloadingInstance) -> None:
+    Parameters
+    ----------
+    instance : OffloadingInstance
+        Chains without down intervals.
+    stop : (1,) int64, optional
+        Anything but zero ends what is going on (see `formulations.offloading.clock`).
+
+    Raises
+    ------
+    ValueError
+        If the instance is of another kind.
+    """
+
+    def __init__(self, instance: OffloadingInstance, stop: NDArray[np.int64] | None = None) -> None:
         x, a = instance, instance.arrays
         if not x.is_chain or len(x.down_ns):
             raise ValueError("Search: only chains without down intervals; use descend")
         self.instance = x
+        self._stop = never() if stop is None else stop
         slots = int(a.slot_ptr[-1])
         forbidden = x.drop_cost_ns >= INFINITE_NS
         uses = np.bincount(x.stage_resource, minlength=x.n_resources)
         uses[x.capacity == UNLIMITED] = 0
         longest = np.zeros(x.n_resources, dtype=np.int64)
         np.maximum.at(longest, x.stage_resource, x.service_ns)
-        self._drop = np.where(forbidden, PENALTY_NS, x.drop_cost_ns.astype(float))
+        self._drop = np.where(forbidden, np.inf, x.drop_cost_ns.astype(float))
         self._static = (
             x.release_ns, x.deadline_ns, self._drop, x.latency_weight,
             x.fixed_cost_ns.astype(float), x.stage_ptr, x.stage_resource, x.service_ns,
@@ -60,16 +90,13 @@ class Search:
             np.empty(room),
             np.empty(widest, dtype=np.int64),
         )
-        self.total = float(self._drop.sum())
+        self.score = score_of(self._drop)
 
     def set(self, choice: NDArray[np.int64]) -> None:
-        """Make `choice` (local option indices, -1 dropped) current."""
-        x = self.instance
-        goal = np.where(choice >= 0, x.option_ptr[:-1] + choice, -1)
-        for k in np.flatnonzero(goal != self._state[6]):
-            _, delta = change(self._static, self._state, int(k), int(goal[k]))
-            self.total += delta
-        self.total = float(self._state[7].sum())
+        """Make `choice` (local option indices, -1 dropped) current, as far as time allows."""
+        goal = np.where(choice >= 0, self.instance.option_ptr[:-1] + choice, -1)
+        assign(self._static, self._state, goal.astype(np.int64), self._stop)
+        self.score = score_of(self._state[7])
 
     @property
     def choice(self) -> NDArray[np.int64]:
@@ -93,14 +120,18 @@ class Search:
         cold_ns: float,
         moves: int,
         seed: int,
-    ) -> tuple[float, NDArray[np.int64]]:
-        """Run `anneal`; returns the best total (ns) and its choice; the state moves on."""
+    ) -> tuple[Score, NDArray[np.int64]]:
+        """Run `anneal`; returns the best score and its choice; the state moves on."""
         best = self._state[6].copy()
-        least, self.total = anneal(
+        cost = self._state[7]
+        noise = _NOISE * float(np.abs(cost[np.isfinite(cost)]).sum())
+        least, fewest, total, forbidden = anneal(
             self._static, self._state, candidates.ptr, candidates.option, candidates.movable,
-            hot_ns, cold_ns, moves, seed, best, self.total,
+            hot_ns, cold_ns, moves, seed, best, self.score.total, self.score.forbidden,
+            noise, self._stop,
         )  # fmt: skip
-        return least, self.local(best)
+        self.score = Score(forbidden, total)
+        return Score(fewest, least), self.local(best)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,12 +155,20 @@ def candidates(instance: OffloadingInstance) -> Candidates:
 
 
 def descend(
-    instance: OffloadingInstance, choice: NDArray[np.int64], *, rounds: int, seed: int
+    instance: OffloadingInstance,
+    choice: NDArray[np.int64],
+    *,
+    rounds: int,
+    seed: int,
+    until: float = np.inf,
 ) -> NDArray[np.int64]:
-    """First-improvement search by full replays, for instances `Search` does not take."""
+    """First-improvement search by full replays, for instances `Search` does not take.
+
+    It ends when `time.perf_counter()` passes `until`.
+    """
     rng = np.random.default_rng(seed)
     best = choice.copy()
-    least = replay(instance, best).objective
+    least = score_of(replay(instance, best).cost_s)
     count = np.diff(instance.option_ptr)
     for _ in range(rounds):
         better = False
@@ -137,9 +176,11 @@ def descend(
             for c in range(-1, count[k]):
                 if c == best[k]:
                     continue
+                if time.perf_counter() >= until:
+                    return best
                 trial = best.copy()
                 trial[k] = c
-                value = replay(instance, trial).objective
+                value = score_of(replay(instance, trial).cost_s)
                 if value < least:
                     best, least, better = trial, value, True
         if not better:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.dual.ascent import ascend, on_grid
+from formulations.dual.stopping import OutOfTime
 from formulations.offloading.branch import Allowed, Tightener, everything
 from formulations.offloading.improve import Improver
 from formulations.offloading.pricing.options import Branch
@@ -51,6 +52,23 @@ class BranchOracle:
         return self.oracle.plan_usage(priced)
 
 
+class SafeOracle(BranchOracle):
+    """The same, of prices on the grid of proofs and with values that are safe to claim."""
+
+    def __init__(self, oracle: Oracle, branch: Branch) -> None:
+        super().__init__(oracle, branch)
+        self._grid = np.zeros(0)
+
+    def price(self, prices: NDArray[np.float64]) -> Priced:
+        self._grid = on_grid(prices)
+        return super().price(self._grid)
+
+    def dual_value(self, prices: NDArray[np.float64], priced: Priced) -> float:
+        """Value of the prices that were priced last."""
+        value = super().dual_value(self._grid, priced)
+        return self.oracle.safe(self._grid, value, priced)
+
+
 @dataclass(order=True)
 class Open:
     """An open node: its bound (ns), a tie breaker, and what it needs to go on."""
@@ -75,6 +93,10 @@ class Tree:
         Root prices, on the grid.
     bound_ns : float
         Safe bound under these prices.
+    scale : float
+        About what a second of a server is worth.
+    rounding : float
+        Share of the sum of absolute costs that rounding may leave between bound and objective.
     """
 
     def __init__(
@@ -84,7 +106,11 @@ class Tree:
         improver: Improver,
         prices: NDArray[np.float64],
         bound_ns: float,
+        *,
+        scale: float = 1.0,
+        rounding: float = 0.0,
     ) -> None:
+        self._scale, self._rounding = scale, rounding
         self.instance = instance
         self.oracle = oracle
         self.improver = improver
@@ -124,7 +150,10 @@ class Tree:
     def _cutoff(self, gap: float) -> float:
         """Bound (ns) at which a leaf need not be worked on."""
         best = self.improver.objective * 1e9
-        return best - 0.5 * gap * abs(best) if np.isfinite(best) else np.inf
+        if best == np.inf:
+            return best
+        slack = max(gap / (1 + gap) * abs(best), self._rounding * self.improver.size * 1e9)
+        return best - 0.5 * slack
 
     def _close(self, bound: float, node: Node, prices: int) -> None:
         node.prices = prices
@@ -134,21 +163,24 @@ class Tree:
         x, oracle, node, allowed = self.instance, self.oracle, item.node, item.allowed
         start = self.prices[item.prices]
         bound, at = item.bound, item.prices
+        score: dict[int, dict[int, float]] = {}
         for _ in range(8):
             count = allowed.count(x)
             if np.prod(np.minimum(count, 1000.0)) <= _ENUMERATE:
                 self._enumerate(allowed, node, 0)
                 return
             branch = self.tightener.branch(allowed)
-            view = BranchOracle(oracle, branch)
-            rise = ascend(view, start, iterations=40, step=0.05, patience=20.0, deadline=deadline)
-            prices = on_grid(np.maximum(rise.prices, 0.0))
-            priced = view.price(prices)
-            value = oracle.safe(prices, view.dual_value(prices, priced), priced)
-            if value > bound:
-                self.prices.append(prices)
-                bound, at, start = value, len(self.prices) - 1, prices
-            self._offer(priced)
+            view = SafeOracle(oracle, branch)
+            step = 0.05 * self._scale
+            rise = ascend(view, start, iterations=40, step=step, patience=20.0, deadline=deadline)
+            if rise.value > bound:
+                self.prices.append(on_grid(rise.prices))
+                bound, at, start = rise.value, len(self.prices) - 1, self.prices[-1]
+            try:
+                self._offer(oracle.price(on_grid(rise.prices), branch))
+            except OutOfTime:
+                score = {}
+                break
             if bound >= self._cutoff(gap):
                 self._close(bound, node, at)
                 return
@@ -163,7 +195,7 @@ class Tree:
             if not fixed:
                 break
         else:
-            score = {}
+            score = {}  # narrowed at every turn: its turn is over
         if time.perf_counter() > deadline or not score:
             self._push(bound, allowed, at, node)
             return
@@ -214,22 +246,19 @@ class Tree:
         """
         x, oracle = self.instance, self.oracle
         cutoff = self._cutoff(gap)
-        priced = oracle.price(prices, branch)
-        rest_value = priced.value.sum() - prices @ oracle.capacity
         score: dict[int, dict[int, float]] = {}
         removed = False
+        try:
+            priced = oracle.price(prices, branch)
+        except OutOfTime:
+            return score, removed, node, allowed
         for k in np.flatnonzero(allowed.count(x) > 1):
             if time.perf_counter() > deadline:
                 break
-            u = int(self._owner[k])
-            only = np.zeros(oracle.n_blocks, dtype=np.bool_)
-            only[u] = True
-            values = {}
-            for o in allowed.alternatives(x, int(k)):
-                forced = self._force(branch, allowed, int(k), o)
-                alone = oracle.price(prices, forced, only, priced.value)
-                value = rest_value - priced.value[u] + alone.value[u]
-                values[o] = oracle.safe(prices, value, priced) if np.isfinite(value) else np.inf
+            try:
+                values = self._forced_values(int(k), allowed, branch, prices, priced)
+            except OutOfTime:
+                break
             lost = [o for o, v in values.items() if v >= cutoff]
             kept = [o for o in values if o not in lost]
             if lost:
@@ -243,11 +272,33 @@ class Tree:
                 node = children[-1]
                 allowed = allowed.without(int(k), lost)
                 branch = self.tightener.branch(allowed)
-                priced = oracle.price(prices, branch)
-                rest_value = priced.value.sum() - prices @ oracle.capacity
+                try:
+                    priced = oracle.price(prices, branch)
+                except OutOfTime:
+                    break
             if len(kept) > 1:
                 score[int(k)] = {o: values[o] for o in kept}
         return score, removed, node, allowed
+
+    def _forced_values(
+        self,
+        task: int,
+        allowed: Allowed,
+        branch: Branch,
+        prices: NDArray[np.float64],
+        priced: Priced,
+    ) -> dict[int, float]:
+        """Bound of every alternative of a task when it is forced."""
+        oracle, u = self.oracle, int(self._owner[task])
+        only = np.zeros(oracle.n_blocks, dtype=np.bool_)
+        only[u] = True
+        rest_value = priced.value.sum() - prices @ oracle.capacity - priced.value[u]
+        values = {}
+        for o in allowed.alternatives(self.instance, task):
+            forced = self._force(branch, allowed, task, o)
+            value = rest_value + oracle.price(prices, forced, only, priced.value).value[u]
+            values[o] = oracle.safe(prices, value, priced) if np.isfinite(value) else np.inf
+        return values
 
     def _force(self, branch: Branch, allowed: Allowed, task: int, option: int) -> Branch:
         """The branch of `allowed` with one task forced; FIFO windows stay as they are."""

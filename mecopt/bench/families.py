@@ -152,6 +152,9 @@ class Family:
         Column of ``instances`` that says how large one is, and the word for it.
     describe : callable
         (result, best schedule, reference schedule) -> the family's columns of ``instances``.
+    sources : callable
+        Instance -> files that it was made from, name to SHA-256 of the content: a finished unit is
+        used again only while they are the same.
     measure : callable
         (schedule, row of ``instances``) -> its columns of ``results``.
     solution : callable
@@ -190,6 +193,7 @@ class Family:
     ranked_by: str = "cost"
     size: tuple[str, str] = ("size", "parts")
     describe: Callable[[Result, Any, Any], dict[str, Any]] = _nothing
+    sources: Callable[[Any], Mapping[str, str]] = _nothing
     measure: Callable[[Any, Mapping[str, Any]], dict[str, Any]] = _nothing
     solution: Callable[[Any], dict[str, Any]] = _nothing
     save_schedule: Callable[[Any, Any], None] | None = None

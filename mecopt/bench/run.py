@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -20,9 +21,9 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from mecopt import checks, extras
-from mecopt.bench import provenance
+from mecopt.bench import identity, provenance, resume
 from mecopt.bench.families import FAMILIES, NAMES, Family
-from mecopt.bench.run_folder import RunFolder, resume_command
+from mecopt.bench.run_folder import RunFolder, resume_command, tables_of
 from mecopt.bench.suite import Suite, Unit
 from mecopt.bench.unit import run_unit
 
@@ -50,11 +51,14 @@ def _attempt(
 
 
 @contextmanager
-def _engine(engine: str, address: str | None, jobs: int) -> Iterator[None]:
-    """The joblib backend to fan out with; the calls are the same for both."""
+def _engine(engine: str, address: str | None, jobs: int) -> Iterator[tuple[type[Exception], ...]]:
+    """The joblib backend to fan out with, the same calls for both; errors of a worker that is lost.
+
+    Those are a killed process, or a node that has gone.
+    """
     if engine == "loky":
         with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
-            yield
+            yield (TerminatedWorkerError,)
         return
     from joblib import register_parallel_backend
 
@@ -77,12 +81,19 @@ def _engine(engine: str, address: str | None, jobs: int) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+    lost = ray.exceptions
+    cores = int(ray.cluster_resources().get("CPU", 1))  # a pool of more workers never starts
     try:
-        with parallel_config(backend="ray", n_jobs=jobs):
-            yield
+        with parallel_config(backend="ray", n_jobs=max(1, min(jobs, cores))):
+            yield lost.RayActorError, lost.NodeDiedError, lost.WorkerCrashedError
     finally:
         if started:
             ray.shutdown()
+
+
+def _warn(line: str) -> None:
+    if not line.startswith(resume.NOTHING):
+        warnings.warn(line, stacklevel=4)
 
 
 def run(
@@ -93,8 +104,12 @@ def run(
     address: str | None = None,
     jobs: int | None = None,
     on_part: Callable[[int, int], None] = lambda done, total: None,
+    on_note: Callable[[str], None] = _warn,
 ) -> RunFolder:
     """Run a suite, or what is missing of it, and leave a whole run folder (without pictures).
+
+    A finished unit is kept while everything that it was made from is the same
+    (`mecopt.bench.identity`), and computed again otherwise.
 
     Parameters
     ----------
@@ -109,11 +124,15 @@ def run(
         Units at a time; one per core unless said.
     on_part : callable
         Called with (finished units, all units) at the start and after each unit.
+    on_note : callable
+        Told in a line which finished units are computed again and why, or that nothing is to do;
+        the first is a warning unless said.
 
     Raises
     ------
     ValueError
-        Unusable arguments, or a folder with other parameters or contents.
+        Unusable arguments, a folder with other parameters or contents, a damaged part, or workers
+        that are not like this process.
     OSError
         If the folder cannot be written; finished units stay, the run can be resumed.
     """
@@ -125,15 +144,24 @@ def run(
     checks.whole("jobs", jobs, 1)
     begin = perf_counter()
     folder = RunFolder.open(out, suite)
-    missing = folder.missing(suite)
+    common = identity.of_run(suite)
+    identity.check_code(identity.packages_of(common))
+    missing, notes = resume.to_do(folder, suite, common)
+    for note in notes:
+        folder.log(note)
+        on_note(note)
     if folder.is_whole and not missing:
         on_part(len(suite.units), len(suite.units))
+        on_note(resume.when_finished(folder))
         return folder
     folder.unmark()
     folder.log(f"{len(missing)} of {len(suite.units)} instances to do, {jobs} at a time, {engine}")
     if missing:
-        _fan_out(suite, folder, missing, engine, address, min(jobs, len(missing)), on_part)
-    tables = folder.read_parts(suite)
+        with_jobs = min(jobs, len(missing))
+        _fan_out(suite, folder, missing, common, engine, address, with_jobs, on_part)
+    parts = folder.read_parts(suite)
+    resume.check_one_source(suite, parts)
+    tables = tables_of(parts)
     folder.finish(tables, _manifest(suite, out, tables, perf_counter() - begin))
     folder.log("complete")
     return folder
@@ -143,6 +171,7 @@ def _fan_out(
     suite: Suite,
     folder: RunFolder,
     missing: Sequence[Unit],
+    common: Mapping[str, str],
     engine: str,
     address: str | None,
     jobs: int,
@@ -153,25 +182,27 @@ def _fan_out(
     on_part(done, total)
     failed: list[tuple[Unit, Exception]] = []
     registered = None if suite.family.name in NAMES else suite.family
-    with _engine(engine, address, jobs):
+    with _engine(engine, address, jobs) as lost:
         parallel = Parallel(return_as="generator_unordered", batch_size=1)
-        finished = parallel(delayed(_attempt)(suite, unit, registered) for unit in missing)
         try:
+            finished = parallel(delayed(_attempt)(suite, unit, registered) for unit in missing)
             for unit, part, error in finished:
-                if part is None:
+                if part is not None:
+                    error = resume.other_worker(part["identity"], common)
+                if part is None or error is not None:
                     assert error is not None
                     failed.append((unit, error))
                     folder.log(f"{unit.key} failed: {error!r}")
                     continue
-                folder.write_part(unit, part)
+                folder.write_part(unit, part | {"identity": part["identity"] | common})
                 done += 1
                 folder.log(f"{unit.key} done in {part['instances'][0]['unit_seconds']:.1f} s")
                 on_part(done, total)
-        except TerminatedWorkerError:
-            folder.log("a worker process was killed")
+        except lost as reason:
+            folder.log(f"a worker was lost: {reason!r}")
             raise OSError(
-                "a worker process was killed (out of memory?); finished instances are kept, run "
-                "the same command again, perhaps with fewer jobs"
+                "a worker was lost (out of memory, or its machine is gone); finished instances are "
+                "kept, run the same command again, perhaps with fewer jobs"
             ) from None
     if failed:
         unit, error = failed[0]

@@ -18,7 +18,7 @@ from __future__ import annotations
 import io
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from mecopt.bench.reading import short
 from mecopt.bench.suite import Suite, Unit
 
 PARAMETERS = files.Format("mecopt.benchmark-parameters", version=1)
-PART = files.Format("mecopt.benchmark-part", version=1)
+PART = files.Format("mecopt.benchmark-part", version=2)
 RUN = files.Format("mecopt.benchmark-run", version=1)
 
 #: Tables of a whole run, in the order in which parts hold them.
@@ -66,9 +66,9 @@ class RunFolder:
         document = folder.path / "parameters.json"
         if document.exists():
             _refuse_other(folder, folder.suite, suite)
-        elif folder.path.exists() and any(folder.path.iterdir()):
+        elif folder.path.exists() and not all(map(_is_left_over, folder.path.iterdir())):
             raise ValueError(f"out: {path} is not empty and holds no mecopt run")
-        else:
+        if not document.exists() or folder.suite.to_document() != suite.to_document():
             PARAMETERS.write(document, {"suite": suite.to_document()})
         (folder.path / "parts").mkdir(parents=True, exist_ok=True)
         return folder
@@ -91,25 +91,47 @@ class RunFolder:
 
     def write_part(self, unit: Unit, part: Mapping[str, Any]) -> None:
         """Keep a finished unit, whole or not at all."""
-        PART.write(self._part(unit), {"unit": unit.key, **part})
+        PART.write(self._part(unit), {"unit": unit.key, "finished": _now(), **part})
 
-    def read_parts(self, suite: Suite) -> dict[str, pd.DataFrame]:
-        """The tables of all units, in order; raises IncompleteRun when one is missing."""
+    def read_part(self, unit: Unit) -> dict[str, Any] | None:
+        """A finished unit; None for one of an older mecopt, which does not say what it is from.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged: says which to delete.
+        """
+        path = self._part(unit)
+        try:
+            part = PART.read(path)
+        except ValueError as error:
+            if PART.claimed_by(path):
+                return None
+            raise ValueError(f"{error}; delete {path} and run the same command again") from None
+        kinds = {"finished": str, "identity": dict} | dict.fromkeys(("results", "instances"), list)
+        for name, kind in (kinds | {"progress": dict, "timelines": dict}).items():
+            if not isinstance(part.get(name), kind):
+                raise ValueError(
+                    f"{path}: field {name!r} is missing or malformed; delete {path} and run the "
+                    "same command again"
+                )
+        return part
+
+    def read_parts(self, suite: Suite) -> list[dict[str, Any]]:
+        """The parts of all units, in order; raises IncompleteRun when one is missing."""
         missing = self.missing(suite)
         if missing:
             raise IncompleteRun(f"{self.path}: {len(missing)} of {len(suite.units)} units missing")
-        parts = [PART.read(self._part(unit)) for unit in suite.units]
-        tables = {}
-        for name in TABLES:
-            frames = [pd.DataFrame(part[name]) for part in parts if part[name]]
-            frames = [frame for frame in frames if len(frame)]
-            tables[name] = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-        return tables
+        parts = (self.read_part(unit) for unit in suite.units)
+        return [part for part in parts if part is not None]
 
     def log(self, line: str) -> None:
         """Add a line with the time (UTC) to the log."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        with open(self.path / "log.txt", "a", encoding="utf-8") as log:
+        with (
+            files.named(self.path / "log.txt") as path,
+            open(path, "a", encoding="utf-8") as log,
+        ):
             log.write(f"{stamp} {line}\n")
 
     def _part(self, unit: Unit) -> Path:
@@ -126,12 +148,21 @@ class RunFolder:
             buffer = io.BytesIO()
             tables[name].to_parquet(buffer, index=False)
             files.write_bytes(self.path / f"{name}.parquet", buffer.getvalue())
-        RUN.write(self.path / "run.json", {"status": "complete", **manifest})
+        RUN.write(self.path / "run.json", {"status": "complete", "finished": _now(), **manifest})
+        for path in (*self.path.iterdir(), *(self.path / "parts").iterdir()):
+            if _is_left_over(path):
+                path.unlink(missing_ok=True)
 
     @property
     def is_whole(self) -> bool:
-        """True when the manifest says so."""
-        return (self.path / "run.json").exists()
+        """True when the manifest says so, and the tables are there."""
+        needed = ["run.json", *(f"{name}.parquet" for name in TABLES)]
+        return all((self.path / name).exists() for name in needed)
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest of a whole run; raises ValueError when it is damaged."""
+        return RUN.read(self.path / "run.json")
 
     def read(self) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
         """Manifest and tables of a whole run.
@@ -152,7 +183,7 @@ class RunFolder:
                 f"{self.path}: this run is incomplete ({done} of {len(suite.units)} instances); "
                 f"resume it with: {resume_command(suite, self.path)}"
             )
-        manifest = RUN.read(self.path / "run.json")
+        manifest = self.manifest
         tables = {}
         for name in TABLES:
             file = self.path / f"{name}.parquet"
@@ -162,8 +193,21 @@ class RunFolder:
                 raise ValueError(f"{file}: is missing, run the benchmark again") from None
             except (OSError, ValueError) as error:
                 reason = str(error).splitlines()[0]
-                raise ValueError(f"{file}: not a readable parquet file ({reason})") from None
+                raise ValueError(
+                    f"{file}: not a readable parquet file ({reason}); delete it and run the "
+                    "benchmark again"
+                ) from None
         return manifest, dict(suite.family.complete(tables))
+
+
+def tables_of(parts: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+    """The tables of a run from those of its units, in order."""
+    tables = {}
+    for name in TABLES:
+        frames = [pd.DataFrame(part[name]) for part in parts if part[name]]
+        frames = [frame for frame in frames if len(frame)]
+        tables[name] = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return tables
 
 
 def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
@@ -193,8 +237,21 @@ def resume_command(suite: Suite, path: str | os.PathLike[str]) -> str:
     return shlex.join([*parts, "--out", str(path)])
 
 
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a file is what a killed process had begun to write."""
+    return path.is_file() and files.is_half_written(path)
+
+
 def _refuse_other(folder: RunFolder, found: Suite, wanted: Suite) -> None:
     old, new = found.to_document(), wanted.to_document()
+    for document in (old, new):  # a checkpoint trained anew makes units old, not another run
+        document["checkpoints"] = [
+            {k: v for k, v in c.items() if k != "digest"} for c in document["checkpoints"]
+        ]
     for name in old:
         if old[name] != new[name]:
             raise ValueError(

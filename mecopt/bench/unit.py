@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 import formulations
+from mecopt.bench import identity
 from mecopt.bench.suite import Suite, Unit
 from mecopt.result import Replayed, Result
 from mecopt.statistics import gap_to_bound, gap_to_incumbent
@@ -33,7 +34,8 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
     Returns
     -------
     dict
-        Lists of rows under the names of `mecopt.bench.run_folder.TABLES`, JSON-able.
+        Lists of rows under the names of `mecopt.bench.run_folder.TABLES`, JSON-able, and
+        ``identity``: what they were made from.
 
     Raises
     ------
@@ -90,6 +92,7 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
         shown = {"best known": best, suite.policies[0]: schedules[suite.policies[0]]}
         timelines = family.timelines(result, shown)
     return {
+        "identity": identity.of_run(suite) | identity.of_instance(suite, instance),
         "results": results,
         "instances": [{**where, **solved, "unit_seconds": perf_counter() - begin}],
         "progress": _columns(result.progress, where),

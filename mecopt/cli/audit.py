@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from mecopt.cli.outputs import Outputs
+
 
 def audit(
     market: Annotated[
@@ -20,7 +22,9 @@ def audit(
     mechanism: Annotated[
         str, typer.Option(help="A name, several separated by commas, or all.")
     ] = "all",
-    json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write the report here (- for the standard output).")
+    ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Run folder whose report gets a section on this audit.")
@@ -50,7 +54,7 @@ def audit(
         mecopt audit --market market.csv --mechanism all --json audit.json
     """
     from mechanisms import rules
-    from mechanisms.audit.report import AuditReport
+    from mechanisms.audit.report import FORMAT, AuditReport
     from mechanisms.audit.report import audit as run_audit
     from mecopt.market.sources import read_market
 
@@ -58,6 +62,8 @@ def audit(
         from mecopt.bench.run_folder import RunFolder
 
         RunFolder(report).read()  # refuse an unfinished run before the work
+    written, folders = {"json": json}, {"pictures": pictures, "report": report}
+    outputs = Outputs(written, folders, reads={"market": market})
     traded = read_market(market, price_range=price_range, unit=unit)
     left_out: dict[str, str] = {}
     names = tuple(mechanism.split(","))
@@ -75,13 +81,11 @@ def audit(
         )
         rows += found.rows
     audited = AuditReport.of(traded, rows, left_out)
-    if json is not None:
-        audited.save(json)
-    if pictures is not None:
-        _draw(pictures, traded, audited, ticks)
-    typer.echo(_table(audited))
-    if report is not None:
-        typer.echo(f"report: {_into_report(report, audited)}")
+    with outputs:
+        outputs.write_document(FORMAT, audited.to_document())
+        outputs.write("pictures", lambda folder: _draw(folder, traded, audited, ticks))
+        typer.echo(_table(audited))
+        outputs.write("report", lambda folder: _into_report(folder, audited))
 
 
 def _options(name: str, ticks: int, seed: int) -> dict[str, Any]:
@@ -90,8 +94,8 @@ def _options(name: str, ticks: int, seed: int) -> dict[str, Any]:
     return {"seed": seed} if name in ("sbba", "muda", "posted") else {}
 
 
-def _into_report(folder: Path, audited: Any) -> str:
-    """Add the audit to the page of a finished run; returns the page's path."""
+def _into_report(folder: Path, audited: Any) -> None:
+    """Add the audit to the page of a finished run."""
     from mechanisms.audit.section import section
     from mecopt import files
     from mecopt.bench import pages
@@ -99,20 +103,23 @@ def _into_report(folder: Path, audited: Any) -> str:
 
     run = RunFolder(folder)
     files.write_bytes(run.path / pages.AUDIT, section(audited).encode())
-    return pages.build(run)
+    typer.echo(f"report: {pages.build(run)}")
 
 
 def _draw(folder: Path, market: Any, report: Any, ticks: int) -> None:
     from mechanisms.audit import pictures as audit_pictures
     from mechanisms.double_dutch import rule as double_dutch
+    from mecopt import files
+    from mecopt.bench import plot
 
-    folder.mkdir(parents=True, exist_ok=True)
     if market.unit_demand and not market.is_graph:
         outcome = double_dutch.run(
             market, alternation="unit", pricing="clamped", ticks=ticks, log=True
         )
-        audit_pictures.supply_and_demand(market, outcome).savefig(folder / "clocks.png")
-    audit_pictures.welfare_and_regret(report).savefig(folder / "mechanisms.png")
+        clocks = plot.png(audit_pictures.supply_and_demand(market, outcome))
+        files.write_bytes(folder / "clocks.png", clocks)
+    mechanisms = plot.png(audit_pictures.welfare_and_regret(report))
+    files.write_bytes(folder / "mechanisms.png", mechanisms)
 
 
 def _table(report: Any) -> str:

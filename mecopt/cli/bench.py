@@ -10,6 +10,7 @@ import typer
 
 from mecopt.cli import shell
 from mecopt.cli.options import bench_options, command, own_options, read_options
+from mecopt.cli.outputs import Outputs
 
 if TYPE_CHECKING:
     from mecopt.bench.families import Family, Scenario
@@ -97,31 +98,30 @@ def _bench(
     address: str | None,
     jobs: int | None,
 ) -> None:
-    from mecopt import files
     from mecopt.bench import pages, scorecard
     from mecopt.bench.run import default_folder
 
     folder_path = out or default_folder(suite)
-    try:
-        folder = _run(suite, folder_path, engine, address, jobs)
-        _, tables = folder.read()
-        if json is not None:
-            files.write_json(json, scorecard.records(tables["results"], suite.family))
-        screen = shell.console()
-        screen.print()
-        scorecard.print_scorecard(screen, tables, suite.family, suite.scenario)
-        typer.echo()
-        typer.echo(scorecard.headline(tables, suite.family))
-        for note in filter(None, dict.fromkeys(tables["instances"].get("notes", ()))):
-            typer.echo(note)
-        path = pages.build(folder)
-    except KeyboardInterrupt:
-        from mecopt.bench.run_folder import resume_command
+    with Outputs({"json": json}, folders={"out": folder_path}) as outputs:
+        try:
+            folder = _run(suite, folder_path, engine, address, jobs)
+            _, tables = folder.read()
+            outputs.write_json(scorecard.records(tables["results"], suite.family))
+            screen = shell.console()
+            screen.print()
+            scorecard.print_scorecard(screen, tables, suite.family, suite.scenario)
+            typer.echo()
+            typer.echo(scorecard.headline(tables, suite.family))
+            for note in filter(None, dict.fromkeys(tables["instances"].get("notes", ()))):
+                typer.echo(note)
+            path = pages.build(folder)
+        except KeyboardInterrupt:
+            from mecopt.bench.run_folder import resume_command
 
-        again = resume_command(suite, folder_path)
-        shell.say_error(f"interrupted; finished instances are kept, resume with: {again}")
-        raise typer.Exit(shell.INTERRUPTED) from None
-    typer.echo(f"report: {path}")
+            again = resume_command(suite, folder_path)
+            shell.say_error(f"interrupted; finished instances are kept, resume with: {again}")
+            raise typer.Exit(shell.INTERRUPTED) from None
+        typer.echo(f"report: {path}")
 
 
 def _run(suite: Suite, out: Path, engine: str, address: str | None, jobs: int | None) -> RunFolder:
@@ -135,4 +135,5 @@ def _run(suite: Suite, out: Path, engine: str, address: str | None, jobs: int | 
             address=address,
             jobs=jobs,
             on_part=lambda done, total: bar("solving and playing", done, total),
+            on_note=shell.say_error,
         )

@@ -13,6 +13,7 @@ from mecopt import checkpoints
 from mecopt.checkpoints import Checkpoint
 from mecopt.cli import shell
 from mecopt.cli.options import read_options
+from mecopt.cli.outputs import Outputs
 
 if TYPE_CHECKING:
     from mecopt.bench.families import Scenario
@@ -119,23 +120,22 @@ def states(asked: Asked, policies_unless_said: str, json: Path | None) -> None:
     )
     policies = {name: suite.policy(name, suite.units[0]) for name in suite.policies}
     assert asked.states is not None
-    with shell.status("asking the policies"):
-        sample, answers = protocol.ask(
-            policies, preset=presets[0], count=asked.states, servers=asked.servers, seed=seed
+    with Outputs({"json": json}) as outputs:
+        with shell.status("asking the policies"):
+            sample, answers = protocol.ask(
+                policies, preset=presets[0], count=asked.states, servers=asked.servers, seed=seed
+            )
+        records = protocol.records(sample, answers)
+        outputs.write_json(records)
+        servers = f"{sample.n_servers} server" + ("s" if sample.n_servers > 1 else "")
+        what = f"{len(sample)} states of one-step-oracle trajectories, {servers}"
+        typer.echo(f"{presets[0]}: {what}\n")
+        typer.echo(shell.columns(_HEADER, [_cells(record) for record in records]))
+        typer.echo(
+            "\nPR = mean cost of the one-step oracle / mean cost of the policy, in these states "
+            "alone: a rule\nthat looks ahead is below 100 % on purpose. Episodes say what it gains "
+            "(--seeds A:B)."
         )
-    records = protocol.records(sample, answers)
-    if json is not None:
-        from mecopt import files
-
-        files.write_json(json, records)
-    servers = f"{sample.n_servers} server" + ("s" if sample.n_servers > 1 else "")
-    typer.echo(f"{presets[0]}: {len(sample)} states of one-step-oracle trajectories, {servers}\n")
-    typer.echo(shell.columns(_HEADER, [_cells(record) for record in records]))
-    typer.echo(
-        "\nPR = mean cost of the one-step oracle / mean cost of the policy, in these states alone: "
-        "a rule\nthat looks ahead is below 100 % on purpose. Episodes say what it gains "
-        "(--seeds A:B)."
-    )
 
 
 _HEADER = (
@@ -178,28 +178,27 @@ def table(asked: Asked, name: str, out: Path | None, json: Path | None, jobs: in
         raise ValueError(f"preset: --table takes one, got {asked.preset!r}")
     named = () if asked.policies is None else parse_names(asked.policies)
     folder = out or Path("runs") / f"table-{name}"
-    with shell.progress("") as bar:
-        request = Request(
-            out=folder,
-            policies=named or default_policies(asked.checkpoints),
-            checkpoints=asked.checkpoints,
-            preset=presets[0],
-            states=1000 if asked.states is None else asked.states,
-            seed=0 if asked.seed is None else asked.seed,
-            seeds=(0, 8) if asked.seeds is None else parse_range(asked.seeds),
-            jobs=jobs,
-            on_part=bar,
-        )
-        made = tables.make(name, request)
-    written = table_files.write(made, folder)
-    if json is not None:
-        from mecopt import files
-
-        files.write_json(json, table_files.document(made))
-    typer.echo(f"{made.title}\n")
-    for block in table_text.blocks(made):
-        typer.echo(block.heading)
-        typer.echo(shell.columns(block.header, block.rows, text_columns=block.text_columns) + "\n")
-    for note in made.notes:
-        typer.echo(f"* {note}")
-    typer.echo(f"\n{', '.join(map(str, written))}")
+    with Outputs({"json": json}, folders={"out": folder}) as outputs:
+        with shell.progress("") as bar:
+            request = Request(
+                out=folder,
+                policies=named or default_policies(asked.checkpoints),
+                checkpoints=asked.checkpoints,
+                preset=presets[0],
+                states=1000 if asked.states is None else asked.states,
+                seed=0 if asked.seed is None else asked.seed,
+                seeds=(0, 8) if asked.seeds is None else parse_range(asked.seeds),
+                jobs=jobs,
+                on_part=bar,
+            )
+            made = tables.make(name, request)
+        outputs.write_json(table_files.document(made))
+        written = table_files.write(made, folder)
+        typer.echo(f"{made.title}\n")
+        for block in table_text.blocks(made):
+            typer.echo(block.heading)
+            text = shell.columns(block.header, block.rows, text_columns=block.text_columns)
+            typer.echo(text + "\n")
+        for note in made.notes:
+            typer.echo(f"* {note}")
+        typer.echo(f"\n{', '.join(map(str, written))}")

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from mecopt.cli import shell
+from mecopt.cli.outputs import try_folder
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
 
@@ -88,4 +89,12 @@ def fetch(
     """
     from mecopt import data
 
-    data.fetch(names or (), data_dir or context.obj, progress=typer.echo)
+    folder = data.resolve_data_dir(data_dir or context.obj)
+    try_folder("data-dir", folder)
+    try:
+        data.fetch(names or (), folder, progress=typer.echo)
+    except KeyboardInterrupt:
+        shell.say_error(
+            f"interrupted; the files listed are in {folder}, the same command fetches the rest"
+        )
+        raise typer.Exit(shell.INTERRUPTED) from None

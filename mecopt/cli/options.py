@@ -25,7 +25,10 @@ Out = Annotated[
     ),
 ]
 Json = Annotated[
-    Path | None, typer.Option(help="Write one record per policy and seed.", metavar="FILE")
+    Path | None,
+    typer.Option(
+        help="Write one record per policy and seed (- for the standard output).", metavar="FILE"
+    ),
 ]
 Engine = Annotated[str, typer.Option(help="loky (this machine) or ray.", metavar="NAME")]
 Address = Annotated[

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mecopt.cli.outputs import try_folder
+
 
 def report(
     folder: Annotated[
@@ -41,6 +43,8 @@ def report(
     from mecopt.bench import pages
     from mecopt.bench.run_folder import RunFolder
 
+    if folder.is_dir():
+        try_folder("folder", folder)
     if report_section.is_training(folder):
         typer.echo(f"report: {report_section.build(folder)}")
         return

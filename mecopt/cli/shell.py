@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.core import TyperCommand, TyperGroup
 
-from mecopt import checks
+from mecopt import terminal
 
 #: Exit statuses: a certificate was rejected; the user must change something; a certificate was not
 #: verified within the time limit; Ctrl-C.
@@ -27,11 +27,12 @@ _UsageError: Any = typer.BadParameter.__base__
 
 def say_error(message: object) -> None:
     """One line on stderr."""
-    text = checks.printable(" ".join(str(message).split()))
+    text = terminal.printable(" ".join(str(message).split()))
     typer.echo(f"mecopt: {text}", err=True)
 
 
-def _os_error(error: OSError) -> str:
+def os_error(error: OSError) -> str:
+    """What the system refused, with the path where it says one."""
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror}" if error.strerror else str(error)
 
@@ -70,11 +71,11 @@ class OneLineErrors(TyperGroup):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            say_error(_os_error(error))
+            say_error(os_error(error))
         except ValueError as error:
             say_error(error)
         except KeyboardInterrupt:
-            say_error("interrupted")
+            say_error("interrupted; no file is left half written, run the same command again")
             raise typer.Exit(INTERRUPTED) from None
         raise typer.Exit(USER_ERROR)
 
@@ -84,6 +85,9 @@ class OneLineErrors(TyperGroup):
         except _UsageError as error:
             say_error(error.format_message())
             code = USER_ERROR
+        except typer.Abort:  # Ctrl-C before a command had begun
+            say_error("interrupted")
+            code = INTERRUPTED
         sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from mecopt.cli import shell
 from mecopt.cli.options import DataDir, command, own_options, read_options, text_option
+from mecopt.cli.outputs import Outputs
 
 if TYPE_CHECKING:
     from mecopt.bench.families import Scenario
@@ -30,6 +31,9 @@ HELP = """Find a schedule and a proven lower bound for one instance.
     Here objective and bound are sums of cost over servers and slots, and cost_split takes the
     place of choice.
     """
+
+
+_PROOF = "certificate: {path} (check it with: mecopt verify {path})"
 
 
 def build() -> typer.Typer:
@@ -72,7 +76,7 @@ def build() -> typer.Typer:
             None,
         ),
         "gap": (Annotated[float, typer.Option(help="Stop at this relative gap.")], 1e-4),
-        "json": (_path("Write the result."), None),
+        "json": (_path("Write the result (- for the standard output)."), None),
         "save_instance": (_path("Write the instance (.gz compresses)."), None),
         "save_schedule": (_path("Write the best schedule."), None),
         "certificate": (_path("Write a proof that `mecopt verify` can check."), None),
@@ -105,7 +109,6 @@ def solve(
     **made: Any,
 ) -> None:
     """Do what the command line asks for; `made` says which instance to make."""
-    import formulations
     from formulations import methods
     from formulations.dual.stopping import check_stopping
     from mecopt.bench.families import family_of
@@ -117,33 +120,54 @@ def solve(
         for name, value in made.items():
             if value is not None:
                 raise ValueError(f"{name}: {value!r} cannot be combined with --instance")
-    problem = load_instance(instance) if instance is not None else _generate(made, data_dir)
-    family = family_of(problem)
-    certified = methods.certified(family.name)
-    known = methods.names(family.name)
-    method = method or certified
-    if method not in known:
-        raise ValueError(f"method: unknown {method!r}, one of {', '.join(known)}")
-    if certificate is not None and method != certified:
-        raise ValueError(
-            f"certificate: the bound of method {method} is solver-claimed and cannot be "
-            f"certified; use --method {certified}"
-        )
-    if save_instance is not None:
-        problem.save(save_instance)
-    shell.warm_up(family.name)
-    typer.echo(repr(problem))
-    for note in getattr(problem, "meta", {}).get("notes", ()):
-        typer.echo(note)
-    asked: dict[str, Any] = {"time_limit": time_limit, "gap": gap, "seed": seed}
-    # A spinner and a solver that prints would write over each other.
-    if verbose:
-        result = formulations.solve(problem, method=method, **asked, verbose=True)
-    else:
+    written = {
+        "json": json,
+        "save-instance": save_instance,
+        "save-schedule": save_schedule,
+        "certificate": certificate,
+    }
+    with Outputs(written, reads={"instance": instance}) as outputs:
+        problem = load_instance(instance) if instance is not None else _generate(made, data_dir)
+        family = family_of(problem)
+        certified = methods.certified(family.name)
+        known = methods.names(family.name)
+        method = method or certified
+        if method not in known:
+            raise ValueError(f"method: unknown {method!r}, one of {', '.join(known)}")
+        if certificate is not None and method != certified:
+            raise ValueError(
+                f"certificate: the bound of method {method} is solver-claimed and cannot be "
+                f"certified; use --method {certified}"
+            )
+        if save_schedule is not None and family.save_schedule is None:
+            raise ValueError(f"save-schedule: family {family.name} has no such files")
+        outputs.write("save-instance", problem.save)
+        shell.warm_up(family.name)
+        typer.echo(repr(problem))
+        for note in getattr(problem, "meta", {}).get("notes", ()):
+            typer.echo(note)
+        asked = {"time_limit": time_limit, "gap": gap, "seed": seed, "verbose": verbose}
+        result = _solved(problem, method, asked)
+        typer.echo(result.summary())
+        _write(result, outputs)
+    if result.termination == "interrupted":
+        raise typer.Exit(shell.INTERRUPTED)
+
+
+def _solved(problem: Any, method: str, asked: Mapping[str, Any]) -> Result:
+    """The result, of what was found by then when somebody presses Ctrl-C."""
+    import formulations
+    from formulations.dual import interrupt
+
+    def heard() -> None:
+        shell.say_error("stopping with what is found so far; Ctrl-C again gives it up")
+
+    with interrupt.keeping(heard):
+        # A spinner and a solver that prints would write over each other.
+        if asked["verbose"]:
+            return formulations.solve(problem, method=method, **asked)
         with shell.status("solving"):
-            result = formulations.solve(problem, method=method, **asked)
-    typer.echo(result.summary())
-    _write(result, json, save_schedule, certificate)
+            return formulations.solve(problem, method=method, **asked)
 
 
 def _generate(asked: Mapping[str, Any], data_dir: Path | None) -> Any:
@@ -199,24 +223,17 @@ def result_record(result: Result) -> dict[str, Any]:
     }
 
 
-def _write(
-    result: Result, json: Path | None, save_schedule: Path | None, proof: Path | None
-) -> None:
-    from mecopt import files
+def _write(result: Result, outputs: Outputs) -> None:
     from mecopt.bench.families import family_of
     from mecopt.certificates import verify
 
-    if json is not None:
-        files.write_json(json, result_record(result))
-        typer.echo(f"result: {json}")
-    if save_schedule is not None:
-        save = family_of(result.instance).save_schedule
-        if save is None:
-            raise ValueError(f"save-schedule: family {result.instance.family} has no such files")
+    def save_schedule(path: Path) -> None:
         if result.schedule is None:
             raise ValueError(f"save-schedule: no schedule was found ({result.termination})")
-        save(save_schedule, result.schedule)
-        typer.echo(f"schedule: {save_schedule}")
-    if proof is not None:
-        verify.save(proof, result)
-        typer.echo(f"certificate: {proof} (check it with: mecopt verify {proof})")
+        save = family_of(result.instance).save_schedule
+        assert save is not None
+        save(path, result.schedule)
+
+    outputs.write_json(result_record(result), "result: {path}")
+    outputs.write("save-schedule", save_schedule, "schedule: {path}")
+    outputs.write("certificate", lambda path: verify.save(path, result), _PROOF)

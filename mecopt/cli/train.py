@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from learning import recipes
 from mecopt.cli import shell
+from mecopt.cli.outputs import try_folder
 
 if TYPE_CHECKING:
     from learning.runs.folder import OnProgress
@@ -81,6 +82,7 @@ def train(
             raise ValueError(f"set: {text!r} is not FIELD=VALUE, for example learning_rate=0.001")
         changes[field] = value
     folder = out or Path("runs") / f"train-{name}-{seed}"
+    try_folder("out", folder)
     try:
         with _progress() as show:
             recipes.train(name, folder, seed=seed, changes=changes, on_progress=show)

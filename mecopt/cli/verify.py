@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mecopt import checks
+from mecopt import terminal
 from mecopt.cli import shell
 
 
@@ -42,7 +42,7 @@ def verify(
         for problem in verdict.problems:
             shell.say_error(f"{file}: {words}{problem}")
         raise typer.Exit(shell.REJECTED if verdict.decided else shell.UNDECIDED)
-    name = checks.printable(str(file))
+    name = terminal.printable(str(file))
     leaves = "1 leaf" if verdict.leaves == 1 else f"{verdict.leaves} leaves"
     # All digits: rounded ones could leave the optimum out.
     typer.echo(

@@ -190,6 +190,11 @@ class OffloadingInstance(files.Saved):
         """What the compiled kernels read."""
         return kernel_arrays(self)
 
+    @cached_property
+    def most_units(self) -> int:
+        """Units of the resource that has most of them, at least 1."""
+        return int(np.diff(self.arrays.free_ptr).max(initial=1))
+
     @property
     def needs_events(self) -> bool:
         """True when a failure can cancel queued siblings (DAG options and down intervals)."""

@@ -61,8 +61,8 @@ class Observation:
     @cached_property
     def completion_ns(self) -> NDArray[np.int64]:
         """(n,) believed completion of each option; `NEVER` through a resource that is down."""
-        x = self.instance
-        widest = int(np.diff(x.arrays.free_ptr).max(initial=1))
+        x, options = self.instance, self.instance.options_of(self.task)
+        longest = int(np.diff(x.stage_ptr[options.start : options.stop + 1]).max())
         out = np.empty(self.n_options, dtype=np.int64)
         projection.estimate_all(
             x.arrays,
@@ -72,8 +72,8 @@ class Observation:
             self.free_ns,
             self.entries,
             self.up,
-            np.empty(widest, dtype=np.int64),
-            np.empty(int(np.diff(x.stage_ptr).max()), dtype=np.int64),
+            np.empty(x.most_units, dtype=np.int64),
+            np.empty(longest, dtype=np.int64),
             out,
         )
         return out

@@ -98,11 +98,17 @@ def test_a_benchmark_names_rows_after_the_suite(always, tmp_path, monkeypatch):
     x = comllm.generate("paper", 3)
     mean = rollout(x, Always(2)).mean_cost_s / 0.1
     assert records[1]["mean_cost_slots"] == pytest.approx(mean)
-    # The checkpoint of `two` changes: the same folder would mix two policies.
-    (tmp_path / "two" / "o").write_text("3")
+    # The checkpoint of `two` is trained anew in its folder: it plays again, and it is said.
+    (tmp_path / "two" / "o").write_text("0")
     again = CliRunner().invoke(app, command)
-    assert again.exit_code == 2
-    assert "other parameters (checkpoints is" in again.stderr
+    assert again.exit_code == 0 and "checkpoint two changed" in again.stderr
+    records = json.loads((tmp_path / "out.json").read_text())
+    mean = rollout(x, Always(0)).mean_cost_s / 0.1
+    assert records[1]["mean_cost_slots"] == pytest.approx(mean)
+    # Another name is another run.
+    other = [a.replace("two", "three") if "=" not in a else a for a in command]
+    other[other.index(f"two={tmp_path / 'two'}")] = f"three={tmp_path / 'two'}"
+    assert "other parameters (policies is one,two" in CliRunner().invoke(app, other).stderr
 
 
 def test_two_packages_with_one_name_are_refused(monkeypatch):

@@ -96,7 +96,7 @@ def test_plan_files_are_replayed_when_read(work_folder):
     ("field", "value", "message"),
     [
         ("objective", 1.0, "objective is 1.0, the replay costs"),
-        ("instance_hash", "0" * 64, "instance_hash is 000000000000"),
+        ("instance_hash", "0" * 64, "instance_hash is .000000000000"),
         ("a", None, "field 'a' is missing or malformed"),
         ("flow", [[1]], "x must have shape"),
     ],

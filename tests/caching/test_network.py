@@ -103,7 +103,7 @@ def test_closing_keeps_every_better_schedule() -> None:
     x = caching.generate("ten", 5, agents=5, servers=1, slots=10)
     plan = rollout(x, Myopic())
     part = Part(plan, [0], gap=1e-6, seed=0)
-    part.begin(np.inf)
+    part.begin(1.0, np.inf)
     part.raise_bound(100, 0.5, 60.0, np.inf)
     everything = formulations.solve(x, method="network")
     arguments = part.links, part.link_prices, part.bound

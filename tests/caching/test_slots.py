@@ -40,7 +40,7 @@ def solved(blocks: Blocks, cost: np.ndarray, picked: np.ndarray, price: np.ndarr
     work = slots.slot_work(blocks)
     value = np.zeros((blocks.n_servers, blocks.n_slots))
     for n in range(blocks.n_servers):
-        slots.price_slots(blocks, n, cost, price[n], picked, value[n], work)
+        slots.price_slots(blocks, n, 0, blocks.n_slots, cost, price[n], picked, value[n], work)
     return value
 
 
@@ -111,6 +111,6 @@ def test_out_of_labels_the_bound_is_returned(monkeypatch: pytest.MonkeyPatch) ->
     short = work._replace(value=work.value[:2])
     picked, value = np.zeros(places, dtype=np.int64), np.zeros((2, 2))
     for n in range(2):
-        slots.price_slots(blocks, n, cost, np.zeros(2), picked, value[n], short)
+        slots.price_slots(blocks, n, 0, blocks.n_slots, cost, np.zeros(2), picked, value[n], short)
     assert (value <= exact + 1e-9).all()
     assert (value < exact - 1e-6).any()

@@ -177,4 +177,4 @@ def test_moves_follow_the_rule(seed: int) -> None:
         for mine, theirs in zip(search.times, expected[:3], strict=True):
             assert np.array_equal(mine[runs], theirs[runs])
     search.set(everybody(x))
-    assert search.total * 1e-9 == pytest.approx(replay(x, everybody(x)).objective, rel=1e-12)
+    assert search.score.total * 1e-9 == pytest.approx(replay(x, everybody(x)).objective, rel=1e-12)

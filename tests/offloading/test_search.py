@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from formulations.offloading.moves import change, undo
-from formulations.offloading.search import PENALTY_NS, Search, candidates, descend
+from formulations.offloading.search import Score, Search, candidates, descend, score_of
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.replay import replay
 from mecopt.offloading.scenarios import comllm
@@ -53,9 +53,14 @@ FAMILIES: dict[str, Callable[[int], OffloadingInstance]] = {
 
 
 def costs_ns(instance: OffloadingInstance, choice: np.ndarray) -> np.ndarray:
-    """Cost of each task by a full replay, ns; a forbidden drop counts `PENALTY_NS`."""
-    cost = replay(instance, choice).cost_s * 1e9
-    return np.where(np.isinf(cost), PENALTY_NS, cost)
+    """Cost of each task by a full replay, ns; infinite where a drop is forbidden."""
+    return np.asarray(replay(instance, choice).cost_s * 1e9)
+
+
+def same(score: Score, cost: np.ndarray) -> bool:
+    """Whether a score is that of costs, but for the rounding of the sum."""
+    fresh = score_of(cost)
+    return score.forbidden == fresh.forbidden and score.total == pytest.approx(fresh.total, abs=1.0)
 
 
 def random_choice(rng: np.random.Generator, instance: OffloadingInstance) -> np.ndarray:
@@ -73,23 +78,24 @@ def test_incremental_total_equals_full_replay(family: str) -> None:
         first = random_choice(rng, instance)
         search.set(first)
         option, cost = search._state[6], search._state[7]
-        total = search.total
+        score = search.score
         assert search.choice.tolist() == first.tolist()
         for _ in range(150):
             k = int(rng.integers(instance.n_tasks))
             new = int(rng.integers(-1, instance.option_ptr[k + 1] - instance.option_ptr[k]))
             goal = int(instance.option_ptr[k]) + new if new >= 0 else -1
             before, paid = option.copy(), cost.copy()
-            n_log, delta = change(search._static, search._state, k, goal)
+            n_log, delta, more = change(search._static, search._state, k, goal)
             np.testing.assert_allclose(cost, costs_ns(instance, search.choice), atol=1e-3)
-            assert delta == pytest.approx(cost.sum() - paid.sum(), abs=1.0)
+            was = score_of(paid)
+            assert same(Score(was.forbidden + more, was.total + delta), cost)
             if rng.random() < 0.5:
                 undo(search._static, search._state, n_log)
                 assert option.tolist() == before.tolist()
                 assert cost.tolist() == paid.tolist()
             else:
-                total += delta
-        assert total == pytest.approx(costs_ns(instance, search.choice).sum(), abs=1.0)
+                score = Score(score.forbidden + more, score.total + delta)
+        assert same(score, costs_ns(instance, search.choice))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -100,9 +106,9 @@ def test_annealing_reports_the_true_cost_of_its_best(family: str) -> None:
     start = np.zeros(instance.n_tasks, dtype=np.int64)
     search.set(start)
     least, best = search.anneal(candidates(instance), hot_ns=1e9, cold_ns=1e6, moves=3000, seed=1)
-    assert least == pytest.approx(costs_ns(instance, best).sum(), rel=1e-12)
-    assert search.total == pytest.approx(costs_ns(instance, search.choice).sum(), rel=1e-12)
-    assert least <= costs_ns(instance, start).sum()
+    assert same(least, costs_ns(instance, best))
+    assert same(search.score, costs_ns(instance, search.choice))
+    assert least <= score_of(costs_ns(instance, start))
 
 
 def test_annealing_finds_small_optima_and_repeats_itself() -> None:
@@ -118,7 +124,8 @@ def test_annealing_finds_small_optima_and_repeats_itself() -> None:
             )
         assert runs[0][1].tolist() == runs[1][1].tolist()
         if np.isfinite(best):
-            assert runs[0][0] == pytest.approx(best * 1e9, abs=1.0)
+            assert runs[0][0].forbidden == 0
+            assert runs[0][0].total == pytest.approx(best * 1e9, abs=1.0)
 
 
 def test_annealing_stays_within_its_candidates() -> None:
@@ -139,7 +146,35 @@ def test_forbidden_drops_are_bought_out() -> None:
     assert (instance.drop_cost_ns >= INFINITE_NS).any()
     search = Search(instance)
     least, _ = search.anneal(candidates(instance), hot_ns=3e8, cold_ns=1e6, moves=20_000, seed=0)
-    assert least < PENALTY_NS
+    assert least.forbidden == 0
+
+
+def test_a_cost_of_any_size_is_better_than_a_forbidden_drop() -> None:
+    """Task 0 must run, 1e8 s long; whoever is first on the server makes the other wait.
+
+    Both running: 1e8 + 1e-3 (task 1 first is impossible, ties go to task 0) = 1e8 + (1e8 + 1e-3).
+    Task 1 dropped at 1e-3 s: 1e8 + 1e-3, the least. Task 0 dropped is forbidden, however cheap
+    everything else becomes.
+    """
+    tasks = [
+        Task(0.0, [Option("run", [Stage("server", 1e8)])]),
+        Task(0.0, [Option("run", [Stage("server", 1e-3)])], drop_cost_s=1e-3),
+    ]
+    instance = OffloadingInstance.from_tasks([Resource("server")], tasks)
+    search = Search(instance)
+    least, best = search.anneal(candidates(instance), hot_ns=1e6, cold_ns=1e3, moves=500, seed=0)
+    assert best.tolist() == [0, -1]
+    assert least == Score(0, pytest.approx(1e17 + 1e6, rel=1e-15))
+    assert descend(instance, np.array([-1, -1]), rounds=9, seed=0).tolist() == [0, -1]
+
+
+def test_a_bell_ends_annealing() -> None:
+    """A flag that is set leaves the choice as it was."""
+    instance = FAMILIES["capacity 1"](0)
+    stop = np.ones(1, dtype=np.int64)
+    search = Search(instance, stop)
+    least, best = search.anneal(candidates(instance), hot_ns=1e9, cold_ns=1e6, moves=99, seed=1)
+    assert (best == -1).all() and least == search.score
 
 
 def test_descend_never_gets_worse_and_takes_any_instance() -> None:

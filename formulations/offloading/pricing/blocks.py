@@ -22,8 +22,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from formulations.dual.stopping import OutOfTime
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
+
+#: Most rows of an instance: so many, and so many more for each of its stages.
+_FEWEST_ROWS, _ROWS_PER_STAGE = 50_000, 50
 
 
 class Blocks(NamedTuple):
@@ -78,9 +82,10 @@ def private_resources(instance: OffloadingInstance) -> Private:
     private &= np.diff(instance.down_ptr) == 0
     who = np.where(private, high, -1)
     dim = np.zeros(instance.n_resources, dtype=np.int64)
-    for u in np.unique(who[private]):
-        mine = np.flatnonzero(who == u)
-        dim[mine] = np.arange(len(mine))
+    mine = np.flatnonzero(private)
+    mine = mine[np.argsort(who[mine], kind="stable")]
+    first = np.searchsorted(who[mine], who[mine])  # where those of the same owner begin
+    dim[mine] = np.arange(len(mine)) - first
     return Private(who, dim)
 
 
@@ -100,8 +105,10 @@ def choose_shift(instance: OffloadingInstance, buckets: int = 1200, rows: int = 
     """Bucket length 2^shift ns: about a tenth of a typical shared service.
 
     Coarser where a horizon would have more than `buckets` of them, but not longer than a typical
-    service, unless all resources together would have more than `rows`.
+    service, unless all resources together would have more than `rows`, or more than a few tasks
+    can be worth whose times differ by orders of magnitude.
     """
+    rows = min(rows, _FEWEST_ROWS + _ROWS_PER_STAGE * len(instance.service_ns))
     private = private_resources(instance)
     shared = (private.owner < 0) & (instance.capacity != UNLIMITED)
     service = instance.service_ns[shared[instance.stage_resource]]
@@ -114,6 +121,11 @@ def choose_shift(instance: OffloadingInstance, buckets: int = 1200, rows: int = 
     return int(max(min(coarse, max(np.floor(np.log2(typical)), fine)), limit, 0))
 
 
+def buckets(instance: OffloadingInstance, shift: int) -> int:
+    """Buckets of ``2**shift`` ns per resource, one of them beyond the horizon."""
+    return (horizon_ns(instance) >> shift) + 2
+
+
 def first_rows(instance: OffloadingInstance, private: Private, stride: int) -> NDArray[np.int64]:
     """(R,) first price row of each shared resource, -1 for private, unlimited and unused ones."""
     shared = (instance.capacity != UNLIMITED) & (private.owner < 0)
@@ -124,16 +136,23 @@ def first_rows(instance: OffloadingInstance, private: Private, stride: int) -> N
     return row
 
 
-def compile_blocks(instance: OffloadingInstance, shift: int) -> Blocks:
-    """Derive the pricing arrays; buckets last ``2**shift`` ns."""
+def compile_blocks(
+    instance: OffloadingInstance, shift: int, stop: NDArray[np.int64] | None = None
+) -> Blocks:
+    """Derive the pricing arrays; buckets last ``2**shift`` ns.
+
+    Raises
+    ------
+    OutOfTime
+        If ``stop[0]`` was set before the end.
+    """
     private = private_resources(instance)
-    horizon = horizon_ns(instance)
-    stride = (horizon >> shift) + 2
+    stride = buckets(instance, shift)
     row = first_rows(instance, private, stride)
     shared = row >= 0
     options = _chains(instance, private, row) if instance.is_chain else None
     if options is None:
-        options = _graphs(instance, private, row)
+        options = _graphs(instance, private, row, stop)
     order = np.argsort(instance.owner, kind="stable")
     counts = np.bincount(instance.owner, minlength=len(instance.owner_names))
     dims = np.bincount(private.owner[private.owner >= 0], minlength=len(instance.owner_names))
@@ -190,11 +209,10 @@ def _chains(
     chain_ptr = np.concatenate([[0], np.cumsum(np.bincount(option[priced], minlength=n))])
     gap = np.zeros(int(priced.sum()), dtype=np.int64)
     lag = np.zeros(n, dtype=np.int64)
-    for s in np.flatnonzero(delay):
-        if index[s] >= chain_ptr[option[s]]:
-            gap[index[s]] += service[s]
-        else:
-            lag[option[s]] += service[s]
+    behind = delay & (index >= chain_ptr[option])
+    np.add.at(gap, index[behind], service[behind])
+    ahead = delay & ~behind
+    np.add.at(lag, option[ahead], service[ahead])
     source_ptr = np.concatenate([[0], np.cumsum(np.bincount(option[is_source], minlength=n))])
     source_service = service[is_source]
     base = lag.copy()
@@ -219,7 +237,10 @@ def _chains(
 
 
 def _graphs(
-    instance: OffloadingInstance, private: Private, row: NDArray[np.int64]
+    instance: OffloadingInstance,
+    private: Private,
+    row: NDArray[np.int64],
+    stop: NDArray[np.int64] | None,
 ) -> dict[str, NDArray[np.int64]]:
     """Option arrays for DAG options, one option at a time."""
     names = (
@@ -229,6 +250,8 @@ def _graphs(
     columns: dict[str, list[int]] = {name: [] for name in names.split()}
     source_ptr, chain_ptr, loose_ptr = [0], [0], [0]
     for o in range(instance.n_options):
+        if stop is not None and stop[0]:
+            raise OutOfTime
         _graph(instance, private, row, o, columns)
         source_ptr.append(len(columns["source_dim"]))
         chain_ptr.append(len(columns["chain_row"]))

@@ -46,7 +46,8 @@ def price_block(blocks, u, price, horizon, branch, choice, scratch):
     Returns
     -------
     value : float
-        Priced cost of the plan, ns; infinite if there is none; NaN if `scratch` is too small.
+        Priced cost of the plan, ns; infinite if there is none; NaN if `scratch` is too small, or
+        asks to stop.
     """
     if blocks.block_ptr[u] == blocks.block_ptr[u + 1]:
         return 0.0
@@ -64,7 +65,7 @@ def price_block(blocks, u, price, horizon, branch, choice, scratch):
 def _cheapest_plan(blocks, u, price, branch, choice, scratch, opened, bound):
     """Set the labels task by task, write the cheapest plan to `choice` and return its cost.
 
-    Infinite when there is no plan, NaN when there is no room for the labels.
+    Infinite when there is no plan, NaN when there is no room for the labels or no time.
     """
     (
         block_ptr, task, n_dims, release, _, drop_cost, weight, fixed, _,
@@ -72,7 +73,10 @@ def _cheapest_plan(blocks, u, price, branch, choice, scratch, opened, bound):
         chain_ptr, chain_row, chain_service, chain_gap, _, _, _, _, _, stride, shift, _,
     ) = blocks  # fmt: skip
     _, droplike, earliest = branch
-    cum, table, table_ptr, table_lo, offset_ptr, offsets, _, _, free, cost, parent, taken = scratch
+    (
+        cum, table, table_ptr, table_lo, offset_ptr, offsets, _, _,
+        free, cost, parent, taken, stop,
+    ) = scratch  # fmt: skip
     option_at, option, latest, extra, to_go = opened
     first = block_ptr[u]
     n, dims = block_ptr[u + 1] - first, n_dims[u]
@@ -87,6 +91,8 @@ def _cheapest_plan(blocks, u, price, branch, choice, scratch, opened, bound):
         k = task[first + j]
         then = release[task[first + j + 1]] if j + 1 < n else 2**62
         for at in range(level[j], level[j + 1]):
+            if stop[0] != 0:
+                return np.nan
             for c in range(option_at[j] - 1, option_at[j + 1]):
                 for d in range(dims):
                     fresh[d] = free[at, d]

@@ -36,6 +36,7 @@ class Scratch(NamedTuple):
     cost: NDArray[np.float64]  # (labels,) priced cost so far
     parent: NDArray[np.int64]  # (labels,) label of the task before
     taken: NDArray[np.int64]  # (labels,) global option, -1 for the drop
+    stop: NDArray[np.int64]  # (1,) anything but 0 ends pricing (`formulations.offloading.clock`)
 
 
 class Opened(NamedTuple):
@@ -48,7 +49,7 @@ class Opened(NamedTuple):
     to_go: NDArray[np.float64]  # (n + 1,) lower bound on the plan from each task on
 
 
-def scratch_for(blocks: Blocks) -> Scratch:
+def scratch_for(blocks: Blocks, stop: NDArray[np.int64]) -> Scratch:
     """Allocate work space (`more_room` makes it larger when a block asks for more)."""
     stages = len(blocks.chain_row)
     longest = int(np.diff(blocks.chain_ptr).max(initial=1))
@@ -66,6 +67,7 @@ def scratch_for(blocks: Blocks) -> Scratch:
         cost=np.zeros(labels),
         parent=np.zeros(labels, dtype=np.int64),
         taken=np.zeros(labels, dtype=np.int64),
+        stop=stop,
     )
 
 
@@ -104,7 +106,7 @@ def latest_start(released, deadline, horizon, ahead):
 def open_options(blocks, u, price, horizon, branch, scratch):
     """Tables, latest reach and least cost of every option of an owner, under prices.
 
-    Returns whether the table had room for them, and `Opened`.
+    Returns whether the table had room for them, and time was not over, and `Opened`.
     """
     (
         block_ptr, task, _, release, deadline, drop_cost, weight, fixed, option_ptr,
@@ -112,7 +114,7 @@ def open_options(blocks, u, price, horizon, branch, scratch):
         chain_ptr, chain_row, chain_service, chain_gap, loose_ptr, _, _, _, _, stride, shift, _,
     ) = blocks  # fmt: skip
     allowed, droplike, earliest = branch
-    cum, table, table_ptr, table_lo, offset_ptr, offsets, _, _, _, _, _, _ = scratch
+    cum, table, table_ptr, table_lo, offset_ptr, offsets, _, _, _, _, _, _, stop = scratch
     first = block_ptr[u]
     n = block_ptr[u + 1] - first
     n_options = 0
@@ -126,6 +128,8 @@ def open_options(blocks, u, price, horizon, branch, scratch):
     opened = Opened(option_at, option, latest, extra, to_go)
     used = n_off = m = 0
     for j in range(n):
+        if stop[0] != 0:
+            return False, opened
         k = task[first + j]
         option_at[j] = m
         best = drop_cost[k] if droplike[k] > 0 else INF
@@ -178,10 +182,14 @@ def bound_by_hint(blocks, u, price, branch, choice, scratch, opened):
         chain_ptr, chain_row, chain_service, chain_gap, _, _, _, _, _, stride, shift, _,
     ) = blocks  # fmt: skip
     _, droplike, earliest = branch
-    cum, table, table_ptr, table_lo, offset_ptr, offsets, _, _, _, _, _, _ = scratch
+    cum, table, table_ptr, table_lo, offset_ptr, offsets, _, _, _, _, _, _, _ = scratch
     option_at, option, latest, extra, _ = opened
     held = np.zeros(n_dims[u], dtype=np.int64)
     bound = 0.0
+    # The margin covers the rounding of what is added up, however much of it cancels.
+    size = 0.0
+    for row in range(stride - 1, len(cum), stride):
+        size += cum[row]
     for j in range(len(option_at) - 1):
         k = task[block_ptr[u] + j]
         hinted = INF
@@ -189,6 +197,7 @@ def bound_by_hint(blocks, u, price, branch, choice, scratch, opened):
             hinted = drop_cost[k]
         for c in range(option_at[j], option_at[j + 1]):
             o = option[c]
+            size += abs(fixed[o])
             # A task that is late in the branch occupies, and pays the drop cost.
             if o != choice[k] and (choice[k] >= 0 or droplike[k] != 2):
                 continue
@@ -205,8 +214,9 @@ def bound_by_hint(blocks, u, price, branch, choice, scratch, opened):
             elif o == choice[k] and droplike[k] > 0:
                 hinted = drop_cost[k]
         bound += hinted
+        size += abs(hinted)
     if bound < INF:
-        bound += 1e-9 * abs(bound) + 1.0
+        bound += 1e-9 * size
     return bound
 
 

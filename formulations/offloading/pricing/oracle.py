@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from formulations.dual.stopping import OutOfTime
+from formulations.offloading.clock import never
 from formulations.offloading.pricing.blocks import (
     Blocks,
     choose_shift,
@@ -16,7 +18,7 @@ from formulations.offloading.pricing.blocks import (
     private_resources,
 )
 from formulations.offloading.pricing.options import Branch, more_room, scratch_for
-from formulations.offloading.pricing.sweep import plan_rows, price_all
+from formulations.offloading.pricing.sweep import DONE, STOPPED, plan_rows, price_all
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.prices import Prices
 from mecopt.offloading.units import INFINITE_NS
@@ -38,28 +40,49 @@ def root_branch(instance: OffloadingInstance) -> Branch:
     return Branch(np.ones(n, dtype=np.uint8), droplike, np.zeros(n, dtype=np.int64))
 
 
-class Oracle:
-    """Prices all blocks of an instance; keeps the last plans as hints that prune labels."""
+def named_prices(
+    instance: OffloadingInstance,
+    shift: int,
+    stride: int,
+    rows: NDArray[np.int64],
+    prices: NDArray[np.float64],
+) -> Prices:
+    """Prices by resource and time, as users read them; `rows` is that of `first_rows`."""
+    count = np.where(rows >= 0, stride, 0)
+    row_ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return Prices(instance.resource_names, 1 << shift, row_ptr, prices.copy())
 
-    def __init__(self, instance: OffloadingInstance, shift: int | None = None) -> None:
+
+class Oracle:
+    """Prices all blocks of an instance; keeps the last plans as hints that prune labels.
+
+    Parameters
+    ----------
+    instance : OffloadingInstance
+    shift : int, optional
+        Buckets last ``2**shift`` ns; chosen unless said.
+    stop : (1,) int64, optional
+        Anything but zero ends pricing (see `formulations.offloading.clock`).
+    """
+
+    def __init__(
+        self,
+        instance: OffloadingInstance,
+        shift: int | None = None,
+        stop: NDArray[np.int64] | None = None,
+    ) -> None:
         self.instance = instance
         self.shift = choose_shift(instance) if shift is None else shift
-        self.blocks: Blocks = compile_blocks(instance, self.shift)
+        self.blocks: Blocks = compile_blocks(instance, self.shift, stop)
         self.horizon = horizon_ns(instance)
         self.capacity = self.blocks.capacity
         self.n_blocks = len(self.blocks.n_dims)
         self.rows = first_rows(instance, private_resources(instance), self.blocks.stride)
-        # Terms whose rounding may exceed that of the sum they cancel in.
-        drop = self.blocks.drop_cost[np.isfinite(self.blocks.drop_cost)].sum()
-        self._size = float(np.abs(self.blocks.fixed).sum() + drop)
-        self._scratch = scratch_for(self.blocks)
+        # Only negative terms can cancel: what a plan adds up is at most its cost and twice those.
+        gain = np.minimum.reduceat(self.blocks.fixed, self.blocks.option_ptr[:-1])
+        self._size = 2.0 * float(-np.minimum(gain, 0.0).sum())
+        self._scratch = scratch_for(self.blocks, never() if stop is None else stop)
         self._hint = np.full(instance.n_tasks, -1, dtype=np.int64)
-
-    def named_prices(self, prices: NDArray[np.float64]) -> Prices:
-        """Prices by resource and time, as users read them."""
-        count = np.where(self.rows >= 0, self.blocks.stride, 0)
-        row_ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
-        return Prices(self.instance.resource_names, 1 << self.shift, row_ptr, prices.copy())
 
     @property
     def n_rows(self) -> int:
@@ -76,13 +99,24 @@ class Oracle:
 
         With `only`, blocks that are not flagged keep the `value` handed in (their plans do not
         count in the usage then, which is meaningless).
+
+        Raises
+        ------
+        OutOfTime
+            If time was over before the end.
         """
         flags = np.ones(self.n_blocks, dtype=np.bool_) if only is None else only
         out = np.zeros(self.n_blocks) if value is None else value.copy()
         usage = np.empty(self.n_rows)
-        while not price_all(
-            self.blocks, prices, self.horizon, branch, flags, self._hint, out, usage, self._scratch
-        ):
+        while True:
+            ended = price_all(
+                self.blocks, prices, self.horizon, branch, flags, self._hint, out, usage,
+                self._scratch,
+            )  # fmt: skip
+            if ended == DONE:
+                break
+            if ended == STOPPED:
+                raise OutOfTime
             self._scratch = more_room(self._scratch)
         return Priced(out, usage, self._hint.copy())
 

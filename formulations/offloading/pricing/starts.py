@@ -18,7 +18,7 @@ def write_starts(blocks, u, price, horizon, branch, choice, scratch, opened):
         chain_ptr, chain_row, chain_service, chain_gap, _, _, _, _, _, stride, shift, _,
     ) = blocks  # fmt: skip
     _, droplike, earliest = branch
-    cum, table, table_ptr, table_lo, offset_ptr, offsets, start, _, _, _, _, _ = scratch
+    cum, table, table_ptr, table_lo, offset_ptr, offsets, start, _, _, _, _, _, _ = scratch
     held = np.zeros(n_dims[u], dtype=np.int64)
     for j in range(block_ptr[u + 1] - block_ptr[u]):
         k = task[block_ptr[u] + j]

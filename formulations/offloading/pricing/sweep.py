@@ -8,12 +8,16 @@ from numba import njit
 from formulations.offloading.pricing.labels import price_block
 from formulations.offloading.pricing.tables import cumulate
 
+#: How `price_all` ended.
+DONE, NO_ROOM, STOPPED = 0, 1, 2
 
-@njit(cache=True)
+
+@njit(cache=True, nogil=True)
 def price_all(blocks, price, horizon, branch, only, choice, value, usage, scratch):
     """Price the flagged blocks; `usage` is overwritten with the shared time of all plans.
 
-    Returns False when `scratch` was too small (the caller makes room and calls again).
+    Returns `DONE`; or `NO_ROOM` when `scratch` was too small (the caller makes room and calls
+    again), `STOPPED` when it asks to stop.
     """
     stride, shift = blocks.stride, blocks.shift
     cumulate(price, stride, shift, scratch.cum)
@@ -21,7 +25,7 @@ def price_all(blocks, price, horizon, branch, only, choice, value, usage, scratc
         if only[u]:
             value[u] = price_block(blocks, u, price, horizon, branch, choice, scratch)
             if np.isnan(value[u]):
-                return False
+                return STOPPED if scratch.stop[0] != 0 else NO_ROOM
     usage[:] = 0.0
     chain_ptr, chain_row, chain_service = blocks.chain_ptr, blocks.chain_row, blocks.chain_service
     loose_ptr, loose_row, loose_service = blocks.loose_ptr, blocks.loose_row, blocks.loose_service
@@ -33,7 +37,7 @@ def price_all(blocks, price, horizon, branch, only, choice, value, usage, scratc
             occupy_rows(usage, chain_row[i], stride, shift, start[i], chain_service[i])
         for i in range(loose_ptr[o], loose_ptr[o + 1]):
             occupy_rows(usage, loose_row[i], stride, shift, loose_start[i], loose_service[i])
-    return True
+    return DONE
 
 
 @njit(cache=True, inline="always")

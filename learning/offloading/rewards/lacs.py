@@ -18,9 +18,6 @@ from mecopt.offloading.policies import rollouts
 from mecopt.offloading.projection import believe, enter, estimate, project
 from mecopt.offloading.status import NEVER
 
-#: Costs from here on stand for a drop that is forbidden, ns.
-_FORBIDDEN_NS = 1e14
-
 
 @njit(cache=True)
 def _impact(world, memory, choice, active, up, times, task, now, n, queued, out):
@@ -115,6 +112,7 @@ class Lacs:
     seed: int = 0
     name: str = "lacs"
     _world: rollouts.World | None = field(default=None, repr=False)
+    _dearest_ns: float = field(default=np.inf, repr=False)
 
     def __post_init__(self) -> None:
         if self.samples < 1:
@@ -141,6 +139,7 @@ class Lacs:
         factor = rng.uniform(*self.size_range, size=(copies, n))
         # One numbering of the instance and `samples` copies of its tasks, later and of other sizes.
         world = rollouts.combine([instance] * (1 + copies))
+        self._dearest_ns = 0.5 * rollouts.forbidden_ns([instance])  # beyond: a forbidden drop
         stages = instance.arrays.task_of_stage
         believed = world.believed.reshape(1 + copies, -1).astype(np.float64)
         believed[1:] *= factor[:, stages]
@@ -177,5 +176,5 @@ class Lacs:
             self.queued,
             out,
         )
-        impact = np.where(out < _FORBIDDEN_NS, out, np.inf).sum(axis=1) / self._slot_ns
+        impact = np.where(out < self._dearest_ns, out, np.inf).sum(axis=1) / self._slot_ns
         return cost + self.weight * (impact / self.samples if self.average else impact)

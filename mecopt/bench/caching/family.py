@@ -194,6 +194,7 @@ FAMILY = Family(
     ),
     size=("n_requests", "requests"),
     describe=_describe,
+    sources=lambda instance: instance.meta.get("data", {}),
     measure=_measure,
     solution=_solution,
     save_schedule=plan_file.save,

