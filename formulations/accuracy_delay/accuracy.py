@@ -47,6 +47,12 @@ def most_accurate(x: QuerySnapshot) -> Assignment:
     return replay(x, choice.astype(np.int64))
 
 
+def reachable_accuracy(x: QuerySnapshot) -> Assignment:
+    """A decision that is accurate enough, if there is any; the most accurate one if not."""
+    on_devices = replay(x, np.full(x.n_users, LOCAL, dtype=np.int64))
+    return on_devices if on_devices.is_feasible else most_accurate(x)
+
+
 def infeasible(
     progress: Progress, x: QuerySnapshot, best: Assignment, method: str, kind: BoundKind
 ) -> Result[QuerySnapshot, Assignment]:

@@ -30,7 +30,13 @@ from __future__ import annotations
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations.accuracy_delay.compact import most_queries, require_equal, solve_model
+from formulations.accuracy_delay.compact import (
+    Route,
+    Size,
+    most_queries,
+    require_equal,
+    solve_model,
+)
 from formulations.dual.progress import Progress
 from mecopt.accuracy_delay.assignment import Assignment
 from mecopt.accuracy_delay.costs import costs_of
@@ -78,6 +84,11 @@ def build_model(x: QuerySnapshot) -> pyo.ConcreteModel:
     return model
 
 
+def _size(x: QuerySnapshot) -> Size:
+    pairs = int(x.reachable.sum())
+    return Size(2 * x.n_users + pairs + x.n_servers, x.n_users + x.n_servers + pairs + 1)
+
+
 def _read(model: pyo.ConcreteModel, x: QuerySnapshot) -> IntArray:
     choice = np.full(x.n_users, LOCAL, dtype=np.int64)
     for (i, j), variable in model.x.items():
@@ -99,4 +110,4 @@ def solve_big_m(
     Parameters and errors are those of `formulations.solve`; ValueError with optimal shares.
     """
     progress = Progress(time_limit, gap, seed, verbose)
-    return solve_model(instance, build_model, _read, progress, method="big-m", verbose=verbose)
+    return solve_model(instance, Route("big-m", _size, build_model, _read), progress)

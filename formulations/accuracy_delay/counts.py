@@ -37,7 +37,13 @@ from __future__ import annotations
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations.accuracy_delay.compact import most_queries, require_equal, solve_model
+from formulations.accuracy_delay.compact import (
+    Route,
+    Size,
+    most_queries,
+    require_equal,
+    solve_model,
+)
 from formulations.dual.progress import Progress
 from mecopt.accuracy_delay.assignment import Assignment
 from mecopt.accuracy_delay.costs import costs_of
@@ -87,6 +93,12 @@ def build_model(x: QuerySnapshot) -> pyo.ConcreteModel:
     return model
 
 
+def _size(x: QuerySnapshot) -> Size:
+    most = most_queries(x)
+    cells = sum(n * int(reach) for n, reach in zip(most, x.reachable.sum(axis=0), strict=True))
+    return Size(x.n_users + cells + sum(most), x.n_users + x.n_servers + sum(most) + 1)
+
+
 def _read(model: pyo.ConcreteModel, x: QuerySnapshot) -> IntArray:
     choice = np.full(x.n_users, LOCAL, dtype=np.int64)
     for (i, j, _), variable in model.x.items():
@@ -108,4 +120,4 @@ def solve_counts(
     Parameters and errors are those of `formulations.solve`; ValueError with optimal shares.
     """
     progress = Progress(time_limit, gap, seed, verbose)
-    return solve_model(instance, build_model, _read, progress, method="counts", verbose=verbose)
+    return solve_model(instance, Route("counts", _size, build_model, _read), progress)

@@ -11,15 +11,13 @@ Constraints: (assign) every query is answered once; (room) at most ``room`` quer
 
 from __future__ import annotations
 
-import numpy as np
-
-from formulations.accuracy_delay.accuracy import infeasible, most_accurate
+from formulations.accuracy_delay.accuracy import infeasible, reachable_accuracy
+from formulations.accuracy_delay.compact import first_decisions
 from formulations.accuracy_delay.tree import Tree
 from formulations.dual.progress import Progress
 from formulations.methods import routes
 from mecopt.accuracy_delay.assignment import Assignment, replay
-from mecopt.accuracy_delay.instance import LOCAL, UNITS_PER_NS, UNITS_PER_S, IntArray, QuerySnapshot
-from mecopt.accuracy_delay.policies.greedy import decide
+from mecopt.accuracy_delay.instance import UNITS_PER_NS, UNITS_PER_S, IntArray, QuerySnapshot
 from mecopt.accuracy_delay.policies.local_search import Search
 from mecopt.result import BoundKind, Result
 
@@ -38,17 +36,15 @@ def solve_plans(
     """Certified interval and decision by prices and branching.
 
     Parameters and errors are those of `formulations.solve`; `seed` is that of the local search. A
-    snapshot whose accuracy no decision reaches is infeasible; ``details["best_accuracy"]`` says
-    what can be reached.
+    snapshot whose accuracy no decision reaches is infeasible; ``details["why"]`` says what can be
+    reached.
     """
     limit = routes("accuracy_delay").time_limit if time_limit is None else time_limit
     progress = Progress(limit, gap, seed, verbose)
-    best = most_accurate(instance)
+    best = reachable_accuracy(instance)
     if not best.is_feasible:
         return infeasible(progress, instance, best, "plans", BoundKind.CERTIFIED)
-    search = Search(instance, np.full(instance.n_users, LOCAL, dtype=np.int64), seed)
-    for choice in (best.choice, decide(instance)):
-        search.offer(choice)
+    search = first_decisions(instance, best, progress)
     tree = Tree(instance, _Offers(search).take, progress.deadline)
 
     def target() -> float:
@@ -61,9 +57,10 @@ def solve_plans(
         search.shake(_SHAKES)
         progress.note(tree.bound_units / UNITS_PER_S, replay(instance, search.choice).objective)
 
-    tree.begin(target())
-    rest()
-    tree.grow(target, rest)
+    if not progress.is_late:
+        tree.begin(target())
+        rest()
+        tree.grow(target, rest)
     found = replay(instance, search.choice)
     return progress.result(
         instance,

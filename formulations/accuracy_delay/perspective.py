@@ -33,18 +33,19 @@ import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.accuracy_delay.accuracy import infeasible, most_accurate
-from formulations.accuracy_delay.compact import most_queries
+from formulations.accuracy_delay.accuracy import infeasible, reachable_accuracy
+from formulations.accuracy_delay.compact import easy_bound_s, first_decisions, most_queries
+from formulations.claims import Claim, settle
 from formulations.dual.progress import Progress
 from mecopt.accuracy_delay.assignment import Assignment, replay
 from mecopt.accuracy_delay.costs import costs_of
 from mecopt.accuracy_delay.instance import ACCURACY_SCALE, LOCAL, ROOT_SCALE, QuerySnapshot
-from mecopt.accuracy_delay.policies.greedy import decide
-from mecopt.accuracy_delay.policies.local_search import Search
 from mecopt.result import BoundKind, Result
 
 #: What the solver's own tolerances may add to a bound, relative.
 _TOLERANCE = 1e-7
+#: CPU seconds per variable that cvxpy and Clarabel take at least.
+_SECONDS_PER_CELL = 1e-4
 #: Square root of a second in units of `QuerySnapshot.root`.
 _ROOT = ROOT_SCALE * np.sqrt(1e9)
 
@@ -95,11 +96,14 @@ def solve_perspective(
     Parameters and errors are those of `formulations.solve`; the bound is the convex solver's word.
     """
     progress = Progress(time_limit, gap, seed, verbose)
-    best = most_accurate(instance)
+    best = reachable_accuracy(instance)
     if not best.is_feasible:
         return infeasible(progress, instance, best, "perspective", BoundKind.SOLVER_CLAIMED)
-    search = Search(instance, best.choice, seed)
-    search.offer(decide(instance))
+    search = first_decisions(instance, best, progress)
+    floor, cells = easy_bound_s(instance), instance.n_users * sum(most_queries(instance))
+    if cells * _SECONDS_PER_CELL > progress.seconds_left:
+        status = f"model not built: {cells:,} variables are too many for the time limit"
+        return _finish(progress, replay(instance, search.choice), floor, status, late=True)
     problem, shares = relaxation(instance)
     left = progress.seconds_left
     options = {} if left == np.inf else {"time_limit": max(left, 1e-3)}
@@ -108,25 +112,32 @@ def solve_perspective(
         solved = problem.status == cp.OPTIMAL
     except cp.SolverError:
         solved = False
-    bound = -np.inf
+    bound = floor
     if solved:
-        bound = float(problem.value) - _TOLERANCE * (1.0 + abs(float(problem.value)))
+        value = float(problem.value)
         search.offer(_rounded(instance, [np.asarray(share.value) for share in shares]))
+        held = replay(instance, search.choice).objective
+        claim = Claim("Clarabel", value - _TOLERANCE * (1.0 + abs(value)))
+        bound, refused = settle(claim, floor=floor, known=held)
+        status = refused.get("refused", str(problem.status))
+        search.shake(20)
     else:
-        bound = -float(instance.worth_ns.sum()) * 1e-9  # delays are not negative
-    search.shake(20)
+        status = str(problem.status)
     found = replay(instance, search.choice)
+    return _finish(progress, found, bound, status, late=progress.is_late or not solved)
+
+
+def _finish(
+    progress: Progress, found: Assignment, bound: float, status: str, *, late: bool
+) -> Result[QuerySnapshot, Assignment]:
     return progress.result(
-        instance,
+        found.instance,
         found,
         min(bound, found.objective),
         method="perspective",
         bound_kind=BoundKind.SOLVER_CLAIMED,
-        late=progress.is_late or not solved,
-        details={
-            "status": str(problem.status),
-            "variables": problem.size_metrics.num_scalar_variables,
-        },
+        late=late,
+        details={"status": status},
     )
 
 

@@ -32,6 +32,9 @@ _STEP, _ACCURACY_STEP = 0.05, 0.03
 #: Prices of accuracy that are tried first, in ns per unit, and evaluations for each.
 _FIRST_PRICE, _TRIALS = 1e7, 60
 
+#: CPU seconds for a user and a number of queries in `Snapshot.value`.
+_SECONDS_PER_KEY = 8e-7
+
 Offer = Callable[[IntArray], None]
 
 
@@ -63,11 +66,14 @@ class Tree:
         self.exact = Snapshot(x)
         self.nodes: list[Branch | _Leaf] = []
         self.evaluations = 0
+        # What recomputing a value in whole numbers may take, s.
+        self._proving_s = 0.0
         self._heap: list[tuple[int, int]] = []
         root = everything(x)
         oracle = RegionOracle(x, root)
-        device = oracle.start()
-        self._append(self._settle(oracle, device, oracle.price(device), None))
+        # Prices at which no server wants a query are proven quickly: delays are not negative.
+        shy = np.append(-x.worth_ns.astype(np.float64), np.zeros(OTHERS))
+        self._append(self._settle(oracle, shy, oracle.price(shy), None))
 
     @property
     def bound_units(self) -> int:
@@ -97,9 +103,10 @@ class Tree:
         if oracle.to_win > 0:
             start = self._search_accuracy(oracle, start)
         leaf = self._leaf(oracle, start, 3 * _EVALUATIONS, target, 1.0)
-        self.nodes.clear()
-        self._heap.clear()
-        self._append(leaf)
+        if leaf.value > self.bound_units:
+            self.nodes.clear()
+            self._heap.clear()
+            self._append(leaf)
 
     def grow(self, target: Callable[[], float], rest: Callable[[], None]) -> None:
         """Split the leaf of least value until all reach `target()` ns or time is over.
@@ -173,6 +180,8 @@ class Tree:
         step[-OTHERS] = _ACCURACY_STEP * max(start[-OTHERS], 1.0)
 
         def watch(t: int, best: float, priced: Priced) -> bool:
+            sizes = [2 * len(chosen) + 3 for chosen in priced.chosen]
+            self._proving_s = _SECONDS_PER_KEY * self.x.n_users * sum(sizes)
             if t % 10 == 9:
                 self._offer_sets(priced.chosen)
             if seen is not None and t >= evaluations // 3:
@@ -186,7 +195,7 @@ class Tree:
             step=step,
             lower=low,
             upper=high,
-            deadline=self.deadline,
+            deadline=self.deadline - self._proving_s,
             watch=watch,
         )
         self.evaluations += rise.iterations

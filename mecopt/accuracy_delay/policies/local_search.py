@@ -158,7 +158,6 @@ class Search:
         self.choice = choice.copy()
         self._key = self._value(choice)
         self._rng = np.random.default_rng(seed)
-        self.offer(choice)
 
     def _value(self, choice: IntArray) -> tuple[int, int]:
         """Missing accuracy, then cost units: what the search makes least, in that order."""
@@ -166,18 +165,21 @@ class Search:
         missing = self.instance.accuracy_needed_units - found.accuracy_units
         return max(0, missing), found.units
 
+    def hold(self, choice: IntArray) -> bool:
+        """Keep a decision as it is when it is better than what is held."""
+        key = self._value(choice)
+        if key < self._key:
+            self.choice, self._key = choice.copy(), key
+            return True
+        return False
+
     def offer(self, choice: IntArray) -> bool:
-        """Descend from a decision, and keep it when it is better than what is held."""
+        """Descend from a decision, and keep what is better than what is held."""
         trial = choice.copy()
         found = replay(self.instance, trial)
         missing = float(self.instance.accuracy_needed_units - found.accuracy_units)
         descend(self._costs, trial, missing, self._widest, self._least)
-        better = False
-        for candidate in (choice, trial):
-            key = self._value(candidate)
-            if key < self._key:
-                self.choice, self._key, better = candidate.copy(), key, True
-        return better
+        return self.hold(choice) | self.hold(trial)
 
     def shake(self, rounds: int) -> None:
         """Shake what is held and descend again, `rounds` times."""
@@ -215,6 +217,8 @@ class GoaLocalSearch:
         """Nothing to prepare."""
 
     def act(self, instance: QuerySnapshot) -> IntArray:
-        search = Search(instance, decide(instance), self.seed)
+        first = decide(instance)
+        search = Search(instance, first, self.seed)
+        search.offer(first)
         search.shake(self.rounds)
         return search.choice

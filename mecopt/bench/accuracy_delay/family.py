@@ -14,6 +14,7 @@ from mecopt.accuracy_delay.assignment import Assignment
 from mecopt.accuracy_delay.instance import FORMAT, SHARES, QuerySnapshot
 from mecopt.accuracy_delay.margins import Margins
 from mecopt.accuracy_delay.policies import by_name
+from mecopt.accuracy_delay.queries import read_queries
 from mecopt.accuracy_delay.rollout import timed_rollout
 from mecopt.accuracy_delay.scenarios import goa
 from mecopt.bench.accuracy_delay import page
@@ -107,6 +108,62 @@ GOA = Scenario(
 )
 
 
+@dataclass(frozen=True)
+class QueriesOptions:
+    """The servers of a table of queries, and what is asked for."""
+
+    servers_file: str = option(
+        "Table of servers (CSV: server, speed, accuracy, queue_s, room).", "FILE", default="",
+        flag="servers-file",
+    )  # fmt: skip
+    kappa: float | None = option(
+        "Worth of moving one unit of uncertainty off the device, s (0 unless said).", "SECONDS",
+        read=lambda text: parse_number(text, "kappa"), text=short,
+    )  # fmt: skip
+    accuracy: float | None = option(
+        "Mean expected accuracy that a decision must reach (none unless said).", "SHARE",
+        read=lambda text: parse_number(text, "accuracy"), text=short,
+    )  # fmt: skip
+    shares: str | None = option("Shares of bandwidth: equal (default) or optimal.", "NAME")
+
+    def __post_init__(self) -> None:
+        if not self.servers_file:
+            raise ValueError("servers_file: scenario queries needs the table of servers")
+        GoaOptions(kappa=self.kappa, accuracy=self.accuracy, shares=self.shares)
+
+
+def _read(path: str, seed: int, options: QueriesOptions, data_dir: str | None) -> QuerySnapshot:
+    return read_queries(
+        path,
+        options.servers_file,
+        kappa_s=options.kappa or 0.0,
+        least_accuracy=options.accuracy or 0.0,
+        shares=options.shares or "equal",
+    )
+
+
+QUERIES = Scenario(
+    "queries",
+    """Benchmark on queries of your own: a table of queries and one of servers.
+
+    Example:
+
+        mecopt bench queries --queries queries.csv --servers-file servers.csv --kappa 2
+
+    Columns of queries: bits, work, local_s, uncertainty, accuracy, optionally user, and
+    "rate_bps NAME" for every server. Columns of servers: server, speed, accuracy, optionally
+    queue_s and room.
+    """,
+    presets=lambda: ("queries.csv",),
+    generate=_read,
+    defaults={**GOA.defaults, "preset": "queries.csv", "solve_preset": "queries.csv"}
+    | {"seeds": "0:1"},
+    options=QueriesOptions,
+    preset_option="queries",
+    tuned=False,
+)
+
+
 # ---------------------------------------------------------------------------------------- figures
 def _play(instance: QuerySnapshot, policy: Any) -> tuple[Assignment, dict[str, Any]]:
     found, cpu_s, wall_s = timed_rollout(instance, policy)
@@ -155,7 +212,7 @@ FAMILY = Family(
     policies=by_name.POLICIES,
     play=_play,
     reference="all-local",
-    scenarios=(GOA,),
+    scenarios=(GOA, QUERIES),
     columns=(
         Column("cost", "objective, s", fixed(2), ("console", "page")),
         *GAPS,
