@@ -2,14 +2,16 @@
 
 Prices on users and on accuracy make servers independent (`formulations.accuracy_delay.servers`);
 the Lagrangian bounds every decision, and `formulations.accuracy_delay.tree` raises it to the
-optimum. Decisions come from GOA with local search, from the sets that servers choose under prices,
-and from rounded mixtures, each improved by moves and exchanges.
+optimum. Decisions come from GOA with local search and from the sets that servers choose under
+prices, each improved by moves and exchanges.
 
 Constraints: (assign) every query is answered once; (room) at most ``room`` queries at a server;
 (accuracy) the expected accuracies add up to what is asked for.
 """
 
 from __future__ import annotations
+
+from fractions import Fraction
 
 from formulations.accuracy_delay.accuracy import infeasible, reachable_accuracy
 from formulations.accuracy_delay.compact import first_decisions
@@ -19,8 +21,11 @@ from formulations.methods import routes
 from mecopt.accuracy_delay.assignment import Assignment, replay
 from mecopt.accuracy_delay.instance import UNITS_PER_NS, UNITS_PER_S, IntArray, QuerySnapshot
 from mecopt.accuracy_delay.policies.local_search import Search
+from mecopt.certificates.checked import rounded_down
 from mecopt.result import BoundKind, Result
 
+#: What prices on the grid of proofs and floats may leave of a closed gap, relative.
+ROUNDING = 1e-12
 #: Shakes of the search after every split of the tree.
 _SHAKES = 2
 
@@ -65,10 +70,11 @@ def solve_plans(
     return progress.result(
         instance,
         found,
-        min(tree.bound_units, found.units) / UNITS_PER_S,
+        rounded_down(Fraction(min(tree.bound_units, found.units), UNITS_PER_S)),
         method="plans",
         bound_kind=BoundKind.CERTIFIED,
         late=progress.is_late,
+        rounding=ROUNDING,
         proof=tree.proof(),
         details={"leaves": tree.leaves, "evaluations": tree.evaluations},
     )
