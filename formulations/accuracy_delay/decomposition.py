@@ -50,7 +50,7 @@ def solve_plans(
     if not best.is_feasible:
         return infeasible(progress, instance, best, "plans", BoundKind.CERTIFIED)
     search = first_decisions(instance, best, progress)
-    tree = Tree(instance, _Offers(search).take, progress.deadline)
+    tree = Tree(instance, _Offers(search, progress.deadline).take, progress.deadline)
 
     def target() -> float:
         """L in ns at which the gap that was asked for is closed."""
@@ -59,7 +59,7 @@ def solve_plans(
         return (units - slack) / UNITS_PER_NS
 
     def rest() -> None:
-        search.shake(_SHAKES)
+        search.shake(_SHAKES, progress.deadline)
         progress.note(tree.bound_units / UNITS_PER_S, replay(instance, search.choice).objective)
 
     if not progress.is_late:
@@ -83,8 +83,8 @@ def solve_plans(
 class _Offers:
     """Decisions handed to a search, each only once."""
 
-    def __init__(self, search: Search) -> None:
-        self._search = search
+    def __init__(self, search: Search, until: float) -> None:
+        self._search, self._until = search, until
         self._seen: set[bytes] = set()
 
     def take(self, choice: IntArray) -> None:
@@ -92,4 +92,4 @@ class _Offers:
         key = choice.tobytes()
         if key not in self._seen:
             self._seen.add(key)
-            self._search.offer(choice)
+            self._search.offer(choice, self._until)
