@@ -85,7 +85,7 @@ def tiny(asked: argparse.Namespace) -> dict[str, Any]:
         for method in ("plans", "counts", "big-m"):
             if method in EQUAL_ONLY and x.shares != "equal":
                 continue
-            result = formulations.solve(x, method=method, gap=1e-9, time_limit=20.0)
+            result = formulations.solve(x, method=method, gap=1e-9, time_limit=60.0)
             compared[method] = compared.get(method, 0) + 1
             if np.isinf(best):
                 right = result.termination == "infeasible" and result.schedule is None

@@ -11,6 +11,8 @@ Constraints: (assign) every query is answered once; (room) at most ``room`` quer
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from formulations.accuracy_delay.accuracy import infeasible, reachable_accuracy
 from formulations.accuracy_delay.compact import first_decisions
 from formulations.accuracy_delay.tree import Tree
@@ -19,6 +21,7 @@ from formulations.methods import routes
 from mecopt.accuracy_delay.assignment import Assignment, replay
 from mecopt.accuracy_delay.instance import UNITS_PER_NS, UNITS_PER_S, IntArray, QuerySnapshot
 from mecopt.accuracy_delay.policies.local_search import Search
+from mecopt.certificates.checked import rounded_down
 from mecopt.result import BoundKind, Result
 
 #: Shakes of the search after every split of the tree.
@@ -65,7 +68,7 @@ def solve_plans(
     return progress.result(
         instance,
         found,
-        min(tree.bound_units, found.units) / UNITS_PER_S,
+        rounded_down(Fraction(min(tree.bound_units, found.units), UNITS_PER_S)),
         method="plans",
         bound_kind=BoundKind.CERTIFIED,
         late=progress.is_late,
