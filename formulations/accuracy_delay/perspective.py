@@ -108,13 +108,15 @@ def solve_perspective(
     left = progress.seconds_left
     options = {} if left == np.inf else {"time_limit": max(left, 1e-3)}
     try:
-        problem.solve(solver=cp.CLARABEL, verbose=verbose, **options)
+        # cvxpy works out the objective at Clarabel's point, which divides by numbers y of zero.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            problem.solve(solver=cp.CLARABEL, verbose=verbose, **options)
         solved = problem.status == cp.OPTIMAL
     except cp.SolverError:
         solved = False
     bound = floor
     if solved:
-        value = float(problem.value)
+        value = float(problem.solution.opt_val)
         search.offer(
             _rounded(instance, [np.asarray(share.value) for share in shares]), progress.deadline
         )

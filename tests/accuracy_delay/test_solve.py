@@ -49,6 +49,15 @@ def test_the_perspective_relaxation_bounds_optimal_shares(seed):
     assert result.bound_kind == "solver-claimed" or result.termination == "infeasible"
 
 
+def test_the_perspective_relaxation_is_close():
+    """10 users, optimum 4.9748 s: the bound is within 1 % although most numbers y are zero."""
+    x = goa.generate(10, 0, shares="optimal")
+    best = solve(x, gap=1e-6, time_limit=10)
+    bound = solve(x, method="perspective", time_limit=20).bound
+    assert best.objective == pytest.approx(4.9748, abs=1e-4)
+    assert 0.99 * best.objective <= bound <= best.objective
+
+
 def test_what_cannot_be_reached_is_said():
     """No decision has an accuracy of 0.99 where servers are right in 9 of 10 cases."""
     result = solve(goa.generate(6, 0, least_accuracy=0.99))

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mecopt.bench.plot import BLUE, INK, MUTED, ORANGE, PALETTE, clean, new_figure, title
 from mecopt.bench.scorecard import rows_of
@@ -29,18 +32,19 @@ def plane_picture(card: pd.DataFrame, instances: pd.DataFrame) -> Figure:
     colour = {p: PALETTE[i % len(PALETTE)] for i, p in enumerate(policies)}
     for panel, preset in zip(panels.ravel(), presets, strict=False):
         part = card[card["preset"] == preset]
-        for row in rows_of(part):
+        for i, row in enumerate(rows_of(part)):
+            # Smaller dots over larger ones: rules that decide alike stay visible.
             panel.plot(
                 row.mean_delay_s, 100 * row.expected_accuracy, "o", color=colour[row.policy],
-                markersize=7, label=row.policy,
+                markersize=10 - 5 * i / max(len(part) - 1, 1), label=row.policy,
             )  # fmt: skip
         here = instances[instances["preset"] == preset]
         panel.plot(
             here["best_mean_delay_s"].mean(), 100 * here["best_expected_accuracy"].mean(),
-            "*", color=_BEST, markersize=12, label="best known",
+            "*", color=_BEST, markersize=12, markerfacecolor="none", label="best known",
         )  # fmt: skip
         panel.set_xscale("log")
-        _plain_log(panel)
+        _plain_log(panel.xaxis)
         clean(panel, "both")
         title(panel, f"{preset} users")
         panel.set_xlabel("mean delay, s (log scale)", fontsize=9, color=MUTED)
@@ -48,17 +52,42 @@ def plane_picture(card: pd.DataFrame, instances: pd.DataFrame) -> Figure:
         panel.set_visible(False)
     panels[0, 0].set_ylabel("expected accuracy, %", fontsize=9, color=MUTED)
     handles, labels = panels.ravel()[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8.5)
+    legend = figure.legend(
+        handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8.5
+    )
+    for handle in legend.legend_handles[:-1]:
+        if isinstance(handle, Line2D):
+            handle.set_markersize(7)
     return figure
 
 
-def _plain_log(panel: Axes) -> None:
-    """Plain numbers on a logarithmic axis that may span less than a decade."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def _plain_log(axis: Axis) -> None:
+    """Plain numbers on a logarithmic axis, as many as there is space for; call it after drawing."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(
+        LogLocator(base=10) if high > 20 * low else FixedLocator(_nice(low, high))
+    )
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
 
-    panel.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0)))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+
+def _nice(low: float, high: float) -> list[float]:
+    """Some round numbers from low to high, the finest of a few grids that has at most six."""
+    grids = (
+        np.round(np.arange(0.1, 1.0, 0.1), 1),
+        np.array([0.1, 0.2, 0.5]),
+        np.array([0.1, 0.3]),
+        np.array([0.1]),
+    )
+    fine = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)
+    if high < 2 * low:
+        return [float(v) for v in fine if low <= v <= high]
+    for grid in grids:
+        every = np.sort(np.concatenate([grid * 10.0**e for e in range(-4, 8)]))
+        inside = [float(v) for v in every if low <= v <= high]
+        if len(inside) <= 6:
+            break
+    return inside
 
 
 def density_picture(card: pd.DataFrame, instances: pd.DataFrame) -> Figure:
@@ -83,10 +112,21 @@ def density_picture(card: pd.DataFrame, instances: pd.DataFrame) -> Figure:
         title(panel, label, 10)
         panel.set_xlabel("users", fontsize=9, color=MUTED)
     panels[1].set_yscale("log")
-    panels[2].set_yscale("symlog", linthresh=0.1)
+    _plain_log(panels[1].yaxis)
+    _gap_axis(panels[2], card["gap_to_bound"])
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
     return figure
+
+
+def _gap_axis(panel: Axes, gaps: pd.Series) -> None:
+    """Gaps in percent: zero, and decades from the least gap that is not."""
+    above = 100 * gaps[np.isfinite(gaps) & (gaps > 1e-6)]
+    least = 10.0 ** np.floor(np.log10(above.min())) if len(above) else 0.1
+    panel.set_yscale("symlog", linthresh=least)
+    panel.set_ylim(bottom=0.0)
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
 
 
 def who_picture(table: pd.DataFrame) -> Figure:
@@ -151,7 +191,7 @@ def front_picture(fronts: Mapping[str, pd.DataFrame], points: pd.DataFrame | Non
                 textcoords="offset points", fontsize=8, color=INK,
             )  # fmt: skip
     panel.set_xscale("log")
-    _plain_log(panel)
+    _plain_log(panel.xaxis)
     clean(panel, "both")
     panel.set_xlabel("mean delay, s (log scale)", fontsize=9, color=MUTED)
     panel.set_ylabel("mean expected accuracy, %", fontsize=9, color=MUTED)
