@@ -73,18 +73,13 @@ def _plain_log(axis: Axis) -> None:
 
 def _nice(low: float, high: float) -> list[float]:
     """Some round numbers from low to high, the finest of a few grids that has at most six."""
-    grids = (
-        np.round(np.arange(0.1, 1.0, 0.1), 1),
-        np.array([0.1, 0.2, 0.5]),
-        np.array([0.1, 0.3]),
-        np.array([0.1]),
-    )
-    fine = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)
     if high < 2 * low:
-        return [float(v) for v in fine if low <= v <= high]
-    for grid in grids:
-        every = np.sort(np.concatenate([grid * 10.0**e for e in range(-4, 8)]))
-        inside = [float(v) for v in every if low <= v <= high]
+        even = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)
+        return [float(v) for v in even if low <= v <= high]
+    inside: list[float] = []
+    for grid in ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1,)):
+        every = [float(f"{step}e{power}") for power in range(-5, 7) for step in grid]
+        inside = [v for v in every if low <= v <= high]
         if len(inside) <= 6:
             break
     return inside
@@ -181,19 +176,41 @@ def front_picture(fronts: Mapping[str, pd.DataFrame], points: pd.DataFrame | Non
             table["bound_s"], 100 * floor,
             "|", color=colour, markersize=9, label=f"{name}: certified bound",
         )  # fmt: skip
-    if points is not None:
-        for i, row in enumerate(rows_of(points)):
-            panel.plot(
-                row.mean_delay_s, 100 * row.expected_accuracy, "s", color=MUTED, markersize=5
-            )
-            panel.annotate(
-                row.policy, (row.mean_delay_s, 100 * row.expected_accuracy), (5, -3 - 7 * (i % 2)),
-                textcoords="offset points", fontsize=8, color=INK,
-            )  # fmt: skip
     panel.set_xscale("log")
+    if points is not None:
+        _label_points(panel, points)
     _plain_log(panel.xaxis)
     clean(panel, "both")
     panel.set_xlabel("mean delay, s (log scale)", fontsize=9, color=MUTED)
     panel.set_ylabel("mean expected accuracy, %", fontsize=9, color=MUTED)
     panel.legend(frameon=False, fontsize=8.5, loc="lower right")
     return figure
+
+
+def _label_points(panel: Axes, points: pd.DataFrame) -> None:
+    """Rules as squares with their names; rules at one spot share a label."""
+    delay, accuracy = points["mean_delay_s"], 100 * points["expected_accuracy"]
+    panel.plot(delay, accuracy, "s", color=MUTED, markersize=5)
+    left, right = np.log(panel.get_xlim())
+    low, high = panel.get_ylim()
+    across = (np.log(delay.to_numpy()) - left) / (right - left)
+    up = (accuracy.to_numpy() - low) / (high - low)
+    spots: list[list[int]] = []
+    for i in range(len(points)):
+        near = (s for s in spots if np.hypot(across[i] - across[s[0]], up[i] - up[s[0]]) < 0.04)
+        spot = next(near, None)
+        if spot is None:
+            spots.append([i])
+        else:
+            spot.append(i)
+    for spot in spots:
+        # To the right of the points; to the left of them near the right edge.
+        at = max(spot, key=lambda i: across[i])
+        side = 1
+        if across[at] > 0.75:
+            at, side = min(spot, key=lambda i: across[i]), -1
+        panel.annotate(
+            ", ".join(points["policy"].iloc[i] for i in spot), (delay.iloc[at], accuracy.iloc[at]),
+            (7 * side, -5), textcoords="offset points", fontsize=8, color=INK,
+            ha="left" if side > 0 else "right", va="top",
+        )  # fmt: skip
