@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mecopt.accuracy_delay.margins import Margins
 from mecopt.bench.plot import BLUE, INK, MUTED, ORANGE, PALETTE, clean, new_figure, title
 from mecopt.bench.scorecard import rows_of
 
@@ -157,3 +158,65 @@ def front_picture(fronts: Mapping[str, pd.DataFrame], points: pd.DataFrame | Non
     panel.set_ylabel("mean expected accuracy, %", fontsize=9, color=MUTED)
     panel.legend(frameon=False, fontsize=8.5, loc="lower right")
     return figure
+
+
+def reliability_picture(margins: Margins, bins: int = 10) -> Figure:
+    """What calibrated probabilities promise against what came true, and where answers lie in u.
+
+    Parameters
+    ----------
+    margins : Margins
+    bins : int
+        Of equal width, in both panels.
+    """
+    figure = new_figure(9.0, 3.8)
+    promised, spread = figure.subplots(1, 2)
+    table = margins.reliability(bins)
+    promised.plot([0, 100], [0, 100], "--", color=MUTED, linewidth=1)
+    deviation = np.sqrt(table[:, 0] * (1 - table[:, 0]) / table[:, 2])
+    promised.errorbar(
+        100 * table[:, 0], 100 * table[:, 1], yerr=196 * deviation, fmt="none", ecolor=BLUE,
+        elinewidth=1.5, alpha=0.4,
+    )  # fmt: skip
+    promised.scatter(
+        100 * table[:, 0], 100 * table[:, 1], s=20 + 280 * table[:, 2] / table[:, 2].max(),
+        color=BLUE, linewidth=0, zorder=3,
+    )  # fmt: skip
+    promised.set_xlim(-3, 103)
+    promised.set_ylim(-3, 103)
+    promised.set_aspect("equal")
+    clean(promised, "both")
+    title(promised, f"calibration error {margins.calibration_error(bins):.3f}", 10)
+    promised.set_xlabel("calibrated probability of a right answer, %", fontsize=9, color=MUTED)
+    promised.set_ylabel("right answers, %", fontsize=9, color=MUTED)
+    _spread_over_uncertainty(spread, margins, bins)
+    return figure
+
+
+def _spread_over_uncertainty(panel: Axes, margins: Margins, bins: int) -> None:
+    """Stacked counts of right and wrong answers over u, with the calibrated curve on top."""
+    edges = np.linspace(0, 1, bins + 1)
+    u, right = margins.uncertainty, margins.correct
+    panel.hist(
+        [u[right], u[~right]], bins=edges.tolist(), stacked=True, color=[BLUE, "#DDDDDD"],
+        label=["right", "wrong"], rwidth=0.92,
+    )  # fmt: skip
+    curve = panel.twinx()
+    order = np.argsort(u)
+    curve.plot(
+        u[order], 100 * margins.calibrated[order], ".", color=ORANGE, markersize=3,
+        label="calibrated, % right (right axis)",
+    )  # fmt: skip
+    curve.set_ylim(0, 100)
+    clean(panel, "y")
+    clean(curve, "y")
+    curve.grid(visible=False)
+    title(panel, f"correlation of u and being right {margins.correlation:+.2f}", 10)
+    panel.set_xlabel(f"uncertainty u ({margins.aggregation} over tokens)", fontsize=9, color=MUTED)
+    panel.set_ylabel("questions", fontsize=9, color=MUTED)
+    handles, labels = panel.get_legend_handles_labels()
+    more, names = curve.get_legend_handles_labels()
+    panel.legend(
+        handles + more, labels + names, frameon=False, fontsize=8.5, loc="upper center",
+        bbox_to_anchor=(0.5, -0.18), ncols=3,
+    )  # fmt: skip
