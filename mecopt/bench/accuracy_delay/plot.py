@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from mecopt.accuracy_delay.margins import Margins
 from mecopt.bench.plot import BLUE, INK, MUTED, ORANGE, PALETTE, clean, new_figure, title
 from mecopt.bench.scorecard import rows_of
+
+FloatArray = NDArray[np.float64]
 
 _BEST = "#000000"
 
@@ -163,6 +166,8 @@ def front_picture(fronts: Mapping[str, pd.DataFrame], points: pd.DataFrame | Non
 def reliability_picture(margins: Margins, bins: int = 10) -> Figure:
     """What calibrated probabilities promise against what came true, and where answers lie in u.
 
+    Lines are 95 % intervals of the share of right answers in a bin.
+
     Parameters
     ----------
     margins : Margins
@@ -173,11 +178,8 @@ def reliability_picture(margins: Margins, bins: int = 10) -> Figure:
     promised, spread = figure.subplots(1, 2)
     table = margins.reliability(bins)
     promised.plot([0, 100], [0, 100], "--", color=MUTED, linewidth=1)
-    deviation = np.sqrt(table[:, 0] * (1 - table[:, 0]) / table[:, 2])
-    promised.errorbar(
-        100 * table[:, 0], 100 * table[:, 1], yerr=196 * deviation, fmt="none", ecolor=BLUE,
-        elinewidth=1.5, alpha=0.4,
-    )  # fmt: skip
+    low, high = _wilson(table[:, 1], table[:, 2])
+    promised.vlines(100 * table[:, 0], 100 * low, 100 * high, color=BLUE, linewidth=1.5, alpha=0.4)
     promised.scatter(
         100 * table[:, 0], 100 * table[:, 1], s=20 + 280 * table[:, 2] / table[:, 2].max(),
         color=BLUE, linewidth=0, zorder=3,
@@ -187,10 +189,20 @@ def reliability_picture(margins: Margins, bins: int = 10) -> Figure:
     promised.set_aspect("equal")
     clean(promised, "both")
     title(promised, f"calibration error {margins.calibration_error(bins):.3f}", 10)
-    promised.set_xlabel("calibrated probability of a right answer, %", fontsize=9, color=MUTED)
+    promised.set_xlabel(
+        "calibrated probability of a right answer, % (size: questions)", fontsize=9, color=MUTED
+    )
     promised.set_ylabel("right answers, %", fontsize=9, color=MUTED)
     _spread_over_uncertainty(spread, margins, bins)
     return figure
+
+
+def _wilson(share: FloatArray, count: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Ends of the 95 % interval of a share (Wilson)."""
+    z = 1.96
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return centre - half, centre + half
 
 
 def _spread_over_uncertainty(panel: Axes, margins: Margins, bins: int) -> None:
