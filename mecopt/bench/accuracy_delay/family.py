@@ -215,7 +215,8 @@ def _timelines(result: Result, shown: Mapping[str, Assignment]) -> pd.DataFrame:
         measured = Margins.load(x.meta["margins_file"])
         columns = ("uncertainty", "correct", "calibrated", "task")
         answers = pd.DataFrame({name: getattr(measured, name) for name in columns})
-        parts.append(answers.assign(schedule="margins", server=measured.model))
+        of = {"server": measured.model, "user": measured.aggregation}
+        parts.append(answers.assign(schedule="margins", **of))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -49,7 +49,7 @@ def _margins(answers: pd.DataFrame) -> Margins:
     part = answers[answers["preset"] == answers["preset"].iloc[0]]
     return Margins(
         model=str(part["server"].iloc[0]),
-        aggregation="",
+        aggregation=str(part["user"].iloc[0]),
         uncertainty=part["uncertainty"].to_numpy(dtype=np.float64),
         correct=part["correct"].to_numpy(dtype=np.bool_),
         calibrated=part["calibrated"].to_numpy(dtype=np.float64),
