@@ -50,6 +50,16 @@ METHODS: dict[str, Routes] = {
         time_limit=90.0,
         warm_up="formulations.caching.warm:warm_up",
     ),
+    "accuracy_delay": Routes(
+        {
+            "plans": "formulations.accuracy_delay.decomposition:solve_plans",
+            "counts": "formulations.accuracy_delay.counts:solve_counts",
+            "big-m": "formulations.accuracy_delay.big_m:solve_big_m",
+            "perspective": "formulations.accuracy_delay.perspective:solve_perspective",
+        },
+        time_limit=60.0,
+        warm_up="formulations.accuracy_delay.warm:warm_up",
+    ),
 }
 
 

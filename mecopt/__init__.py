@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from formulations import solve as solve
     from mecopt import bench as bench
     from mecopt import scenarios as scenarios
+    from mecopt.accuracy_delay.instance import QuerySnapshot as QuerySnapshot
     from mecopt.caching.instance import CachingInstance as CachingInstance
     from mecopt.caching.pair import Pair as Pair
     from mecopt.certificates.verify import save as save_certificate  # noqa: F401
@@ -53,6 +54,7 @@ _HOME = {
     "scenarios": ("mecopt.scenarios", ""),
     "OffloadingInstance": ("mecopt.offloading.instance", "OffloadingInstance"),
     "CachingInstance": ("mecopt.caching.instance", "CachingInstance"),
+    "QuerySnapshot": ("mecopt.accuracy_delay.instance", "QuerySnapshot"),
     "Market": ("mecopt.market.instance", "Market"),
     "Task": ("mecopt.offloading.tasks", "Task"),
     "Option": ("mecopt.offloading.tasks", "Option"),

@@ -29,6 +29,7 @@ from mecopt.checks import path as check_path
 
 #: Groups of entry points, one a family.
 OFFLOADING, CACHING = "mecopt.policies", "mecopt.caching_policies"
+ACCURACY_DELAY = "mecopt.accuracy_delay_policies"
 #: The factory for checkpoints under a name of the user's own.
 ANY_CHECKPOINT = "checkpoint"
 

@@ -121,6 +121,9 @@ class Result(Generic[InstanceT, ScheduleT]):
     def summary(self) -> str:
         """A few lines a person can read."""
         unit = self.instance.cost_unit
+        if self.termination == Termination.INFEASIBLE:
+            why = self.details.get("why", "no decision meets what must be met")
+            return f"{self.method}: infeasible after {self.seconds:.2f} s\n  {why}"
         lines = [
             f"{self.method}: {self.termination} after {self.seconds:.2f} s",
             f"  objective {self.objective:.9g}{unit} {self.instance.spread(self.objective)}",

@@ -1,7 +1,9 @@
 """Seeded generators of instances of every family: ``scenarios.comllm.generate("paper", 0)``."""
 
+from mecopt.accuracy_delay import stream as goa_stream
+from mecopt.accuracy_delay.scenarios import goa
 from mecopt.caching.scenarios import t2drl as caching
 from mecopt.market import scenarios as markets
 from mecopt.offloading.scenarios import comllm, traces
 
-__all__ = ["caching", "comllm", "markets", "traces"]
+__all__ = ["caching", "comllm", "goa", "goa_stream", "markets", "traces"]

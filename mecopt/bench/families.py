@@ -24,7 +24,7 @@ from mecopt.result import Instance, Replayed, Result
 
 Tables = Mapping[str, pd.DataFrame]
 #: Families of this package; each has its folder here, with a module ``family``.
-NAMES = ("offloading", "caching")
+NAMES = ("offloading", "caching", "accuracy_delay")
 
 
 def option(

@@ -66,6 +66,14 @@ def parse_whole(text: str, name: str) -> int:
         raise ValueError(f"{name}: {text!r} is not a whole number") from None
 
 
+def parse_number(text: str, name: str) -> float:
+    """Read a number; raises ValueError naming the argument and the value."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{name}: {text!r} is not a number") from None
+
+
 def short(number: float) -> str:
     """A number in the fewest letters that read back as the same number."""
     text = f"{number:g}"

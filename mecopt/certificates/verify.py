@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from mecopt import files, strict_json
+from mecopt.certificates.accuracy_delay import document as accuracy_delay
 from mecopt.certificates.budget import Budget, Exhausted
 from mecopt.certificates.caching import document as caching
 from mecopt.certificates.checked import Checked
@@ -31,8 +32,9 @@ SECONDS_PER_MB = 8.0
 #: What a file without the field ``family`` is: the first version had one family only.
 _FIRST = offloading.FAMILY
 
+_OWN = (offloading, caching, accuracy_delay)
 #: Family -> module that writes and checks its certificates.
-_FAMILIES: dict[str, ModuleType] = {module.FAMILY: module for module in (offloading, caching)}
+_FAMILIES: dict[str, ModuleType] = {module.FAMILY: module for module in _OWN}
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def register(module: ModuleType) -> None:
         ``check(document, where, budget)`` as in `mecopt.certificates.offloading.document`.
     """
     known = _FAMILIES.get(module.FAMILY)
-    if known in (offloading, caching) and known is not module:
+    if known in _OWN and known is not module:
         raise ValueError(f"certificate: the proofs of {module.FAMILY!r} are those of mecopt")
     _FAMILIES[module.FAMILY] = module
 

@@ -13,7 +13,7 @@ from mecopt.cli.options import DataDir, command, own_options, read_options, text
 from mecopt.cli.outputs import Outputs
 
 if TYPE_CHECKING:
-    from mecopt.bench.families import Scenario
+    from mecopt.bench.families import Family, Scenario
     from mecopt.result import Result
 
 HELP = """Find a schedule and a proven lower bound for one instance.
@@ -118,7 +118,7 @@ def solve(
     check_stopping(time_limit, gap, seed)
     if instance is not None:
         for name, value in made.items():
-            if value is not None:
+            if value is not None and name != "scenario":
                 raise ValueError(f"{name}: {value!r} cannot be combined with --instance")
     written = {
         "json": json,
@@ -129,6 +129,8 @@ def solve(
     with Outputs(written, reads={"instance": instance}) as outputs:
         problem = load_instance(instance) if instance is not None else _generate(made, data_dir)
         family = family_of(problem)
+        if instance is not None and made["scenario"] is not None:
+            _check_scenario(made["scenario"], family, instance)
         certified = methods.certified(family.name)
         known = methods.names(family.name)
         method = method or certified
@@ -152,6 +154,17 @@ def solve(
         _write(result, outputs)
     if result.termination == "interrupted":
         raise typer.Exit(shell.INTERRUPTED)
+
+
+def _check_scenario(name: str, family: Family, instance: Path) -> None:
+    """Refuse the name of a scenario whose instances are not like the one in the file."""
+    from mecopt.bench.families import family_of_scenario
+
+    named = family_of_scenario(name)
+    if named is None or named.name != family.name:
+        raise ValueError(
+            f"scenario: {instance} holds an instance of {family.name}, not of {name!r}"
+        )
 
 
 def _solved(problem: Any, method: str, asked: Mapping[str, Any]) -> Result:

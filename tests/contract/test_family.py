@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 import formulations
 import mecopt
 from formulations import methods
+from mecopt.accuracy_delay.scenarios import goa
 from mecopt.bench import families, pages, run, scorecard, unit
 from mecopt.bench.run_folder import RunFolder
 from mecopt.bench.suite import Suite
 from mecopt.certificates import verify as certificates
 from mecopt.cli import app
 from mecopt.cli.options import bench_options
-from tests.support import tiny, tiny_caching, toy_family
+from tests.support import tiny, tiny_caching, tiny_snapshots, toy_family
 from tests.support.toy_family import TOY
 
 ALL = [*families.NAMES, TOY.name]
@@ -39,6 +40,7 @@ SMALL = {
     "caching": lambda seed: mecopt.scenarios.caching.generate(
         "ten", seed, agents=3, servers=1, slots=6
     ),
+    "accuracy_delay": lambda seed: goa.generate(8, seed, servers=2),
     "toy": lambda seed: toy_family.generate("ten-jobs", seed),
 }
 #: Instances whose optimum brute force finds, and brute force.
@@ -48,6 +50,7 @@ TINY = {
         lambda x: tiny.brute_force(x)[0],
     ),
     "caching": (tiny_caching.tiny_instance, lambda x: tiny_caching.brute_force(x).objective),
+    "accuracy_delay": (lambda seed: goa.generate(5, seed, servers=2), tiny_snapshots.brute_force),
     "toy": (
         lambda seed: toy_family.ToyInstance(tuple(np.random.default_rng(seed).uniform(0, 9, 6)), 2),
         lambda x: min(

@@ -1,0 +1,1 @@
+"""Exact optima and certified bounds of snapshots of queries."""

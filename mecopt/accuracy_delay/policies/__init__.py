@@ -1,0 +1,1 @@
+"""Rules that decide a snapshot of queries."""

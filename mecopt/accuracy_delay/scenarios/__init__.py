@@ -1,0 +1,1 @@
+"""Seeded snapshots of queries."""

@@ -1,0 +1,1 @@
+"""What a benchmark of rules for snapshots measures and shows."""

@@ -1,0 +1,1 @@
+"""Exact values of snapshots of queries, in whole numbers."""
