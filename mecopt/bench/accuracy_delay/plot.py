@@ -274,7 +274,7 @@ def _spread_over_uncertainty(panel: Axes, margins: Margins, bins: int) -> None:
     order = np.argsort(u)
     curve.plot(
         u[order], 100 * margins.calibrated[order], ".", color=ORANGE, markersize=3,
-        label="calibrated, % right (right axis)",
+        label="calibrated, % right (right axis)", clip_on=False,
     )  # fmt: skip
     curve.set_ylim(0, 100)
     clean(panel, "y")
