@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from learning.margins.prompts import EXAMPLES
-from mecopt import checks
 from mecopt.cli import shell
+from mecopt.cli.outputs import Outputs
 
 if TYPE_CHECKING:
     from mecopt.accuracy_delay.margins import Margins
@@ -29,8 +28,8 @@ def margins(
         str, typer.Option(help="Of token margins: mean, minimum or first.", metavar="NAME")
     ] = "mean",
     examples: Annotated[
-        int, typer.Option(help="Solved examples before each question.", metavar="N")
-    ] = EXAMPLES,
+        int | None, typer.Option(help="Solved examples before each question.", metavar="N")
+    ] = None,
     batch: Annotated[int, typer.Option(help="Questions at a time.", metavar="N")] = 16,
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16.", metavar="NAME")] = "float32",
     json: Annotated[
@@ -49,24 +48,26 @@ def margins(
     the probability that an answer is right given its uncertainty is calibrated on other questions.
     """
     from learning.margins.measure import AGGREGATIONS, FOLDS, measure
+    from learning.margins.prompts import EXAMPLES
+    from mecopt import checks
 
     # Whatever the measurement would end with is refused before it.
     checks.one_of("aggregation", aggregation, AGGREGATIONS)
     checks.whole("questions", questions, FOLDS)
-    with shell.progress("questions") as show:
-        measured = measure(
-            model,
-            questions,
-            seed,
-            examples=examples,
-            dtype=dtype,
-            batch=batch,
-            on_progress=lambda done, total: show("asking", done, total),
-        )
-    found = measured.margins(aggregation)
-    if json is not None:
-        found.save(json)
-    typer.echo(summary(found))
+    with Outputs({"json": json}) as outputs:
+        with shell.progress("questions") as show:
+            measured = measure(
+                model,
+                questions,
+                seed,
+                examples=EXAMPLES if examples is None else examples,
+                dtype=dtype,
+                batch=batch,
+                on_progress=lambda done, total: show("asking", done, total),
+            )
+        found = measured.margins(aggregation)
+        outputs.write_document(found.format, found.to_document())
+        typer.echo(summary(found))
 
 
 def summary(found: Margins) -> str:
