@@ -4,7 +4,8 @@
 
 Over density (kappa 2 s) and over kappa (30 users): gap of every rule to the certified bound, with
 95 % bootstrap intervals over snapshots (``goa-descent`` is GOA with one descent and no shakes);
-then decision times at 50 users and 3 servers, and at 5,000 and 20. GOA's decisions are compared with the loop as it is written in the paper.
+then decision times at 50 users and 3 servers, and at 5,000 and 20. GOA's decisions are compared
+with the loop as it is written in the paper.
 """
 
 from __future__ import annotations
