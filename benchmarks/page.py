@@ -185,6 +185,38 @@ def paired(rows: list[dict[str, Any]]) -> str:
     )
 
 
+TRUST = """
+## Trust (`benchmarks.trust`)
+
+Checks that may not fail once, and limits that must hold. `fuzz` compares with something slow and
+simple (an event list in plain integers, SimPy, brute force) and stops at the first difference;
+`mutations` damages valid certificates of every family and judges what is still accepted by
+enumeration; `hostile` hands `mecopt verify` files made to take for ever; `kill` kills a run at six
+points and compares the tables of the resumed one with those of a run that was left alone, clocks
+aside; `ray_cluster` takes one of two nodes away in the middle of a run.
+"""
+
+
+def trust() -> str:
+    """What `benchmarks.trust` found."""
+    fuzz, damaged = read("trust/fuzz"), read("trust/mutations")
+    kill, ray = read("trust/kill"), read("trust/ray_cluster")
+    worst = read("trust/hostile")["worst"]
+    rows = [
+        f"| fuzz: {row['kind']} | {row['cases']:,} | {row['failures']} differences |"
+        for row in fuzz["rows"]
+    ]
+    rows += [
+        f"| damaged certificates | {damaged['mutations']:,} | {damaged['fraud']} accepted wrongly, "
+        f"{damaged['tracebacks']} tracebacks |",
+        f"| hostile files | {len(read('trust/hostile')['rows'])} | one line each, at most "
+        f"{worst['seconds']:.1f} s from start to end and {worst['peak_mb']:.0f} MB |",
+        f"| kill -9 | {kill['of']} | {kill['equal']} resumed runs equal |",
+        f"| Ray node lost | 1 | resumed run {'equal' if ray['equal'] else 'not equal'} |",
+    ]
+    return TRUST + "\n" + table("| what | cases | result |", rows)
+
+
 def versions(found: dict[str, Any]) -> str:
     """Direct dependencies at their oldest and newest."""
     sets = ("oldest", "newest")
@@ -209,7 +241,7 @@ def main() -> None:
     page += correctness(read("correctness")) + updates(records("ascent"))
     page += growth(read("growth")["rows"]) + trace(read("trace_hour"))
     page += replay(read("replay")["rows"]) + paired(read("paired")["rows"])
-    page += POLICIES + versions(read("versions"))
+    page += POLICIES + trust() + versions(read("versions"))
     target = Path(__file__).parent.parent / "docs" / "benchmarks.md"
     target.write_text(page)
     print(target.relative_to(Path.cwd()))

@@ -78,6 +78,7 @@ def test_a_missing_package_is_one_sentence(package, kind, name, extra, changes, 
         ("torch", "bench comllm --seeds 0:1 --policies sft", "learning"),
         ("trl", "train sft --states 4 --steps 1", "learning"),
         ("stable_baselines3", "train dqn --steps 1", "drl"),
+        ("torch", "margins --questions 5", "learning"),
     ],
 )  # fmt: skip
 def test_the_command_line_says_it_and_leaves_with_status_2(package, command, extra, tmp_path):

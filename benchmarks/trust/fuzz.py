@@ -12,16 +12,19 @@ Kinds, and their share of the cases (most are cheap replays):
   proven where it says so, and its certificate accepted;
 * ``early``: the same at limits of 0 to 20 ms;
 * ``milp``: the compact model against brute force, within a solver's tolerance;
-* ``caching-replay``, ``caching-plans``: the same for caching, with and without coupled servers.
+* ``caching-replay``, ``caching-plans``: the same for caching, with and without coupled servers;
+* ``snapshots-replay``, ``snapshots-plans``: the same for snapshots of queries, with equal and
+  optimal shares, with and without an accuracy to reach.
 
 A case is a kind and a number, so that any part can run alone. The first failure ends the run: the
 case is written to ``benchmarks/results/trust/failure.json`` and the command that repeats it is
-printed. Else counts by kind go to ``benchmarks/results/trust/fuzz.json``.
+printed. Else the counts of each kind go to ``benchmarks/results/trust/fuzz.json`` when it is done.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import tempfile
 import time
@@ -33,13 +36,14 @@ from typing import Any
 import numpy as np
 
 import formulations
-from benchmarks.common import dumps, write
+from benchmarks.common import dumps, exists, read, write
 from benchmarks.offloading.replay import simpy_completions
 from formulations.offloading.compact import solve_milp
 from formulations.offloading.decomposition import ROUNDING, solve_plans
 from formulations.offloading.search import Search, score_of
 from mecopt.caching import replay as replay_caching
 from mecopt.certificates import verify as certificate
+from mecopt.certificates.accuracy_delay.values import Snapshot
 from mecopt.certificates.caching.values import exact_cost
 from mecopt.certificates.offloading.replay import exact_replay
 from mecopt.certificates.scales import COST_SCALE
@@ -51,6 +55,8 @@ from mecopt.result import Result, Termination
 from tests.support import tiny_caching
 from tests.support.leaves import leaf_instance
 from tests.support.tiny import KINDS, brute_force, tiny_instance
+from tests.support.tiny_snapshots import brute_force as brute_force_snapshot
+from tests.support.tiny_snapshots import decisions, tiny_snapshot
 from tests.support.wild import wild_instance
 
 #: Decisions replayed of one instance, each a case.
@@ -220,9 +226,35 @@ def check_caching_plans(seed: int) -> int:
     return 1
 
 
+def check_snapshots_replay(seed: int) -> int:
+    """Costs of decisions of a snapshot against plain integers."""
+    x = tiny_snapshot(seed)
+    exact, done = Snapshot(x), 0
+    for found in itertools.islice(decisions(x), DECISIONS):
+        total = exact.cost(found.choice.tolist())
+        same = total == found.units if found.is_feasible else isinstance(total, str)
+        claim(same, choice=found.choice.tolist(), units=found.units, exact=total)
+        done += 1
+    return done
+
+
+def check_snapshots_plans(seed: int) -> int:
+    """The interval of a snapshot around brute force, and its certificate."""
+    x = tiny_snapshot(seed)
+    best = brute_force_snapshot(x)
+    result = formulations.solve(x, gap=1e-9, time_limit=10.0)
+    claim(result.bound <= best, bound=result.bound, best=best)
+    claim(result.objective >= best, objective=result.objective, best=best)
+    if result.termination is Termination.OPTIMAL:
+        claim(result.objective <= best + 1e-8 * max(1.0, abs(best)), best=best)
+    if result.schedule is not None:
+        verified(result)
+    return 1
+
+
 #: Kind -> check, and its share of the cases.
 CHECKS: dict[str, tuple[Callable[[int], int], float]] = {
-    "replay": (check_replay, 0.85),
+    "replay": (check_replay, 0.83),
     "simpy": (check_simpy, 0.02),
     "moves": (check_moves, 0.1),
     "plans": (check_plans, 0.01),
@@ -230,8 +262,15 @@ CHECKS: dict[str, tuple[Callable[[int], int], float]] = {
     "milp": (check_milp, 0.004),
     "caching-replay": (check_caching_replay, 0.003),
     "caching-plans": (check_caching_plans, 0.003),
+    "snapshots-replay": (check_snapshots_replay, 0.017),
+    "snapshots-plans": (check_snapshots_plans, 0.003),
 }
-INSTANCES: dict[str, Callable[[int], Any]] = {"caching-replay": caching, "caching-plans": caching}
+INSTANCES: dict[str, Callable[[int], Any]] = {
+    "caching-replay": caching,
+    "caching-plans": caching,
+    "snapshots-replay": tiny_snapshot,
+    "snapshots-plans": tiny_snapshot,
+}
 
 
 def run(kind: str, cases: int, first: int) -> int:
@@ -255,6 +294,15 @@ def run(kind: str, cases: int, first: int) -> int:
     return done
 
 
+def keep(name: str, row: dict[str, Any]) -> int:
+    """Put the row of a kind in place of an older one of the same kind; returns cases in all."""
+    rows = read(name)["rows"] if exists(name) else []
+    rows = [old for old in rows if old["kind"] != row["kind"]] + [row]
+    total = sum(row["cases"] for row in rows)
+    write(name, {"cases": total, "failures": 0, "rows": rows})
+    return total
+
+
 def main() -> None:
     """Check all kinds and write results/trust/fuzz.json."""
     parser = argparse.ArgumentParser(
@@ -271,23 +319,22 @@ def main() -> None:
             parser.error(f"--kinds: unknown {kind!r}, of {', '.join(CHECKS)}")
     formulations.warm_up()
     formulations.warm_up("caching")
+    formulations.warm_up("accuracy_delay")
     share = sum(CHECKS[kind][1] for kind in kinds)
-    rows = []
     for kind in kinds:
         wall, cpu = time.perf_counter(), time.process_time()
         done = run(kind, max(1, round(asked.cases * CHECKS[kind][1] / share)), asked.first)
         row = {
             "kind": kind,
+            "first": asked.first,
             "cases": done,
             "failures": 0,
             "wall_seconds": round(time.perf_counter() - wall, 1),
             "cpu_seconds": round(time.process_time() - cpu, 1),
         }
-        rows.append(row)
         print(dumps(row), flush=True)
-    total = sum(row["cases"] for row in rows)
-    write(asked.name, {"cases": total, "failures": 0, "first": asked.first, "rows": rows})
-    print(f"{total:,} cases, no failure")
+        total = keep(asked.name, row)
+    print(f"{total:,} cases on record, no failure")
 
 
 if __name__ == "__main__":

@@ -226,7 +226,7 @@ def measure(name: str, path: Path) -> dict[str, Any]:
 def main() -> None:
     """Make, check and write every file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", default="trust_hostile", help="of the result")
+    parser.add_argument("--name", default="trust/hostile", help="of the result")
     asked = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:

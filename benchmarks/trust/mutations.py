@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=20_000, help="damaged files in all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--instances", type=int, default=4, help="instances of every kind")
-    parser.add_argument("--name", default="trust_mutations", help="of the result")
+    parser.add_argument("--name", default="trust/mutations", help="of the result")
     asked = parser.parse_args()
     for family in ("offloading", "caching"):
         formulations.warm_up(family)

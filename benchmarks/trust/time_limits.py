@@ -24,6 +24,7 @@ import pandas as pd
 import formulations
 from benchmarks.common import dumps, write
 from formulations import methods
+from mecopt.accuracy_delay.scenarios import goa
 from mecopt.caching.scenarios import t2drl
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.scenarios import comllm
@@ -66,10 +67,18 @@ def caching(size: int, seed: int) -> Any:
     )
 
 
+def snapshot(shares: str) -> Callable[[int, int], Any]:
+    """Snapshots of so many users with a server for a hundred of them, and an accuracy to reach."""
+    return lambda size, seed: goa.generate(
+        size, seed, servers=min(20, max(3, size // 100)), shares=shares, least_accuracy=0.65
+    )
+
+
 #: Family -> kinds of instances: (size, seed) -> instance.
 KINDS: dict[str, dict[str, Callable[[int, int], Any]]] = {
     "offloading": {"episode": episode, "graphs": graphs},
     "caching": {"base": caching},
+    "accuracy_delay": {"equal": snapshot("equal"), "optimal": snapshot("optimal")},
 }
 
 
@@ -86,6 +95,8 @@ def one(family: str, kind: str, size: int, asked: argparse.Namespace) -> None:
         x = KINDS[family][kind](size, seed)
         for method in [m for m in known if not asked.methods or m in asked.methods.split(",")]:
             if method == "milp" and x.needs_events:
+                continue
+            if method in ("counts", "big-m") and kind == "optimal":
                 continue
             for limit in map(float, asked.limits.split(",")):
                 wall, cpu = time.perf_counter(), time.process_time()

@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--presets", default="ten,base,big,backhaul,forwarding")
     parser.add_argument("--seeds", default="0:2", metavar="A:B")
     parser.add_argument("--limit", type=float, default=40.0, help="seconds of a solve")
-    parser.add_argument("--name", default="trust_verify_time", help="of the result")
+    parser.add_argument("--name", default="trust/verify_time", help="of the result")
     asked = parser.parse_args()
     formulations.warm_up("caching")
     first, end = map(int, asked.seeds.split(":"))

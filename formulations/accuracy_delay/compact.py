@@ -124,9 +124,6 @@ def easy_bound_s(x: QuerySnapshot) -> float:
 def first_decisions(x: QuerySnapshot, best: Assignment, progress: Progress) -> Search:
     """A search that holds the most accurate decision and GOA's, improved if there is time."""
     search = Search(x, best.choice, progress.seed)
-    choice = decide(x)
-    if progress.is_late:
-        search.hold(choice)
-    else:
-        search.offer(choice)
+    if not progress.is_late:
+        search.offer(decide(x, progress.deadline), progress.deadline)
     return search

@@ -2,8 +2,8 @@
 
 Prices on users and on accuracy make servers independent (`formulations.accuracy_delay.servers`);
 the Lagrangian bounds every decision, and `formulations.accuracy_delay.tree` raises it to the
-optimum. Decisions come from GOA with local search, from the sets that servers choose under prices,
-and from rounded mixtures, each improved by moves and exchanges.
+optimum. Decisions come from GOA with local search and from the sets that servers choose under
+prices, each improved by moves and exchanges.
 
 Constraints: (assign) every query is answered once; (room) at most ``room`` queries at a server;
 (accuracy) the expected accuracies add up to what is asked for.
@@ -21,6 +21,8 @@ from mecopt.accuracy_delay.instance import UNITS_PER_NS, IntArray, QuerySnapshot
 from mecopt.accuracy_delay.policies.local_search import Search
 from mecopt.result import BoundKind, Result
 
+#: What prices on the grid of proofs and floats may leave of a closed gap, relative.
+ROUNDING = 1e-12
 #: Shakes of the search after every split of the tree.
 _SHAKES = 2
 
@@ -45,7 +47,7 @@ def solve_plans(
     if not best.is_feasible:
         return infeasible(progress, instance, best, "plans", BoundKind.CERTIFIED)
     search = first_decisions(instance, best, progress)
-    tree = Tree(instance, _Offers(search).take, progress.deadline)
+    tree = Tree(instance, _Offers(search, progress.deadline).take, progress.deadline)
 
     def target() -> float:
         """L in ns at which the gap that was asked for is closed."""
@@ -54,7 +56,7 @@ def solve_plans(
         return (units - slack) / UNITS_PER_NS
 
     def rest() -> None:
-        search.shake(_SHAKES)
+        search.shake(_SHAKES, progress.deadline)
         progress.note(seconds_of(tree.bound_units), replay(instance, search.choice).objective)
 
     if not progress.is_late:
@@ -69,6 +71,7 @@ def solve_plans(
         method="plans",
         bound_kind=BoundKind.CERTIFIED,
         late=progress.is_late,
+        rounding=ROUNDING,
         proof=tree.proof(),
         details={"leaves": tree.leaves, "evaluations": tree.evaluations},
     )
@@ -77,8 +80,8 @@ def solve_plans(
 class _Offers:
     """Decisions handed to a search, each only once."""
 
-    def __init__(self, search: Search) -> None:
-        self._search = search
+    def __init__(self, search: Search, until: float) -> None:
+        self._search, self._until = search, until
         self._seen: set[bytes] = set()
 
     def take(self, choice: IntArray) -> None:
@@ -86,4 +89,4 @@ class _Offers:
         key = choice.tobytes()
         if key not in self._seen:
             self._seen.add(key)
-            self._search.offer(choice)
+            self._search.offer(choice, self._until)

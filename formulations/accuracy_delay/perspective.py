@@ -117,12 +117,14 @@ def solve_perspective(
     bound = floor
     if solved:
         value = float(problem.solution.opt_val)
-        search.offer(_rounded(instance, [np.asarray(share.value) for share in shares]))
+        search.offer(
+            _rounded(instance, [np.asarray(share.value) for share in shares]), progress.deadline
+        )
         held = replay(instance, search.choice).objective
         claim = Claim("Clarabel", value - _TOLERANCE * (1.0 + abs(value)))
         bound, refused = settle(claim, floor=floor, known=held)
         status = refused.get("refused", str(problem.status))
-        search.shake(20)
+        search.shake(20, progress.deadline)
     else:
         status = str(problem.status)
     found = replay(instance, search.choice)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def _converted(name: str) -> Path:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        source = Path(str(resources.files(package)))
+        source = _folder_of(package)
         model = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
     # The weights are plain floats now; what is left of the quantiser would refuse to save them.
@@ -71,6 +71,16 @@ def _converted(name: str) -> Path:
         if not folder.exists():
             whole.rename(folder)
     return folder
+
+
+def _folder_of(package: str) -> Path:
+    """Where a package lies. It is not imported: only its weights are read, and its own code needs
+    a compiled llama.cpp.
+    """
+    found = find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+    return Path(found.submodule_search_locations[0])
 
 
 def torch_dtype(name: str) -> torch.dtype:

@@ -19,7 +19,7 @@ def percent(value: float, digits: int = 2) -> str:
     if np.isinf(value):
         return "inf"
     # Enough digits that a proven gap of a few millionths does not read as zero.
-    shown = 100 * value
+    shown = 100 * value if abs(value) > 1e-12 else 0.0  # less is rounding of floats
     return f"{shown:.{digits}f}" if shown == 0 or abs(shown) >= 10.0**-digits else f"{shown:.1g}"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mecopt.cli import audit, bench, data, report, solve, train, verify
+from mecopt.cli import audit, bench, data, margins, report, solve, train, verify
 from mecopt.cli.shell import LATE, OneLineErrors
 
 app = typer.Typer(
@@ -56,6 +56,7 @@ app.command("report")(report.report)
 app.add_typer(data.app, name="data")
 app.command("audit")(audit.audit)
 app.command("train")(train.train)
+app.command("margins")(margins.margins)
 
 
 def main() -> None:

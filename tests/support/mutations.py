@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 import formulations
+from mecopt.accuracy_delay.instance import QuerySnapshot
 from mecopt.caching.instance import CachingInstance
 from mecopt.certificates import verify as certificate
 from mecopt.offloading.instance import OffloadingInstance
-from tests.support import tiny_caching
+from tests.support import tiny_caching, tiny_snapshots
 from tests.support.leaves import leaf_instance, least_replay, root_of
 
 Body = dict[str, Any]
@@ -87,8 +88,14 @@ def _split_caching(body: Body) -> Body:
     return {**body, "trees": [{"server": 0, "nodes": nodes}]}
 
 
+def _split_snapshot(body: Body) -> Body:
+    """User 0 is at server 0 or not, at the same prices."""
+    branch = {"split": "pair", "server": 0, "at": 0, "parts": [1, 2]}
+    return {**body, "nodes": [branch, body["nodes"][-1], copy.deepcopy(body["nodes"][-1])]}
+
+
 def valid(folder: Path, seeds: int = 2) -> list[Body]:
-    """Certificates of tiny instances: both families, with and without trees and couplings."""
+    """Certificates of tiny instances: every family, with and without trees and couplings."""
     out = []
     for seed in range(seeds):
         out.append(_saved(leaf_instance(10 + seed, dag=False), folder, None))
@@ -98,12 +105,17 @@ def valid(folder: Path, seeds: int = 2) -> list[Body]:
             out.append(_saved(tiny_caching.tiny_instance(seed, **kind), folder, None))
         one = tiny_caching.tiny_instance(seed, servers=1)
         out.append(_saved(one, folder, _split_caching))
+        for shares in ("equal", "optimal"):
+            out.append(_saved(tiny_snapshots.tiny_snapshot(seed, shares), folder, None))
+            x = tiny_snapshots.tiny_snapshot(40 + seed, shares)
+            out.append(_saved(x, folder, _split_snapshot))
     return [body for body in out if body is not None]
 
 
 # ------------------------------------------------------------------------ ground truth
-def _class_of(body: Body) -> type[OffloadingInstance] | type[CachingInstance]:
-    return CachingInstance if body.get("family") == "caching" else OffloadingInstance
+_CLASSES: dict[str, Any] = {
+    cls.family: cls for cls in (OffloadingInstance, CachingInstance, QuerySnapshot)
+}
 
 
 @cache
@@ -114,6 +126,11 @@ def _optimum_of(family: str, text: str) -> float | None:
         if prod(map(len, root_of(x))) > _MOST_DECISIONS:
             return None
         return least_replay(x, root_of(x))
+    if family == "accuracy_delay":
+        z = QuerySnapshot.from_document(body)
+        if (z.n_servers + 1.0) ** z.n_users > _MOST_DECISIONS:
+            return None
+        return tiny_snapshots.brute_force(z)
     y = CachingInstance.from_document(body)
     if prod(2.0 + float(r) for r in y.requests.ravel()) > _MOST_DECISIONS:
         return None
@@ -246,7 +263,7 @@ def _change_instance(body: Body, rng: np.random.Generator) -> None:
         if type(holder[key]) in (int, float):
             holder[key] = _other_number(holder[key], rng)
             break
-    family = _class_of(body)
+    family = _CLASSES.get(body.get("family"), OffloadingInstance)
     try:
         given = {name: inner[name] for name in family.saved_fields()}
         given |= {name: read(given[name]) for name, read in family.readers.items()}

@@ -23,8 +23,9 @@ def tiny_snapshot(seed, shares=None):
 
 
 def decisions(x):
-    """Every decision that the rooms allow, replayed."""
-    for choice in itertools.product(range(-1, x.n_servers), repeat=x.n_users):
+    """Every decision that rooms and reach allow, replayed."""
+    places = [[-1, *np.flatnonzero(reach)] for reach in x.reachable]
+    for choice in itertools.product(*places):
         choice = np.array(choice)
         count = np.bincount(choice[choice >= 0], minlength=x.n_servers)
         if (count <= x.room).all():

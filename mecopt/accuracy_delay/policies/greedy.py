@@ -14,6 +14,7 @@ each of these. Ties go to the lowest user, then the lowest server, as in the wri
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,23 +72,26 @@ def goa(costs):
     return choice
 
 
-def decide(instance: QuerySnapshot) -> IntArray:
+def decide(instance: QuerySnapshot, until: float = math.inf) -> IntArray:
     """GOA's decision; with an accuracy to reach, at the least kappa at which it reaches it.
 
     The published rule has no accuracy to keep: its users sweep kappa. Where a snapshot asks for
     one, kappa is doubled until GOA's decision reaches it and then bisected; a decision that never
-    reaches it is returned as it is.
+    reaches it is returned as it is. The search for kappa ends when `time.perf_counter()` is
+    `until`.
     """
     chosen: IntArray = goa(costs_of(instance))
     if replay(instance, chosen).is_feasible:
         return chosen
     low, high, found = instance.kappa_s, max(instance.kappa_s, 0.1), None
-    while found is None and high < 1e4:
+    while found is None and high < 1e4 and time.perf_counter() < until:
         low, high = high, 2.0 * high
         found = _reaching(instance, high)
     if found is None:
         return chosen
     for _ in range(_BISECTIONS):
+        if time.perf_counter() >= until:
+            break
         middle = math.sqrt(low * high)
         better = _reaching(instance, middle)
         if better is None:

@@ -7,6 +7,7 @@ keeps it then.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,8 @@ from mecopt.accuracy_delay.loads import adding, exchanging, loads, put, removing
 from mecopt.accuracy_delay.policies.greedy import decide
 from mecopt.checks import check_seed
 
+#: Pairs of users that are tried between two looks at the clock.
+_PAIRS_AT_A_TIME = 5_000_000
 #: A move must win more than this, ns.
 _LEAST = 1e-3
 
@@ -67,17 +70,20 @@ def _swap(costs, i, k, choice, n, a, t):
 
 
 @njit(cache=True)
-def descend(costs, choice, missing, widest, least):
-    """Take the first improving move or exchange until there is none; returns missing accuracy.
+def descend(costs, choice, missing, widest, least, i, quiet, steps):
+    """Take the first improving move or exchange of one user after another.
+
+    Goes on from user `i`, of whom `quiet` before had none, for so many users or until nobody has
+    one; returns missing accuracy, the next user and `quiet`.
 
     `choice` is changed in place; `missing` is the accuracy it lacks, in units of 10^-9 (negative
     when there is more than asked); `widest` and `least` are those of `_charge`.
     """
     n, a, t = loads(costs, choice)
     users, servers = costs.linear.shape
-    quiet = 0
-    i = 0
-    while quiet < users:
+    for _ in range(steps):
+        if quiet >= users:
+            break
         found = False
         for j in range(LOCAL, servers):
             if j == choice[i]:
@@ -117,7 +123,7 @@ def descend(costs, choice, missing, widest, least):
                         break
         quiet = 0 if found else quiet + 1
         i = (i + 1) % users
-    return missing
+    return missing, i, quiet
 
 
 @njit(cache=True)
@@ -173,16 +179,23 @@ class Search:
             return True
         return False
 
-    def offer(self, choice: IntArray) -> bool:
-        """Descend from a decision, and keep what is better than what is held."""
+    def offer(self, choice: IntArray, until: float = np.inf) -> bool:
+        """Descend from a decision until there is no better one near it or `time.perf_counter()`
+        is `until`, and keep what is better than what is held.
+        """
         trial = choice.copy()
         found = replay(self.instance, trial)
         missing = float(self.instance.accuracy_needed_units - found.accuracy_units)
-        descend(self._costs, trial, missing, self._widest, self._least)
+        users, i, quiet = self.instance.n_users, 0, 0
+        steps = max(1, _PAIRS_AT_A_TIME // users)
+        while quiet < users and time.perf_counter() < until:
+            missing, i, quiet = descend(
+                self._costs, trial, missing, self._widest, self._least, i, quiet, steps
+            )
         return self.hold(choice) | self.hold(trial)
 
-    def shake(self, rounds: int) -> None:
-        """Shake what is held and descend again, `rounds` times."""
+    def shake(self, rounds: int, until: float = np.inf) -> None:
+        """Shake what is held and descend again, `rounds` times or until a moment."""
         n, m = self.instance.n_users, self.instance.n_servers
         for _ in range(rounds):
             moved = int(self._rng.integers(2, 6))
@@ -190,7 +203,7 @@ class Search:
             places = self._rng.integers(-1, m, size=moved)
             trial = self.choice.copy()
             _shake(self._costs, trial, users, places)
-            self.offer(trial)
+            self.offer(trial, until)
 
 
 def _widest(costs: Costs) -> float:

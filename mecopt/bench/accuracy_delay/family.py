@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from formulations.accuracy_delay.front import front
 from mecopt import checks
 from mecopt.accuracy_delay.assignment import Assignment
 from mecopt.accuracy_delay.instance import FORMAT, SHARES, QuerySnapshot
@@ -66,8 +67,10 @@ class GoaOptions:
 
 
 def _generate(users: str, seed: int, options: GoaOptions, data_dir: str | None) -> QuerySnapshot:
-    measured = None if options.margins is None else Margins.load(options.margins)
-    return goa.generate(users, seed, margins=measured, **options.changes)
+    if options.margins is None:
+        return goa.generate(users, seed, **options.changes)
+    x = goa.generate(users, seed, margins=Margins.load(options.margins), **options.changes)
+    return replace(x, meta={**x.meta, "margins_file": options.margins})
 
 
 def _check(users: tuple[str, ...], options: GoaOptions) -> None:
@@ -165,6 +168,11 @@ QUERIES = Scenario(
 
 
 # ---------------------------------------------------------------------------------------- figures
+#: The exact front of the first snapshot of each number of users: how many users at most, how many
+#: points, and seconds in all.
+_FRONT_USERS, _FRONT_POINTS, _FRONT_S = 50, 9, 10.0
+
+
 def _play(instance: QuerySnapshot, policy: Any) -> tuple[Assignment, dict[str, Any]]:
     found, cpu_s, wall_s = timed_rollout(instance, policy)
     return found, {
@@ -196,7 +204,20 @@ def _measure(found: Assignment, solved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _timelines(result: Result, shown: Mapping[str, Assignment]) -> pd.DataFrame:
-    return pd.concat([found.table().assign(schedule=name) for name, found in shown.items()])
+    """Decisions query by query, points of the exact front, and the answers behind the margins."""
+    x: QuerySnapshot = result.instance
+    parts = [found.table().assign(schedule=name) for name, found in shown.items()]
+    if x.n_users <= _FRONT_USERS:
+        parts.append(
+            front(x, points=_FRONT_POINTS, time_limit=_FRONT_S).table.assign(schedule="front")
+        )
+    if "margins_file" in x.meta:
+        measured = Margins.load(x.meta["margins_file"])
+        columns = ("uncertainty", "correct", "calibrated", "task")
+        answers = pd.DataFrame({name: getattr(measured, name) for name in columns})
+        of = {"server": measured.model, "user": measured.aggregation}
+        parts.append(answers.assign(schedule="margins", **of))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _solution(found: Assignment | None) -> dict[str, Any]:

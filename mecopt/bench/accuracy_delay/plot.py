@@ -11,9 +11,13 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
 
+from mecopt.accuracy_delay.margins import Margins
 from mecopt.bench.plot import BLUE, INK, MUTED, ORANGE, PALETTE, clean, new_figure, title
 from mecopt.bench.scorecard import rows_of
+
+FloatArray = NDArray[np.float64]
 
 _BEST = "#000000"
 
@@ -214,3 +218,74 @@ def _label_points(panel: Axes, points: pd.DataFrame) -> None:
             (7 * side, -5), textcoords="offset points", fontsize=8, color=INK,
             ha="left" if side > 0 else "right", va="top",
         )  # fmt: skip
+
+
+def reliability_picture(margins: Margins, bins: int = 10) -> Figure:
+    """What calibrated probabilities promise against what came true, and where answers lie in u.
+
+    Lines are 95 % intervals of the share of right answers in a bin.
+
+    Parameters
+    ----------
+    margins : Margins
+    bins : int
+        Of equal width, in both panels.
+    """
+    figure = new_figure(9.0, 3.8)
+    promised, spread = figure.subplots(1, 2)
+    table = margins.reliability(bins)
+    promised.plot([0, 100], [0, 100], "--", color=MUTED, linewidth=1)
+    low, high = _wilson(table[:, 1], table[:, 2])
+    promised.vlines(100 * table[:, 0], 100 * low, 100 * high, color=BLUE, linewidth=1.5, alpha=0.4)
+    promised.scatter(
+        100 * table[:, 0], 100 * table[:, 1], s=20 + 280 * table[:, 2] / table[:, 2].max(),
+        color=BLUE, linewidth=0, zorder=3,
+    )  # fmt: skip
+    promised.set_xlim(-3, 103)
+    promised.set_ylim(-3, 103)
+    promised.set_aspect("equal")
+    clean(promised, "both")
+    title(promised, f"calibration error {margins.calibration_error(bins):.3f}", 10)
+    promised.set_xlabel(
+        "calibrated probability of a right answer, % (size: questions)", fontsize=9, color=MUTED
+    )
+    promised.set_ylabel("right answers, %", fontsize=9, color=MUTED)
+    _spread_over_uncertainty(spread, margins, bins)
+    return figure
+
+
+def _wilson(share: FloatArray, count: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Ends of the 95 % interval of a share (Wilson)."""
+    z = 1.96
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return centre - half, centre + half
+
+
+def _spread_over_uncertainty(panel: Axes, margins: Margins, bins: int) -> None:
+    """Stacked counts of right and wrong answers over u, with the calibrated curve on top."""
+    edges = np.linspace(0, 1, bins + 1)
+    u, right = margins.uncertainty, margins.correct
+    panel.hist(
+        [u[right], u[~right]], bins=edges.tolist(), stacked=True, color=[BLUE, "#DDDDDD"],
+        label=["right", "wrong"], rwidth=0.92,
+    )  # fmt: skip
+    curve = panel.twinx()
+    order = np.argsort(u)
+    curve.plot(
+        u[order], 100 * margins.calibrated[order], ".", color=ORANGE, markersize=3,
+        label="calibrated, % right (right axis)",
+    )  # fmt: skip
+    curve.set_ylim(0, 100)
+    clean(panel, "y")
+    clean(curve, "y")
+    curve.grid(visible=False)
+    title(panel, f"correlation of u and being right {margins.correlation:+.2f}", 10)
+    panel.set_xlabel(f"uncertainty u ({margins.aggregation} over tokens)", fontsize=9, color=MUTED)
+    panel.set_ylabel("questions", fontsize=9, color=MUTED)
+    handles, labels = panel.get_legend_handles_labels()
+    more, names = curve.get_legend_handles_labels()
+    panel.legend(
+        handles + more, labels + names, frameon=False, fontsize=8.5, loc="upper center",
+        bbox_to_anchor=(0.5, -0.18), ncols=3,
+    )  # fmt: skip
