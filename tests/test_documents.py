@@ -18,7 +18,7 @@ START = re.compile(rf"(?<![\w./-])(?:{'|'.join(PACKAGES)})\.[\w.-]+")
 PATH = re.compile(rf"(?<![\w./])(?:{'|'.join(FOLDERS)})/[\w./*-]*")
 
 #: Entry point groups are named like modules.
-GROUPS = ("mecopt.policies", "mecopt.caching_policies")
+GROUPS = ("mecopt.policies", "mecopt.caching_policies", "mecopt.accuracy_delay_policies")
 FORMAT = re.compile(r'Format\("(mecopt\.[\w.-]+)", version')
 
 

@@ -11,17 +11,14 @@ Constraints: (assign) every query is answered once; (room) at most ``room`` quer
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from formulations.accuracy_delay.accuracy import infeasible, reachable_accuracy
 from formulations.accuracy_delay.compact import first_decisions
 from formulations.accuracy_delay.tree import Tree
 from formulations.dual.progress import Progress
 from formulations.methods import routes
-from mecopt.accuracy_delay.assignment import Assignment, replay
-from mecopt.accuracy_delay.instance import UNITS_PER_NS, UNITS_PER_S, IntArray, QuerySnapshot
+from mecopt.accuracy_delay.assignment import Assignment, replay, seconds_of
+from mecopt.accuracy_delay.instance import UNITS_PER_NS, IntArray, QuerySnapshot
 from mecopt.accuracy_delay.policies.local_search import Search
-from mecopt.certificates.checked import rounded_down
 from mecopt.result import BoundKind, Result
 
 #: What prices on the grid of proofs and floats may leave of a closed gap, relative.
@@ -60,7 +57,7 @@ def solve_plans(
 
     def rest() -> None:
         search.shake(_SHAKES, progress.deadline)
-        progress.note(tree.bound_units / UNITS_PER_S, replay(instance, search.choice).objective)
+        progress.note(seconds_of(tree.bound_units), replay(instance, search.choice).objective)
 
     if not progress.is_late:
         tree.begin(target())
@@ -70,7 +67,7 @@ def solve_plans(
     return progress.result(
         instance,
         found,
-        rounded_down(Fraction(min(tree.bound_units, found.units), UNITS_PER_S)),
+        seconds_of(min(tree.bound_units, found.units)),
         method="plans",
         bound_kind=BoundKind.CERTIFIED,
         late=progress.is_late,

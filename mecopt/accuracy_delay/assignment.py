@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,7 +46,7 @@ class Assignment:
     @property
     def weighted_s(self) -> float:
         """Sum of delays - kappa sum of u over offloaded queries, s, whatever the accuracy."""
-        return self.units / UNITS_PER_S
+        return seconds_of(self.units)
 
     @cached_property
     def accuracy_units(self) -> int:
@@ -145,6 +146,17 @@ def replay(instance: QuerySnapshot, choice: ArrayLike) -> Assignment:
         units += server_units(instance, j, np.flatnonzero(given == j))
     given.setflags(write=False)
     return Assignment(instance, given, units)
+
+
+def seconds_of(units: int) -> float:
+    """Largest number of seconds that is not above `units` of 2^-20 ns.
+
+    Costs and bounds are rounded alike, so that they meet at an optimum, and no bound is above the
+    exact value that its certificate proves.
+    """
+    value = units / UNITS_PER_S
+    above, below = value.as_integer_ratio()
+    return math.nextafter(value, -math.inf) if above * UNITS_PER_S > units * below else value
 
 
 def server_units(x: QuerySnapshot, j: int, users: NDArray[np.int64]) -> int:

@@ -15,7 +15,7 @@ from mecopt.bench.suite import Suite
 
 @pytest.mark.parametrize("users", [("4",), ("3", "4", "5", "6")])
 def test_pictures_of_a_run(users, tmp_path):
-    """The plane, and who leaves for every number of users; density only with several of them."""
+    """The plane, and the front and who leaves for every number of users; density with several."""
     suite = Suite("goa", users, (0, 1), ("goa", "all-local"), gap=1e-6)
     folder = RunFolder.open(tmp_path / "run", suite)
     for unit in suite.units:
@@ -23,7 +23,8 @@ def test_pictures_of_a_run(users, tmp_path):
     _, tables = benchmark.run(suite, folder.path, jobs=1).read()
     drawn = page.pictures(tables)
     several = {"density"} if len(users) > 1 else set()
-    assert set(drawn) == {"plane", *several, *(f"who-{n}" for n in users)}
+    each = {f"{name}-{n}" for name in ("who", "front") for n in users}
+    assert set(drawn) == {"plane"} | several | each
     assert all(png(figure).startswith(b"\x89PNG") for figure in drawn.values())
 
 

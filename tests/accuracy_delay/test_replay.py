@@ -1,9 +1,14 @@
 """What a decision costs, by hand."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from mecopt.accuracy_delay import replay, rollout
+from mecopt.accuracy_delay.assignment import seconds_of
+from mecopt.accuracy_delay.instance import UNITS_PER_S
 from mecopt.accuracy_delay.scenarios import goa
 from tests.accuracy_delay.test_instance import two_users
 from tests.support.tiny_snapshots import decisions, tiny_snapshot
@@ -61,6 +66,14 @@ def test_room_and_reach_hold():
     lost = two_users(rate_bps=np.array([[1e6], [0.0]]))
     with pytest.raises(ValueError, match=r"choice\[1\] = 0 is a server that the user does not"):
         replay(lost, [0, 0])
+
+
+def test_seconds_are_rounded_down():
+    """The value is not above the exact one, and the next float is."""
+    for units in (2**55 + 3, -(2**55) - 3, 10**18 + 1, 0):
+        value = Fraction(seconds_of(units))
+        assert value <= Fraction(units, UNITS_PER_S)
+        assert Fraction(math.nextafter(seconds_of(units), math.inf)) > Fraction(units, UNITS_PER_S)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -19,7 +19,7 @@ from mecopt.accuracy_delay.queries import read_queries
 from mecopt.accuracy_delay.rollout import timed_rollout
 from mecopt.accuracy_delay.scenarios import goa
 from mecopt.bench.accuracy_delay import page
-from mecopt.bench.columns import DECISIONS, GAPS, Column, fixed, tenths_of_percent
+from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, tenths_of_percent
 from mecopt.bench.families import Family, Scenario, option
 from mecopt.bench.reading import parse_number, parse_whole, short
 from mecopt.result import Result
@@ -237,7 +237,7 @@ FAMILY = Family(
     columns=(
         Column("cost", "objective, s", fixed(2), ("console", "page")),
         *GAPS,
-        Column("mean_delay_s", "delay, s", fixed(3), interval=True),
+        Column("mean_delay_s", "delay, s", fixed(3)),
         Column("p95_delay_s", "delay p95, s", fixed(3)),
         Column("expected_accuracy", "accuracy, %", tenths_of_percent),
         Column("offloaded_share", "offloaded, %", tenths_of_percent),
@@ -246,6 +246,7 @@ FAMILY = Family(
         Column("bound", "bound, s", fixed(3), ("record",)),
         Column("incumbent", "best known, s", fixed(3), ("record",)),
         Column("decision_seconds", "decision, CPU s", fixed(6), ("record",)),
+        extra("extra over best, s"),
         *DECISIONS,
     ),
     size=("n_users", "users"),

@@ -284,7 +284,14 @@ COLUMNS: Sequence[Column] = (
     *GAPS,
     Column("p95_latency_ms", "latency p95, ms", fixed(1), ("page", "record")),
     Column("drop_rate", "late or dropped, %", percent),
-    Column("pr", "PR, %", tenths_of_percent, ("console", "page"), weight="mean_cost_ms"),
+    Column(  # no ratio where costs may be negative
+        "pr",
+        "PR, %",
+        tenths_of_percent,
+        ("console", "page"),
+        weight="mean_cost_ms",
+        scenarios=("comllm", "traces"),
+    ),  # fmt: skip
     extra("extra over best, ms"),
     Column("backlog_fairness", "backlog fairness", fixed(3), ("conduct",)),
     Column("assignment_fairness", "assignment fairness", fixed(3), ("conduct",)),

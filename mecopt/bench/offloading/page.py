@@ -47,6 +47,7 @@ def context(
     return {
         "prices_of": "prices on shared resource time",
         "has_slots": suite["scenario"] == "comllm",
+        "has_worth": suite["scenario"] == "goa-stream",
         "timelines": images(drawn, "timeline-", "Resource timelines on"),
         "published": _published(suite, scorecard(tables["results"], "offloading")),
         "published_notes": published.COMLLM_TABLE_II_NOTES,
