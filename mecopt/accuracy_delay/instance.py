@@ -25,15 +25,18 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from mecopt import checks, files
+from mecopt.accuracy_delay import queries as tables
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -275,6 +278,74 @@ class QuerySnapshot(files.Saved):
     def spread(self, cost: float) -> str:
         """A sum of costs per query, in words."""
         return f"over {self.n_users} queries ({1e3 * cost / self.n_users:.6g} ms a query)"
+
+    # ---------------------------------------------------------------- construction
+    @classmethod
+    def from_frame(
+        cls,
+        queries: pd.DataFrame,
+        servers: pd.DataFrame,
+        *,
+        kappa_s: float = 0.0,
+        least_accuracy: float = 0.0,
+        shares: str = "equal",
+        meta: Mapping[str, Any] | None = None,
+    ) -> QuerySnapshot:
+        """A snapshot from a table of queries and one of servers.
+
+        Parameters
+        ----------
+        queries : DataFrame
+            Columns ``bits``, ``work``, ``local_s``, ``uncertainty``, ``accuracy``, optionally
+            ``user``, and ``rate_bps NAME`` for every server (0 or missing: out of reach).
+        servers : DataFrame
+            Columns ``server``, ``speed``, ``accuracy``, optionally ``queue_s`` and ``room``.
+        kappa_s, least_accuracy, shares, meta
+            As in the class.
+
+        Raises
+        ------
+        ValueError
+            Names the table, the row (counted from 1) and the column of whatever is malformed.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> queries = pd.DataFrame({"bits": [1e6], "work": [20.0], "local_s": [1.5],
+        ...     "uncertainty": [0.7], "accuracy": [0.4], "rate_bps edge": [2e7]})
+        >>> servers = pd.DataFrame({"server": ["edge"], "speed": [60.0], "accuracy": [0.9]})
+        >>> QuerySnapshot.from_frame(queries, servers, kappa_s=2.0).n_servers
+        1
+        """
+        of = tables.of_frames(queries, servers)
+        asked: dict[str, Any] = {"kappa_s": kappa_s, "shares": shares}
+        asked["least_accuracy"] = least_accuracy
+        return cls(**of, **asked, meta=dict(meta or {}))
+
+    @classmethod
+    def from_csv(
+        cls,
+        queries: str | os.PathLike[str],
+        servers: str | os.PathLike[str],
+        *,
+        kappa_s: float = 0.0,
+        least_accuracy: float = 0.0,
+        shares: str = "equal",
+    ) -> QuerySnapshot:
+        """A snapshot from two CSV files with the columns of `from_frame`.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            Names the file, the line and the column of whatever is malformed.
+        """
+        of = tables.of_files(queries, servers)
+        asked: dict[str, Any] = {"kappa_s": kappa_s, "shares": shares}
+        asked["least_accuracy"] = least_accuracy
+        try:
+            return cls(**of, **asked)
+        except ValueError as error:
+            raise ValueError(f"{queries}, {servers}: {error}") from None
 
     def __repr__(self) -> str:
         asked = f", accuracy >= {self.least_accuracy:g}" if self.least_accuracy else ""

@@ -10,7 +10,7 @@ server: ``server`` (its name), ``speed``, ``accuracy``, and optionally ``queue_s
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mecopt.accuracy_delay.instance import QuerySnapshot
 from mecopt.data import csv_text
 from mecopt.data.tables import content
 
@@ -94,61 +93,18 @@ def _from_csv(path: str | os.PathLike[str]) -> _Table:
     return table
 
 
-def from_frame(
-    queries: pd.DataFrame,
-    servers: pd.DataFrame,
-    *,
-    kappa_s: float = 0.0,
-    least_accuracy: float = 0.0,
-    shares: str = "equal",
-    meta: Mapping[str, Any] | None = None,
-) -> QuerySnapshot:
-    """A snapshot from two data frames (columns in the module docstring).
-
-    Raises
-    ------
-    ValueError
-        Names the table, the row (counted from 1) and the column of whatever is malformed.
-
-    Examples
-    --------
-    >>> queries = pd.DataFrame({"bits": [1e6], "work": [20.0], "local_s": [1.5],
-    ...     "uncertainty": [0.7], "accuracy": [0.4], "rate_bps edge": [2e7]})
-    >>> servers = pd.DataFrame({"server": ["edge"], "speed": [60.0], "accuracy": [0.9]})
-    >>> from_frame(queries, servers, kappa_s=2.0)  # doctest: +ELLIPSIS
-    QuerySnapshot(1 users, 1 servers, kappa 2 s, equal shares, hash ...)
-    """
-    tables = _from_frame(queries, "queries"), _from_frame(servers, "servers")
-    return _snapshot(*tables, kappa_s, least_accuracy, shares, meta)
+def of_frames(queries: pd.DataFrame, servers: pd.DataFrame) -> dict[str, Any]:
+    """Fields of a snapshot from two data frames; see `QuerySnapshot.from_frame`."""
+    return _fields(_from_frame(queries, "queries"), _from_frame(servers, "servers"))
 
 
-def read_queries(
-    queries: str | os.PathLike[str],
-    servers: str | os.PathLike[str],
-    *,
-    kappa_s: float = 0.0,
-    least_accuracy: float = 0.0,
-    shares: str = "equal",
-) -> QuerySnapshot:
-    """A snapshot from two CSV files (columns in the module docstring).
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Names the file, the line and the column of whatever is malformed.
-    """
+def of_files(queries: str | os.PathLike[str], servers: str | os.PathLike[str]) -> dict[str, Any]:
+    """Fields of a snapshot from two CSV files; see `QuerySnapshot.from_csv`."""
     meta = {"scenario": "queries", "preset": Path(queries).name, "seed": 0}
-    return _snapshot(_from_csv(queries), _from_csv(servers), kappa_s, least_accuracy, shares, meta)
+    return {**_fields(_from_csv(queries), _from_csv(servers)), "meta": meta}
 
 
-def _snapshot(
-    queries: _Table,
-    servers: _Table,
-    kappa_s: float,
-    least_accuracy: float,
-    shares: str,
-    meta: Mapping[str, Any] | None,
-) -> QuerySnapshot:
+def _fields(queries: _Table, servers: _Table) -> dict[str, Any]:
     servers.check(("server", *SERVER), ("server", *SERVER, *OPTIONAL))
     names = servers.text("server", "server")
     rates = [RATE + name for name in names]
@@ -165,28 +121,20 @@ def _snapshot(
     for name in ("uncertainty", "accuracy"):
         _share(queries, name)
     _share(servers, "accuracy")
-    rate = np.stack([queries.number(name, missing=0.0) for name in rates], axis=1)
-    try:
-        return QuerySnapshot(
-            users=tuple(queries.text("user", "query")),
-            servers=tuple(names),
-            bits=queries.number("bits"),
-            work=queries.number("work"),
-            rate_bps=rate,
-            speed=servers.number("speed"),
-            queue_s=extra["queue_s"],
-            room=room.astype(np.int64),
-            local_s=queries.number("local_s"),
-            uncertainty=queries.number("uncertainty"),
-            accuracy_local=queries.number("accuracy"),
-            accuracy_edge=servers.number("accuracy"),
-            kappa_s=kappa_s,
-            least_accuracy=least_accuracy,
-            shares=shares,
-            meta=dict(meta or {}),
-        )
-    except ValueError as error:
-        raise ValueError(f"{queries.where}, {servers.where}: {error}") from None
+    return {
+        "users": tuple(queries.text("user", "query")),
+        "servers": tuple(names),
+        "bits": queries.number("bits"),
+        "work": queries.number("work"),
+        "rate_bps": np.stack([queries.number(name, missing=0.0) for name in rates], axis=1),
+        "speed": servers.number("speed"),
+        "queue_s": extra["queue_s"],
+        "room": room.astype(np.int64),
+        "local_s": queries.number("local_s"),
+        "uncertainty": queries.number("uncertainty"),
+        "accuracy_local": queries.number("accuracy"),
+        "accuracy_edge": servers.number("accuracy"),
+    }
 
 
 def _share(table: _Table, name: str) -> None:

@@ -7,7 +7,6 @@ import pytest
 from typer.testing import CliRunner
 
 from mecopt.accuracy_delay import QuerySnapshot, replay
-from mecopt.accuracy_delay.queries import read_queries
 from mecopt.accuracy_delay.scenarios import goa
 from mecopt.cli import app
 from tests.accuracy_delay.test_queries import write
@@ -70,7 +69,10 @@ def test_queries_of_ones_own(work_folder):
     done = mecopt("solve", "--scenario", "queries", *tables, "--json", "out.json")
     assert done.exit_code == 0, done.output
     record = json.loads((work_folder / "out.json").read_text())
-    assert record["instance_hash"] == read_queries(queries, servers, kappa_s=2.0).content_hash
+    assert (
+        record["instance_hash"]
+        == QuerySnapshot.from_csv(queries, servers, kappa_s=2.0).content_hash
+    )
     # ann 2.5 - 0.5 at near, bob 4 - 1.5 at far: each is there alone.
     assert record["objective"] == pytest.approx(4.5)
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mecopt.accuracy_delay import replay
-from mecopt.accuracy_delay.queries import from_frame, read_queries
+from mecopt.accuracy_delay import QuerySnapshot, replay
 
 QUERIES = (
     "user,bits,work,local_s,uncertainty,accuracy,rate_bps near,rate_bps far\n"
@@ -29,7 +28,7 @@ def test_files_are_a_snapshot(tmp_path):
     ann near: 0.5 + 1 (1 + 1) = 2.5 s; bob far: 0 + 1 (4 / 2 + 60 / 30) = 4 s; kappa 2 s is worth
     2 (0.25 + 0.75) = 2 s.
     """
-    x = read_queries(*write(tmp_path), kappa_s=2.0)
+    x = QuerySnapshot.from_csv(*write(tmp_path), kappa_s=2.0)
     assert (x.users, x.servers) == (("ann", "bob"), ("near", "far"))
     assert x.reachable.tolist() == [[True, False], [True, True]]
     assert x.room[0] == 1 and x.room[1] > 1000
@@ -41,9 +40,9 @@ def test_files_are_a_snapshot(tmp_path):
 def test_frames_and_files_are_one(tmp_path):
     """The same numbers give the same hash."""
     paths = write(tmp_path)
-    from_files = read_queries(*paths, kappa_s=1.0, least_accuracy=0.5, shares="optimal")
+    from_files = QuerySnapshot.from_csv(*paths, kappa_s=1.0, least_accuracy=0.5, shares="optimal")
     frames = [pd.read_csv(path) for path in paths]
-    x = from_frame(*frames, kappa_s=1.0, least_accuracy=0.5, shares="optimal")
+    x = QuerySnapshot.from_frame(*frames, kappa_s=1.0, least_accuracy=0.5, shares="optimal")
     assert x.content_hash == from_files.content_hash
 
 
@@ -67,7 +66,7 @@ def test_faults_of_files_are_one_line(tmp_path, table, old, new, message):
     assert old in texts[table]
     texts[table] = texts[table].replace(old, new, 1)
     with pytest.raises(ValueError, match=message) as raised:
-        read_queries(*write(tmp_path, **texts))
+        QuerySnapshot.from_csv(*write(tmp_path, **texts))
     assert "\n" not in str(raised.value)
 
 
@@ -101,13 +100,13 @@ def test_faults_of_frames_are_one_line(column, value, message):
     queries, servers = frames()
     queries[column] = [value]
     with pytest.raises(ValueError, match=message):
-        from_frame(queries, servers)
+        QuerySnapshot.from_frame(queries, servers)
 
 
 def test_what_is_no_table():
     """A list, a table without rows."""
     queries, servers = frames()
     with pytest.raises(ValueError, match="queries: list is no DataFrame"):
-        from_frame([1], servers)
+        QuerySnapshot.from_frame([1], servers)
     with pytest.raises(ValueError, match="queries: has a header but no rows"):
-        from_frame(queries.iloc[:0], servers)
+        QuerySnapshot.from_frame(queries.iloc[:0], servers)

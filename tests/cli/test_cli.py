@@ -114,7 +114,7 @@ def test_bench_writes_records_scorecard_and_report(work_folder):
         (policy, seed) for seed in (100, 101) for policy in ("one-step-oracle", "random")
     ]
     keys = "policy seed mean_cost_slots drop_rate bound_slots incumbent_slots gap_to_bound"
-    keys += " gap_to_incumbent decision_seconds_p50 preset parse_rate"
+    keys += " gap_to_incumbent decision_seconds_p50 preset parse_rate p95_latency_ms"
     assert all(set(record) == set(keys.split()) for record in records)
     assert "gap to" in done.stdout and "one-step-oracle" in done.stdout
     assert "Provably, on paper" in done.stdout

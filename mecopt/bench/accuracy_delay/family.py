@@ -15,7 +15,6 @@ from mecopt.accuracy_delay.assignment import Assignment
 from mecopt.accuracy_delay.instance import FORMAT, SHARES, QuerySnapshot
 from mecopt.accuracy_delay.margins import Margins
 from mecopt.accuracy_delay.policies import by_name
-from mecopt.accuracy_delay.queries import read_queries
 from mecopt.accuracy_delay.rollout import timed_rollout
 from mecopt.accuracy_delay.scenarios import goa
 from mecopt.bench.accuracy_delay import page
@@ -136,7 +135,7 @@ class QueriesOptions:
 
 
 def _read(path: str, seed: int, options: QueriesOptions, data_dir: str | None) -> QuerySnapshot:
-    return read_queries(
+    return QuerySnapshot.from_csv(
         path,
         options.servers_file,
         kappa_s=options.kappa or 0.0,
