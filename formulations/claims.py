@@ -65,6 +65,16 @@ def settle(
     return floor, {"refused": why}
 
 
+def gave_up(solver: str, reason: str) -> dict[str, Any]:
+    """What to add to `Result.details` when a solver stops for a reason that cannot be.
+
+    No program here is unbounded, for instance. It is also a warning.
+    """
+    why = f"{solver}: stopped with {reason!r}; its bound is not used"
+    warnings.warn(why, RuntimeWarning, stacklevel=2)
+    return {"refused": why}
+
+
 def _contradiction(claim: Claim, floor: float, known: float, replayed: float | None) -> str | None:
     if exceeds(claim.bound, known):
         said = f"no decision costs less than {claim.bound!r}"

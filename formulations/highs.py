@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pyomo.contrib.solver.common.factory import SolverFactory
 from pyomo.contrib.solver.common.results import TerminationCondition
 
+from formulations.claims import gave_up
 from formulations.dual import interrupt
 
 #: Options for integer programs. Presolve is off: with it HiGHS 1.14 claims wrong optima for one in
@@ -155,10 +156,8 @@ def run(
 ) -> Outcome:
     """Solve a program, from the values of some columns if they are given.
 
-    Raises
-    ------
-    RuntimeError
-        If HiGHS stops for a reason other than optimality, infeasibility or time.
+    Where HiGHS stops for a reason other than optimality, infeasibility or time, it says nothing: no
+    values, no bound, and why in ``details["refused"]``.
     """
     solver = make(
         output_flag=verbose,
@@ -174,8 +173,6 @@ def run(
     with interrupt.cancelling(solver):
         solver.run()
     status, info = solver.getModelStatus(), solver.getInfo()
-    if status not in _ENDS:
-        raise RuntimeError(f"HiGHS stopped with {solver.modelStatusToString(status)}")
     has_solution = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
     details = {
         "solver": f"HiGHS {solver.version()}",
@@ -184,6 +181,9 @@ def run(
         "constraints": lp.num_row_,
         "nodes": int(info.mip_node_count),
     }
+    if status not in _ENDS:
+        odd = gave_up(details["solver"], details["status"])
+        return Outcome(None, np.inf, -np.inf, False, {**details, **odd})
     values = np.asarray(solver.getSolution().col_value) if has_solution else None
     objective = float(info.objective_function_value)
     kinds = highspy.HighsModelStatus

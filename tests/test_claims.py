@@ -12,8 +12,10 @@ import formulations
 from formulations import highs, methods
 from formulations.caching import network
 from formulations.claims import Claim, settle
+from formulations.offloading.compact import solve_milp
 from mecopt.result import BoundKind, Result, Termination
 from tests.support.tiny_caching import KINDS, brute_force, tiny_instance
+from tests.support.wild import wild_instance
 
 
 def test_a_claim_that_nothing_contradicts_stands() -> None:
@@ -106,3 +108,30 @@ def test_a_bound_above_the_schedule_is_an_error_whoever_says_it(
     monkeypatch.setattr(methods, "solver", lambda *_: lambda *_, **__: broken)
     with pytest.raises(RuntimeError, match=r"certified bound 2\.0 is above .* of 1\.0; please rep"):
         formulations.solve(x)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_solver_that_stops_for_an_odd_reason_says_nothing(monkeypatch):
+    """A program over [0, 1] that is called unbounded: no values, no bound, and why.
+
+    HiGHS 1.15.1 does so for a model of costs over fourteen orders of magnitude.
+    """
+    lp = highs.program(
+        [(np.array([0]), np.array([0]), np.ones(1))],
+        -np.ones(1),
+        np.ones(1),
+        -np.ones(1),
+        np.ones(1),
+    )
+    assert highs.run(lp, gap=0.0).bound == -1.0
+    monkeypatch.setattr(highs, "_ENDS", ())
+    found = highs.run(lp, gap=0.0)
+    assert found.values is None and found.bound == -np.inf
+    assert "its bound is not used" in found.details["refused"]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_model_called_unbounded_is_no_error():
+    """No decision of this instance keeps its rules, whatever HiGHS makes of it."""
+    x = wild_instance(707)
+    assert solve_milp(x, gap=1e-6, time_limit=60.0).termination == "infeasible"

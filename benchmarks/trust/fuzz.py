@@ -44,6 +44,7 @@ from formulations.offloading.search import Search, score_of
 from mecopt.caching import replay as replay_caching
 from mecopt.certificates import verify as certificate
 from mecopt.certificates.accuracy_delay.values import Snapshot
+from mecopt.certificates.budget import Budget
 from mecopt.certificates.caching.values import exact_cost
 from mecopt.certificates.offloading.replay import exact_replay
 from mecopt.certificates.scales import COST_SCALE
@@ -205,7 +206,7 @@ def check_caching_replay(seed: int) -> int:
     x = caching(seed)
     plan = formulations.solve(x, time_limit=0.0).schedule
     again = replay_caching(x, plan.a, plan.flow if x.is_forwarding else plan.flow[:, 1])
-    total = exact_cost(x, plan.a.astype(int).tolist(), plan.flow.tolist())
+    total = exact_cost(x, plan.a.astype(int).tolist(), plan.flow.tolist(), Budget())
     claim(not isinstance(total, str), broken=total)
     claim(again.objective == plan.objective)
     close = abs(total / COST_SCALE - plan.objective) <= 1e-12 * max(1.0, plan.objective)

@@ -118,7 +118,7 @@ import pyomo.environ as pyo
 from numpy.typing import NDArray
 
 from formulations import highs
-from formulations.claims import Claim, settle
+from formulations.claims import Claim, gave_up, settle
 from formulations.dual.progress import Progress
 from formulations.dual.stopping import OutOfTime
 from formulations.offloading import compact_layout as milp
@@ -193,9 +193,6 @@ def solve_milp(
         return _not_built(instance, known, floor, size, progress)
     while True:
         found = highs.solve_model(solver, model, progress.seconds_left, verbose)
-        reason = found.termination_condition.name
-        if reason not in _REASONS:
-            raise RuntimeError(f"HiGHS stopped with {reason}")
         if found.incumbent_objective is not None:
             known.append(replay(instance, _choice(model, layout)))
         result = _result(layout, model, found, known, floor, progress)
@@ -322,7 +319,10 @@ def _result(
     claim = Claim(
         counters["solver"], min(claimed, objective) if len(model.exclude) else claimed, incumbent
     )
-    bound, refused = settle(claim, floor=floor, known=objective)
+    if reason in _REASONS:
+        bound, refused = settle(claim, floor=floor, known=objective)
+    else:
+        bound, refused = floor, gave_up(counters["solver"], reason)
     return progress.result(
         layout.instance,
         schedule,
