@@ -68,9 +68,10 @@ def test_every_integer_program_has_the_same_settings(monkeypatch: pytest.MonkeyP
     seen: list[dict[str, Any]] = []
     make = highs.make
     monkeypatch.setattr(highs, "make", lambda **options: seen.append(options) or make(**options))
-    one = np.ones(1)
-    entries = [(np.array([0]), np.array([0]), one)]
-    lp = highs.program(entries, -one, one, -one, one)
+    lp = highs.program(
+        [(np.zeros(1, int), np.zeros(1, int), np.ones(1))],
+        -np.ones(1), np.ones(1), np.zeros(1), np.full(1, 0.5),
+    )  # fmt: skip
     assert highs.run(lp, gap=0.0).objective == pytest.approx(-0.5)
     highs.make_integer(lp, 0, 1)
     assert highs.run(lp, gap=0.0).objective == pytest.approx(0.0)
@@ -115,13 +116,9 @@ def test_a_solver_that_stops_for_an_odd_reason_says_nothing(monkeypatch):
 
     HiGHS 1.15.1 does so for a model of costs over fourteen orders of magnitude.
     """
-    lp = highs.program(
-        [(np.array([0]), np.array([0]), np.ones(1))],
-        -np.ones(1),
-        np.ones(1),
-        -np.ones(1),
-        np.ones(1),
-    )
+    one = np.ones(1)
+    entries = [(np.array([0]), np.array([0]), one)]
+    lp = highs.program(entries, -one, one, -one, one)
     assert highs.run(lp, gap=0.0).objective == -1.0
     monkeypatch.setattr(highs, "_ENDS", ())
     found = highs.run(lp, gap=0.0)
