@@ -160,11 +160,13 @@ def test_checkpoints_that_nobody_would_use_are_refused(always, tmp_path):
 
 # ------------------------------------------------------------------------------- learning.zoo
 def test_every_trained_name_is_declared():
-    """pyproject.toml, the zoo and the loader agree on names."""
+    """pyproject.toml, the zoo and the loader agree on names; rules for snapshots are there, too."""
     from learning.offloading import zoo
 
     assert policies.names()[: len(policies.NAMES)] == policies.NAMES
-    assert set(policies.names()) - set(policies.NAMES) == {*zoo.NAMES, *zoo.TEACHERS}
+    snapshot_rules = {"goa", "goa-local-search", "delay-greedy"}
+    others = {*zoo.NAMES, *zoo.TEACHERS, *snapshot_rules}
+    assert set(policies.names()) - set(policies.NAMES) == others
 
 
 def test_teachers_take_no_checkpoint(tmp_path):
