@@ -33,7 +33,7 @@ _STEP, _ACCURACY_STEP = 0.05, 0.03
 _FIRST_PRICE, _TRIALS = 1e7, 60
 
 #: CPU seconds for a user and a number of queries in `Snapshot.value`.
-_SECONDS_PER_KEY = 8e-7
+_SECONDS_PER_KEY = 1.6e-6
 
 Offer = Callable[[IntArray], None]
 
@@ -67,7 +67,7 @@ class Tree:
         self.nodes: list[Branch | _Leaf] = []
         self.evaluations = 0
         # What recomputing a value in whole numbers may take, s.
-        self._proving_s = 0.0
+        self._proving_s = _SECONDS_PER_KEY * x.n_users * x.n_servers * 11
         self._heap: list[tuple[int, int]] = []
         root = everything(x)
         oracle = RegionOracle(x, root)
@@ -186,7 +186,8 @@ class Tree:
                 self._offer_sets(priced.chosen)
             if seen is not None and t >= evaluations // 3:
                 seen.add(priced)
-            return best >= target
+            late = time.perf_counter() > self.deadline - self._proving_s
+            return late or best >= target
 
         rise = ascend(
             oracle,

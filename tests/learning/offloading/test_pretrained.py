@@ -213,6 +213,7 @@ def test_the_completion_is_the_name_of_the_cheapest_option(found):
 
 
 SCRIPT = """
+import sys
 from learning.offloading.training import pretrained
 settings = pretrained.Settings(
     model=sys.argv[1], presets=("paper",), states=2, batch=2, passes=2, rank=2, save_steps=1
