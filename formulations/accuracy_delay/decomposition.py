@@ -70,7 +70,7 @@ def solve_plans(
         seconds_of(min(tree.bound_units, found.units)),
         method="plans",
         bound_kind=BoundKind.CERTIFIED,
-        late=progress.is_late,
+        late=progress.is_late or tree.ran_out,
         rounding=ROUNDING,
         proof=tree.proof(),
         details={"leaves": tree.leaves, "evaluations": tree.evaluations},

@@ -33,7 +33,9 @@ _STEP, _ACCURACY_STEP = 0.05, 0.03
 _FIRST_PRICE, _TRIALS = 1e7, 60
 
 #: CPU seconds for a user and a number of queries in `Snapshot.value`.
-_SECONDS_PER_KEY = 1.6e-6
+_SECONDS_PER_KEY = 8e-7
+#: Seconds that a first bound may run over the limit: it is worth more than the bound without one.
+_GRACE_S = 0.2
 
 Offer = Callable[[IntArray], None]
 
@@ -66,6 +68,8 @@ class Tree:
         self.exact = Snapshot(x)
         self.nodes: list[Branch | _Leaf] = []
         self.evaluations = 0
+        #: Whether time, what proving takes set aside, ended the work.
+        self.ran_out = False
         # What recomputing a value in whole numbers may take, s.
         self._proving_s = _SECONDS_PER_KEY * x.n_users * x.n_servers * 11
         self._heap: list[tuple[int, int]] = []
@@ -102,6 +106,9 @@ class Tree:
         start = oracle.start()
         if oracle.to_win > 0:
             start = self._search_accuracy(oracle, start)
+        if time.perf_counter() + self._proving_s > self.deadline + _GRACE_S:
+            self.ran_out = True  # proving what such prices bound would take too long
+            return
         leaf = self._leaf(oracle, start, 3 * _EVALUATIONS, target, 1.0)
         if leaf.value > self.bound_units:
             self.nodes.clear()
@@ -113,7 +120,7 @@ class Tree:
 
         `rest` is called after every split.
         """
-        while time.perf_counter() < self.deadline:
+        while time.perf_counter() < self.deadline - 2.0 * self._proving_s:  # of both parts
             value, at = self._heap[0]
             leaf = self.nodes[at]
             assert isinstance(leaf, _Leaf)
@@ -127,6 +134,7 @@ class Tree:
             for part in parts:
                 self._append(part)
             rest()
+        self.ran_out = True
 
     # ------------------------------------------------------------------------------- nodes
     def _append(self, leaf: _Leaf) -> None:
