@@ -16,6 +16,7 @@ import formulations
 from formulations import highs, methods
 from formulations.dual.stopping import check_stopping, termination
 from formulations.market import assignment
+from mecopt.accuracy_delay import replay as replay_snapshot
 from mecopt.caching import CachingInstance
 from mecopt.caching import replay as replay_caching
 from mecopt.market.instance import Market
@@ -23,7 +24,7 @@ from mecopt.market.units import HALF_UNITS
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.replay import replay
 from mecopt.result import BoundKind, Result, Termination
-from tests.support import tiny, tiny_caching
+from tests.support import tiny, tiny_caching, tiny_snapshots
 
 ROUTES = [(family, method) for family in methods.METHODS for method in methods.names(family)]
 
@@ -36,6 +37,9 @@ def instance_of(family: str) -> tuple[Any, float]:
     if family == "caching":
         x = tiny_caching.tiny_instance(1)
         return x, tiny_caching.brute_force(x).objective
+    if family == "accuracy_delay":
+        z = tiny_snapshots.tiny_snapshot(4, "equal")
+        return z, tiny_snapshots.brute_force(z)
     use = Option("server", [Stage("server", 1.0)])
     tasks = [Task(0.0, [use], owner=u, deadline_s=5.0, drop_cost_s=3.0) for u in "ab"]
     y = OffloadingInstance.from_tasks([Resource("server")], tasks)
@@ -49,6 +53,8 @@ def replayed(result: Result) -> float:
     assert plan is not None
     if result.instance.family == "caching":
         return float(replay_caching(result.instance, plan.a, plan.flow).objective)
+    if result.instance.family == "accuracy_delay":
+        return replay_snapshot(result.instance, plan.choice).objective
     return float(replay(result.instance, plan.choice).objective)
 
 

@@ -116,11 +116,15 @@ def test_tables_name_modules_that_exist():
         assert name in getattr(module, "RECIPES", {name: None})
 
 
+#: Rules for snapshots of queries as online rules.
+SNAPSHOT_RULES = ("goa", "goa-local-search", "delay-greedy")
+
+
 def test_entry_points_of_the_project_are_the_names_of_the_tables():
-    """pyproject.toml declares every trained policy and teacher, and each entry loads."""
+    """pyproject.toml declares every trained policy, teacher and rule, and each entry loads."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {
-        "mecopt.policies": {*offloading.NAMES, *offloading.TEACHERS, "checkpoint"},
+        "mecopt.policies": {*offloading.NAMES, *offloading.TEACHERS, "checkpoint", *SNAPSHOT_RULES},
         "mecopt.caching_policies": {*caching.NAMES, "checkpoint"},
     }
     for group, names in declared.items():
