@@ -202,6 +202,8 @@ def trust() -> str:
     fuzz, damaged = read("trust/fuzz"), read("trust/mutations")
     kill, ray = read("trust/kill"), read("trust/ray_cluster")
     worst = read("trust/hostile")["worst"]
+    limits = [read(f"trust/time_limits_{part}") for part in ("offloading", "others")]
+    overrun = max(max(found["worst_overrun_seconds"].values()) for found in limits)
     rows = [
         f"| fuzz: {row['kind']} | {row['cases']:,} | {row['failures']} differences |"
         for row in fuzz["rows"]
@@ -212,6 +214,9 @@ def trust() -> str:
         f"| hostile files | {len(read('trust/hostile')['rows'])} | one line each, at most "
         f"{worst['seconds']:.1f} s from start to end and {worst['peak_mb']:.0f} MB |",
         f"| kill -9 | {kill['of']} | {kill['equal']} resumed runs equal |",
+        f"| time limits 0, 0.1, 1 s | {sum(found['solves'] for found in limits)} | "
+        f"{sum(found['over'] for found in limits)} over by more than 0.5 s; "
+        f"at most {overrun:.2f} s |",
         f"| Ray node lost | 1 | resumed run {'equal' if ray['equal'] else 'not equal'} |",
     ]
     return TRUST + "\n" + table("| what | cases | result |", rows)
