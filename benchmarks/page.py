@@ -186,7 +186,7 @@ def paired(rows: list[dict[str, Any]]) -> str:
 
 
 TRUST = """
-## Trust (`benchmarks.trust`)
+## Trust (`benchmarks.trust.fuzz` and its neighbours)
 
 Checks that may not fail once, and limits that must hold. `fuzz` compares with something slow and
 simple (an event list in plain integers, SimPy, brute force) and stops at the first difference;
@@ -198,7 +198,7 @@ aside; `ray_cluster` takes one of two nodes away in the middle of a run.
 
 
 def trust() -> str:
-    """What `benchmarks.trust` found."""
+    """What the scripts of `benchmarks/trust` found."""
     fuzz, damaged = read("trust/fuzz"), read("trust/mutations")
     kill, ray = read("trust/kill"), read("trust/ray_cluster")
     worst = read("trust/hostile")["worst"]
