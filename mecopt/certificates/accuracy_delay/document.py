@@ -6,20 +6,20 @@ leaves; `mecopt.certificates.accuracy_delay.values` finds what they prove, in in
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import Any
 
 from mecopt import checks
 from mecopt.accuracy_delay.assignment import Assignment
 from mecopt.accuracy_delay.instance import UNITS_PER_NS, UNITS_PER_S, QuerySnapshot
+from mecopt.certificates import frame
 from mecopt.certificates.accuracy_delay.proof import KINDS, Branch, Proof, bound_of
 from mecopt.certificates.accuracy_delay.values import Prices, Snapshot, everything
 from mecopt.certificates.budget import Budget
-from mecopt.certificates.checked import Checked, rounded_down, rounded_up
-from mecopt.certificates.scales import LARGEST_PRICE
+from mecopt.certificates.checked import Checked
+from mecopt.certificates.frame import Claims, entries, prices
 from mecopt.result import Result
-from mecopt.strict_json import number, shown, whole_number
+from mecopt.strict_json import shown, whole_number
 
 #: What the documents of this family say in the field ``family``.
 FAMILY = "accuracy_delay"
@@ -60,7 +60,7 @@ def _node(node: Branch | Prices) -> dict[str, Any]:
 def _read_node(node: Any, x: QuerySnapshot) -> Branch | Prices:
     checks.mapping("nodes", node)
     if "split" in node:
-        parts = [whole_number("parts", part) for part in _list("parts", node["parts"])]
+        parts = [whole_number("parts", part) for part in entries("parts", node["parts"])]
         kind = node["split"]
         if kind not in KINDS or len(parts) != 2:
             raise ValueError(f"nodes: {shown(node)} is no branch")
@@ -70,9 +70,9 @@ def _read_node(node: Any, x: QuerySnapshot) -> Branch | Prices:
         if kind == "pair" and not 0 <= at < x.n_users:
             raise ValueError(f"nodes: there is no user {at}")
         return Branch(kind, server, at, *parts)
-    user = _prices("user", node["user"])
-    slopes = tuple(_prices("slopes", row) for row in _list("slopes", node["slopes"]))
-    accuracy, leaving = _prices("accuracy", [node["accuracy"], node["leaving"]])
+    user = tuple(prices("user", node["user"]))
+    slopes = tuple(tuple(prices("slopes", row)) for row in entries("slopes", node["slopes"]))
+    accuracy, leaving = prices("accuracy", [node["accuracy"], node["leaving"]])
     if len(user) != x.n_users or len(slopes) != x.n_servers:
         raise ValueError("nodes: prices of a leaf are not one per user and server")
     if accuracy < 0:
@@ -80,34 +80,14 @@ def _read_node(node: Any, x: QuerySnapshot) -> Branch | Prices:
     return Prices(user, accuracy, leaving, slopes)
 
 
-def _list(name: str, value: Any) -> list[Any]:
-    if type(value) is not list:
-        raise ValueError(f"{name} is not a list: {shown(value)}")
-    return value
-
-
-def _prices(name: str, values: Any) -> tuple[int, ...]:
-    for value in _list(name, values):
-        if type(value) is not int or abs(value) >= LARGEST_PRICE:
-            raise ValueError(f"{name}: price {shown(value)} is not a whole number below 2^62")
-    return tuple(values)
-
-
-class _Fields:
-    """The fields of a document as they stand; nothing is rounded or converted.
-
-    Raises ValueError for whatever is malformed.
-    """
+class _Fields(Claims):
+    """The fields of a document as they stand; nothing is rounded or converted."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.instance = QuerySnapshot.from_document(document["instance"])
-        self.objective = number("objective", document["objective"])
-        self.bound = number("bound", document["bound"])
-        scale = whole_number("price_scale", document["price_scale"])
-        if scale != UNITS_PER_NS:
-            raise ValueError(f"price_scale is {scale}, expected {UNITS_PER_NS}")
-        self.choice = [whole_number("choice", c) for c in _list("choice", document["choice"])]
-        nodes = _list("nodes", document["nodes"])
+        super().__init__(document, UNITS_PER_NS)
+        self.choice = [whole_number("choice", c) for c in entries("choice", document["choice"])]
+        nodes = entries("nodes", document["nodes"])
         self.proof = Proof(tuple(_read_node(node, self.instance) for node in nodes))
 
 
@@ -119,41 +99,16 @@ def check(document: dict[str, Any], where: str, budget: Budget) -> Checked:
     ValueError
         If the document is malformed.
     """
-    try:
-        given = _Fields(document)
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{where}: malformed field {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
-    x = given.instance
-    snapshot = Snapshot(x, budget)
-    cost, problems = _check_decision(snapshot, given.choice, given.objective)
-    bound, leaves = -math.inf, 0
-    try:
-        least, leaves = bound_of(snapshot, everything(x), given.proof, budget)
-        exact = math.inf if least is None else Fraction(least, UNITS_PER_S)
-        bound = math.inf if least is None else rounded_down(Fraction(least, UNITS_PER_S))
-        if exact < Fraction(given.bound):
-            problems.append(
-                f"the exact value {bound!r} s is below the claimed bound {given.bound!r} s"
-            )
-    except ValueError as reason:
-        problems.append(str(reason))
-    if given.bound > cost:
-        problems.append(f"the claimed bound {given.bound!r} is above the objective {cost!r}")
-    return Checked(cost, bound, leaves, problems, x.content_hash)
 
+    def cost(given: _Fields) -> Fraction | str:
+        total = Snapshot(given.instance, budget).cost(given.choice)
+        if isinstance(total, str):
+            return f"the decision breaks a constraint: {total}"
+        return Fraction(total, UNITS_PER_S)
 
-def _check_decision(
-    snapshot: Snapshot, choice: list[int], claimed: float
-) -> tuple[float, list[str]]:
-    """Cost of the decision, rounded up (infinite when it is none), and what is wrong with it."""
-    total = snapshot.cost(choice)
-    if isinstance(total, str):
-        return math.inf, [f"the decision breaks a constraint: {total}"]
-    exact = Fraction(total, UNITS_PER_S)
-    cost = rounded_up(exact)
-    slack = Fraction(1, 10**9) * max(Fraction(1), abs(exact))  # a claim is a rounded float
-    if abs(exact - Fraction(claimed)) > slack:
-        return cost, [f"the replay costs {cost!r} s, claimed is {claimed!r} s"]
-    return cost, []
+    def prove(given: _Fields) -> tuple[Fraction | None, int]:
+        x = given.instance
+        least, leaves = bound_of(Snapshot(x, budget), everything(x), given.proof, budget)
+        return None if least is None else Fraction(least, UNITS_PER_S), leaves
+
+    return frame.check(document, where, _Fields, cost, prove, unit=COST_UNIT)

@@ -8,7 +8,6 @@ integers.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
@@ -20,6 +19,7 @@ from mecopt import checks
 from mecopt.caching.coupling import Backhaul
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan
+from mecopt.certificates import frame
 from mecopt.certificates.budget import Budget
 from mecopt.certificates.caching.knapsack import Hint
 from mecopt.certificates.caching.proof import ServerProof
@@ -32,10 +32,11 @@ from mecopt.certificates.caching.values import (
     exact_bound,
     exact_cost,
 )
-from mecopt.certificates.checked import Checked, rounded_down, rounded_up
+from mecopt.certificates.checked import Checked
+from mecopt.certificates.frame import Claims, entries, prices
 from mecopt.certificates.scales import COST_SCALE, FINE, LARGEST_PRICE, PRICE_SCALE, RATIO
 from mecopt.result import Result
-from mecopt.strict_json import check_numbers, number, shown, whole_number
+from mecopt.strict_json import check_numbers, shown, whole_number
 
 #: What the documents of this family say in the field ``family``.
 FAMILY = "caching"
@@ -88,30 +89,23 @@ def _node(node: Branch | ServerProof) -> dict[str, Any]:
     return {"links": _whole(node.links), "hints": _hints(node)}
 
 
-class _Fields:
-    """The fields of a document as they stand; nothing is rounded or converted.
-
-    Raises ValueError for whatever is malformed.
-    """
+class _Fields(Claims):
+    """The fields of a document as they stand; nothing is rounded or converted."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.instance = CachingInstance.from_document(document["instance"])
-        self.objective = number("objective", document["objective"])
-        self.bound = number("bound", document["bound"])
-        scale = whole_number("price_scale", document["price_scale"])
-        if scale != PRICE_SCALE:
-            raise ValueError(f"price_scale is {shown(scale)}, expected {PRICE_SCALE}")
+        super().__init__(document, PRICE_SCALE)
         self.resident, self.served = (_integers(document[name], name) for name in ("a", "x"))
-        self.links = [_prices(prices, "links") for prices in _list(document["links"], "links")]
+        self.links = [prices("links", given) for given in entries("links", document["links"])]
         # Older files, and those of other tools, have no hints and no trees.
-        self.hints = [_read_hints(h) for h in _list(document.get("hints", []), "hints")]
-        self.coupling = _prices(document["coupling"], "coupling")
+        self.hints = [_read_hints(h) for h in entries("hints", document.get("hints", []))]
+        self.coupling = prices("coupling", document["coupling"])
         self.trees: dict[int, list[Branch | tuple[list[int], list[Hint]]]] = {}
-        for tree in _list(document.get("trees", []), "trees"):
+        for tree in entries("trees", document.get("trees", [])):
             server = whole_number("trees: server", tree["server"])
             if server in self.trees:
                 raise ValueError(f"trees: server {server} has two")
-            self.trees[server] = [_read_node(node) for node in _list(tree["nodes"], "nodes")]
+            self.trees[server] = [_read_node(node) for node in entries("nodes", tree["nodes"])]
 
 
 def check(document: dict[str, Any], where: str, budget: Budget) -> Checked:
@@ -122,37 +116,21 @@ def check(document: dict[str, Any], where: str, budget: Budget) -> Checked:
     ValueError
         If the document is malformed.
     """
-    try:
-        given = _Fields(document)
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{where}: malformed field {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
-    x = given.instance
-    cost, problems = _check_plan(x, given.resident, given.served, given.objective, budget)
-    bound, leaves = -math.inf, 0
-    try:
-        prices = Prices(
+
+    def cost(given: _Fields) -> Fraction | str:
+        return _cost(given.instance, given.resident, given.served, budget)
+
+    def prove(given: _Fields) -> tuple[Fraction | None, int]:
+        x = given.instance
+        found = Prices(
             _by_choice(x, given.links, given.hints, budget),
             given.coupling,
             _trees_by_choice(x, given.trees, budget),
         )
-        value, leaves = exact_bound(x, prices, budget)
-        exact = Fraction(value, COST_SCALE)
-        bound = rounded_down(exact)
-        if exact < Fraction(given.bound):
-            problems.append(f"the exact value {bound!r} is below the claimed bound {given.bound!r}")
-    except ValueError as error:
-        problems.append(str(error))
-    if given.bound > cost:
-        problems.append(f"the claimed bound {given.bound!r} is above the objective {cost!r}")
-    return Checked(cost, bound, leaves, problems, x.content_hash)
+        value, leaves = exact_bound(x, found, budget)
+        return Fraction(value, COST_SCALE), leaves
 
-
-def _list(value: Any, name: str) -> list[Any]:
-    if type(value) is not list:
-        raise ValueError(f"{name}: must be a list, is {shown(value)}")
-    return value
+    return frame.check(document, where, _Fields, cost, prove, unit=COST_UNIT, slack=0)
 
 
 def _integers(value: Any, name: str) -> NDArray[np.int64]:
@@ -167,18 +145,10 @@ def _integers(value: Any, name: str) -> NDArray[np.int64]:
     return array.astype(np.int64)
 
 
-def _prices(values: Any, name: str) -> list[int]:
-    """Prices on the grid, of a size that sums can bear."""
-    for value in _list(values, name):
-        if type(value) is not int or abs(value) >= LARGEST_PRICE:
-            raise ValueError(f"{name}: price {shown(value)} is not a whole number below 2^62")
-    return values
-
-
 def _read_hints(hints: Any) -> list[Hint]:
     """Where to look for the value of every slot; no hint can make a bound too high."""
     checks.mapping("hints", hints)
-    energy, least = _prices(hints["energy"], "hints"), _prices(hints["least"], "hints")
+    energy, least = prices("hints", hints["energy"]), prices("hints", hints["least"])
     if len(energy) != len(least):
         raise ValueError(f"hints: {len(energy)} energy prices and {len(least)} least costs")
     if any(price < 0 for price in energy):
@@ -186,28 +156,22 @@ def _read_hints(hints: Any) -> list[Hint]:
     return [Hint(price, cost * RATIO) for price, cost in zip(energy, least, strict=True)]
 
 
-def _check_plan(
-    x: CachingInstance, resident: Any, served: Any, claimed: float, budget: Budget
-) -> tuple[float, list[str]]:
-    """Cost of the plan, rounded up (infinite when it is none), and what is wrong with it."""
+def _cost(x: CachingInstance, resident: Any, served: Any, budget: Budget) -> Fraction | str:
+    """Cost of the plan, or why it is none."""
     shape = (x.n_servers, x.n_pairs, x.n_slots)
     flow_shape = (x.n_servers, 3, x.n_pairs, x.n_slots)
     if resident.shape != shape:
-        return math.inf, [f"a has shape {resident.shape}, expected {shape}"]
+        return f"a has shape {resident.shape}, expected {shape}"
     if served.shape == shape:
         flow = np.zeros(flow_shape, dtype=np.int64)
         flow[:, 1] = served
         served = flow
     if served.shape != flow_shape:
-        return math.inf, [f"x has shape {served.shape}, expected {shape} or {flow_shape}"]
+        return f"x has shape {served.shape}, expected {shape} or {flow_shape}"
     total = exact_cost(x, resident.tolist(), served.tolist(), budget)
     if isinstance(total, str):
-        return math.inf, [f"the plan breaks a constraint: {total}"]
-    exact = Fraction(total, COST_SCALE)
-    cost = rounded_up(exact)
-    if abs(exact - Fraction(claimed)) > abs(exact) / 10**9:  # a claim is a rounded float
-        return cost, [f"the replay costs {cost!r}, claimed is {claimed!r}"]
-    return cost, []
+        return f"the plan breaks a constraint: {total}"
+    return Fraction(total, COST_SCALE)
 
 
 def _by_choice(
@@ -249,7 +213,7 @@ def _read_node(node: Any) -> Branch | tuple[list[int], list[Hint]]:
     checks.mapping("trees: node", node)
     if "links" in node:
         hints = _read_hints(node["hints"]) if "hints" in node else []
-        return _prices(node["links"], "links"), hints
+        return prices("links", node["links"]), hints
     numbers = [node[name] for name in ("pair", "slot", "off", "on")]
     if not all(type(value) is int for value in numbers):
         raise ValueError(f"trees: branch {shown(numbers)} must hold whole numbers")

@@ -8,7 +8,6 @@ other tool can be checked the same way: write them in this format (docs/files.md
 
 from __future__ import annotations
 
-import math
 import re
 from fractions import Fraction
 from typing import Any
@@ -16,14 +15,16 @@ from typing import Any
 import numpy as np
 
 from mecopt import checks
+from mecopt.certificates import frame
 from mecopt.certificates.budget import Budget
-from mecopt.certificates.checked import Checked, rounded_down, rounded_up
+from mecopt.certificates.checked import Checked
+from mecopt.certificates.frame import Claims, entries
 from mecopt.certificates.offloading.replay import exact_replay
-from mecopt.certificates.offloading.tree import Rejected, Tree
+from mecopt.certificates.offloading.tree import Tree
 from mecopt.certificates.scales import COST_SCALE, LARGEST_PRICE, PRICE_SCALE
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.result import Result
-from mecopt.strict_json import number, shown, whole_number
+from mecopt.strict_json import shown, whole_number
 
 #: What the documents of this family say in the field ``family``; older files do not say.
 FAMILY = "offloading"
@@ -78,34 +79,18 @@ def _sparse(proof: Any, index: int) -> dict[str, list[list[int]]]:
     return out
 
 
-class _Fields:
-    """The fields of a document as they stand; nothing is rounded or converted.
-
-    Raises ValueError for whatever is malformed.
-    """
+class _Fields(Claims):
+    """The fields of a document as they stand; nothing is rounded or converted."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.instance = OffloadingInstance.from_document(document["instance"])
-        self.objective = number("objective", document["objective"])
-        self.bound = number("bound", document["bound"])
-        scale = whole_number("price_scale", document["price_scale"])
-        if scale != PRICE_SCALE:
-            raise ValueError(f"price_scale is {shown(scale)}, expected {PRICE_SCALE}")
+        super().__init__(document, PRICE_SCALE)
         self.shift = whole_number("bucket_shift", document["bucket_shift"])
-        self.choice = [whole_number("choice", c) for c in _list(document["choice"], "choice")]
-        self.tables = [_table(table) for table in _list(document["prices"], "prices")]
-        self.tree = _list(document["tree"], "tree")
+        self.choice = [whole_number("choice", c) for c in entries("choice", document["choice"])]
+        self.tables = [_table(table) for table in entries("prices", document["prices"])]
+        self.tree = entries("tree", document["tree"])
         if not all(isinstance(node, dict) for node in self.tree):
             raise ValueError("tree is not a list of nodes")
-
-
-def _list(value: Any, name: str) -> list[Any]:
-    if type(value) is not list:
-        raise ValueError(f"{name} is not a list of {_ITEMS.get(name, 'values')}: {shown(value)}")
-    return value
-
-
-_ITEMS = {"tree": "nodes", "prices": "price vectors", "choice": "options", "parts": "parts"}
 
 
 def _table(table: Any) -> dict[int, dict[int, int]]:
@@ -116,7 +101,7 @@ def _table(table: Any) -> dict[int, dict[int, int]]:
         if not _INDEX.fullmatch(name):
             raise ValueError(f"prices: {shown(name)} is not the index of a resource")
         buckets: dict[int, int] = {}
-        for pair in _list(pairs, "prices"):
+        for pair in entries("prices", pairs):
             if type(pair) is not list or [type(v) for v in pair] != [int, int]:
                 raise ValueError(f"prices: {shown(pair)} is not a bucket and a price")
             bucket, price = pair
@@ -137,45 +122,27 @@ def check(document: dict[str, Any], where: str, budget: Budget) -> Checked:
     ValueError
         If the document is malformed.
     """
-    try:
-        given = _Fields(document)
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{where}: malformed field {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
-    cost, problems = _check_schedule(given.instance, given.choice, given.objective, budget)
-    bound, leaves = -math.inf, 0
-    try:
-        least, leaves = Tree(given.instance, given.shift, given.tables, given.tree, budget).least()
-        exact = math.inf if least is None else Fraction(least, _NS)
-        bound = math.inf if least is None else rounded_down(Fraction(least, _NS))
-        if exact < Fraction(given.bound):
-            problems.append(
-                f"the exact value {bound!r} s is below the claimed bound {given.bound!r} s"
-            )
-    except Rejected as reason:
-        problems.append(str(reason))
-    if given.bound > cost:
-        problems.append(f"the claimed bound {given.bound!r} is above the objective {cost!r}")
-    return Checked(cost, bound, leaves, problems, given.instance.content_hash)
+
+    def cost(given: _Fields) -> Fraction | str:
+        return _cost(given.instance, given.choice, budget)
+
+    def prove(given: _Fields) -> tuple[Fraction | None, int]:
+        tree = Tree(given.instance, given.shift, given.tables, given.tree, budget)
+        least, leaves = tree.least()
+        return None if least is None else Fraction(least, _NS), leaves
+
+    return frame.check(document, where, _Fields, cost, prove, unit=COST_UNIT)
 
 
-def _check_schedule(
-    instance: OffloadingInstance, choice: list[int], claimed: float, budget: Budget
-) -> tuple[float, list[str]]:
-    """Cost of the schedule, rounded up (infinite when it is none), and what is wrong with it."""
+def _cost(instance: OffloadingInstance, choice: list[int], budget: Budget) -> Fraction | str:
+    """Cost of the schedule, or why it is none."""
     count = np.diff(instance.option_ptr)
     if len(choice) != instance.n_tasks:
-        return math.inf, [f"choice has {len(choice)} entries for {instance.n_tasks} tasks"]
+        return f"choice has {len(choice)} entries for {instance.n_tasks} tasks"
     for k, c in enumerate(choice):
         if not -1 <= c < count[k]:
-            return math.inf, [f"choice[{k}] = {shown(c)}: the task has {count[k]} options"]
+            return f"choice[{k}] = {shown(c)}: the task has {count[k]} options"
     total = exact_replay(instance, choice, budget).total
     if total is None:
-        return math.inf, ["the schedule drops a task that must not be dropped"]
-    exact = Fraction(total, _NS)
-    cost = rounded_up(exact)
-    slack = Fraction(1, 10**9) * max(Fraction(1), abs(exact))  # a claim is a rounded float
-    if abs(exact - Fraction(claimed)) > slack:
-        return cost, [f"the replay costs {cost!r} s, claimed is {claimed!r} s"]
-    return cost, []
+        return "the schedule drops a task that must not be dropped"
+    return Fraction(total, _NS)

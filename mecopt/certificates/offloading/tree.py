@@ -29,7 +29,7 @@ class _GiveBack:
     part: _Part
 
 
-class Rejected(Exception):
+class Rejected(ValueError):
     """The proof does not hold."""
 
 
