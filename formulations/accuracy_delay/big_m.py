@@ -27,7 +27,6 @@ Constraints (parameters as in `formulations.accuracy_delay.counts`)
 
 from __future__ import annotations
 
-import numpy as np
 import pyomo.environ as pyo
 
 from formulations.accuracy_delay.compact import (
@@ -40,7 +39,7 @@ from formulations.accuracy_delay.compact import (
 from formulations.dual.progress import Progress
 from mecopt.accuracy_delay.assignment import Assignment
 from mecopt.accuracy_delay.costs import costs_of
-from mecopt.accuracy_delay.instance import ACCURACY_SCALE, LOCAL, IntArray, QuerySnapshot
+from mecopt.accuracy_delay.instance import ACCURACY_SCALE, QuerySnapshot
 from mecopt.result import Result
 
 
@@ -89,14 +88,6 @@ def _size(x: QuerySnapshot) -> Size:
     return Size(2 * x.n_users + pairs + x.n_servers, x.n_users + x.n_servers + pairs + 1)
 
 
-def _read(model: pyo.ConcreteModel, x: QuerySnapshot) -> IntArray:
-    choice = np.full(x.n_users, LOCAL, dtype=np.int64)
-    for (i, j), variable in model.x.items():
-        if variable.value > 0.5:
-            choice[i] = j
-    return choice
-
-
 def solve_big_m(
     instance: QuerySnapshot,
     *,
@@ -110,4 +101,4 @@ def solve_big_m(
     Parameters and errors are those of `formulations.solve`; ValueError with optimal shares.
     """
     progress = Progress(time_limit, gap, seed, verbose)
-    return solve_model(instance, Route("big-m", _size, build_model, _read), progress)
+    return solve_model(instance, Route("big-m", _size, build_model), progress)

@@ -14,7 +14,7 @@ from formulations.accuracy_delay.accuracy import infeasible, reachable_accuracy
 from formulations.claims import Claim, settle
 from formulations.dual.progress import Progress
 from mecopt.accuracy_delay.assignment import Assignment, replay
-from mecopt.accuracy_delay.instance import IntArray, QuerySnapshot
+from mecopt.accuracy_delay.instance import LOCAL, UNITS_PER_NS, IntArray, QuerySnapshot
 from mecopt.accuracy_delay.policies.greedy import decide
 from mecopt.accuracy_delay.policies.local_search import Search
 from mecopt.result import BoundKind, Result
@@ -49,12 +49,14 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Route:
-    """A labelled model: its name, how large it is, how it is built, and what its incumbent says."""
+    """A labelled model: its name, how large it is and how it is built.
+
+    The model has binary variables ``x``, indexed by user and server first.
+    """
 
     method: str
     size: Callable[[QuerySnapshot], Size]
     build: Callable[[QuerySnapshot], pyo.ConcreteModel]
-    read: Callable[[pyo.ConcreteModel, QuerySnapshot], IntArray]
 
 
 def solve_model(
@@ -80,9 +82,13 @@ def solve_model(
     found = highs.solve_model(solver, model, progress.seconds_left, progress.verbose)
     replayed = None
     if found.incumbent_objective is not None:
-        other = replay(instance, route.read(model, instance))
-        replayed = other.objective
-        held = min(other, held, key=lambda decision: decision.objective)
+        try:
+            other = replay(instance, _choice(model, instance))
+        except ValueError:  # it breaks a constraint
+            replayed = np.inf
+        else:
+            replayed = other.objective
+            held = min(other, held, key=lambda decision: decision.objective)
     reason = found.termination_condition.name
     details = highs.counters(found, model) | {"status": reason}
     claimed = -np.inf if found.objective_bound is None else found.objective_bound
@@ -91,6 +97,15 @@ def solve_model(
     bound, refused = settle(claim, floor=floor, known=held.objective, replayed=replayed)
     late = reason == highs.LATE
     return _finish(progress, held, bound, route.method, details | refused, late=late)
+
+
+def _choice(model: pyo.ConcreteModel, x: QuerySnapshot) -> IntArray:
+    """The incumbent's server of every user."""
+    choice = np.full(x.n_users, LOCAL, dtype=np.int64)
+    for (i, j, *_), variable in model.x.items():
+        if variable.value > 0.5:
+            choice[i] = j
+    return choice
 
 
 def _finish(
@@ -116,8 +131,10 @@ def _finish(
 
 def easy_bound_s(x: QuerySnapshot) -> float:
     """A lower bound without any search: every query at its best place as if it were alone there."""
-    alone = x.upload_ns + x.compute_ns + x.queue_ns - x.worth_ns[:, None]
-    alone = np.where(x.reachable & (x.room > 0), alone, np.iinfo(np.int64).max)
+    # With optimal shares the upload is the square of a rounded root, in 2^-20 ns.
+    square = np.floor(x.root.astype(np.float64) ** 2 * (1.0 - 1e-15) / UNITS_PER_NS)
+    alone = x.linear_ns + square + x.queue_ns - x.worth_ns[:, None]
+    alone = np.where(x.reachable & (x.room > 0), alone, np.inf)
     return float(np.minimum(alone.min(axis=1), x.local_ns).sum()) * 1e-9
 
 

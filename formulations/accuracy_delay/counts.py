@@ -34,7 +34,6 @@ is a transportation problem (with one row of accuracy beside it).
 
 from __future__ import annotations
 
-import numpy as np
 import pyomo.environ as pyo
 
 from formulations.accuracy_delay.compact import (
@@ -47,7 +46,7 @@ from formulations.accuracy_delay.compact import (
 from formulations.dual.progress import Progress
 from mecopt.accuracy_delay.assignment import Assignment
 from mecopt.accuracy_delay.costs import costs_of
-from mecopt.accuracy_delay.instance import ACCURACY_SCALE, LOCAL, IntArray, QuerySnapshot
+from mecopt.accuracy_delay.instance import ACCURACY_SCALE, QuerySnapshot
 from mecopt.result import Result
 
 
@@ -99,14 +98,6 @@ def _size(x: QuerySnapshot) -> Size:
     return Size(x.n_users + cells + sum(most), x.n_users + x.n_servers + sum(most) + 1)
 
 
-def _read(model: pyo.ConcreteModel, x: QuerySnapshot) -> IntArray:
-    choice = np.full(x.n_users, LOCAL, dtype=np.int64)
-    for (i, j, _), variable in model.x.items():
-        if variable.value > 0.5:
-            choice[i] = j
-    return choice
-
-
 def solve_counts(
     instance: QuerySnapshot,
     *,
@@ -120,4 +111,4 @@ def solve_counts(
     Parameters and errors are those of `formulations.solve`; ValueError with optimal shares.
     """
     progress = Progress(time_limit, gap, seed, verbose)
-    return solve_model(instance, Route("counts", _size, build_model, _read), progress)
+    return solve_model(instance, Route("counts", _size, build_model), progress)

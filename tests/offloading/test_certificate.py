@@ -249,7 +249,7 @@ def test_an_empty_interval_is_never_accepted(check, monkeypatch: pytest.MonkeyPa
         ({"objective": float("nan")}, "NaN is not a number"),
         ({"bound": float("-inf")}, "-Infinity is not a number"),
         ({"tree": {"prices": 0}}, "tree: must be a list"),
-        ({"tree": [5]}, "tree: must be a list"),
+        ({"tree": [5]}, "not a list of nodes"),
         ({"prices": [[0]]}, "prices: must be an object"),
         ({"choice": None}, "choice: must be a list"),
         ({"price_scale": 1}, "price_scale is 1"),

@@ -26,26 +26,20 @@ from mecopt.result import Result
 
 # ------------------------------------------------------------------------------------- scenarios
 @dataclass(frozen=True)
-class GoaOptions:
-    """What snapshots have in place of the defaults."""
+class _Asked:
+    """What is asked of decisions, in place of the defaults."""
 
-    edge_servers: int | None = option(
-        "Servers, in place of 3.", "N", read=lambda text: parse_whole(text, "edge-servers")
-    )
     kappa: float | None = option(
-        "Worth of moving one unit of uncertainty off the device, s, in place of 2.", "SECONDS",
-        read=lambda text: parse_number(text, "kappa"), text=short,
+        "Worth of moving one unit of uncertainty off the device, s (goa: 2, queries: 0).",
+        "SECONDS", read=lambda text: parse_number(text, "kappa"), text=short,
     )  # fmt: skip
     accuracy: float | None = option(
         "Mean expected accuracy that a decision must reach (none unless said).", "SHARE",
         read=lambda text: parse_number(text, "accuracy"), text=short,
     )  # fmt: skip
     shares: str | None = option("Shares of bandwidth: equal (default) or optimal.", "NAME")
-    margins: str | None = option("Margins measured by `mecopt margins`.", "FILE")
 
     def __post_init__(self) -> None:
-        if self.edge_servers is not None:
-            checks.whole("edge_servers", self.edge_servers, 1)
         if self.kappa is not None and not 0 <= self.kappa < float("inf"):
             raise ValueError(f"kappa = {self.kappa!r} must be a number of seconds >= 0")
         if self.accuracy is not None and not 0 <= self.accuracy <= 1:
@@ -55,14 +49,30 @@ class GoaOptions:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """Parameters in place of the defaults."""
-        of = {
-            "servers": self.edge_servers,
-            "kappa_s": self.kappa,
-            "least_accuracy": self.accuracy,
-            "shares": self.shares,
-        }
+        """Fields of a snapshot in place of the defaults."""
+        of = {"kappa_s": self.kappa, "least_accuracy": self.accuracy, "shares": self.shares}
         return {name: value for name, value in of.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class GoaOptions(_Asked):
+    """What snapshots have in place of the defaults."""
+
+    edge_servers: int | None = option(
+        "Servers, in place of 3.", "N", read=lambda text: parse_whole(text, "edge-servers")
+    )
+    margins: str | None = option("Margins measured by `mecopt margins`.", "FILE")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.edge_servers is not None:
+            checks.whole("edge_servers", self.edge_servers, 1)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Parameters in place of the defaults."""
+        servers = {} if self.edge_servers is None else {"servers": self.edge_servers}
+        return {**super().changes, **servers}
 
 
 def _generate(users: str, seed: int, options: GoaOptions, data_dir: str | None) -> QuerySnapshot:
@@ -111,37 +121,22 @@ GOA = Scenario(
 
 
 @dataclass(frozen=True)
-class QueriesOptions:
+class QueriesOptions(_Asked):
     """The servers of a table of queries, and what is asked for."""
 
     servers_file: str = option(
         "Table of servers (CSV: server, speed, accuracy, queue_s, room).", "FILE", default="",
         flag="servers-file",
     )  # fmt: skip
-    kappa: float | None = option(
-        "Worth of moving one unit of uncertainty off the device, s (0 unless said).", "SECONDS",
-        read=lambda text: parse_number(text, "kappa"), text=short,
-    )  # fmt: skip
-    accuracy: float | None = option(
-        "Mean expected accuracy that a decision must reach (none unless said).", "SHARE",
-        read=lambda text: parse_number(text, "accuracy"), text=short,
-    )  # fmt: skip
-    shares: str | None = option("Shares of bandwidth: equal (default) or optimal.", "NAME")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.servers_file:
             raise ValueError("servers_file: scenario queries needs the table of servers")
-        GoaOptions(kappa=self.kappa, accuracy=self.accuracy, shares=self.shares)
 
 
 def _read(path: str, seed: int, options: QueriesOptions, data_dir: str | None) -> QuerySnapshot:
-    return QuerySnapshot.from_csv(
-        path,
-        options.servers_file,
-        kappa_s=options.kappa or 0.0,
-        least_accuracy=options.accuracy or 0.0,
-        shares=options.shares or "equal",
-    )
+    return QuerySnapshot.from_csv(path, options.servers_file, **options.changes)
 
 
 QUERIES = Scenario(
