@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import highspy
 import numpy as np
@@ -88,6 +88,20 @@ def _half(gap: float) -> float:
 def _seed(seed: int) -> int:
     """HiGHS takes seeds below 2^31."""
     return int(seed) % 2**31
+
+
+class Size(NamedTuple):
+    """Number of variables and constraints of a model."""
+
+    variables: int
+    constraints: int
+
+    def __str__(self) -> str:
+        return f"{self.variables:,} variables and {self.constraints:,} constraints"
+
+    def not_built(self, about: str = "") -> str:
+        """The status of a solve that has no time for a model of this size."""
+        return f"model not built: {about}{self} are too many for the time limit"
 
 
 def program(

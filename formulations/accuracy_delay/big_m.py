@@ -29,9 +29,9 @@ from __future__ import annotations
 
 import pyomo.environ as pyo
 
+from formulations import highs
 from formulations.accuracy_delay.compact import (
     Route,
-    Size,
     most_queries,
     require_equal,
     solve_model,
@@ -83,9 +83,9 @@ def build_model(x: QuerySnapshot) -> pyo.ConcreteModel:
     return model
 
 
-def _size(x: QuerySnapshot) -> Size:
+def _size(x: QuerySnapshot) -> highs.Size:
     pairs = int(x.reachable.sum())
-    return Size(2 * x.n_users + pairs + x.n_servers, x.n_users + x.n_servers + pairs + 1)
+    return highs.Size(2 * x.n_users + pairs + x.n_servers, x.n_users + x.n_servers + pairs + 1)
 
 
 def solve_big_m(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
@@ -37,16 +37,6 @@ def require_equal(x: QuerySnapshot, method: str) -> None:
         )
 
 
-class Size(NamedTuple):
-    """Number of variables and constraints of a model."""
-
-    variables: int
-    constraints: int
-
-    def __str__(self) -> str:
-        return f"{self.variables:,} variables and {self.constraints:,} constraints"
-
-
 @dataclass(frozen=True, eq=False)
 class Route:
     """A labelled model: its name, how large it is and how it is built.
@@ -55,7 +45,7 @@ class Route:
     """
 
     method: str
-    size: Callable[[QuerySnapshot], Size]
+    size: Callable[[QuerySnapshot], highs.Size]
     build: Callable[[QuerySnapshot], pyo.ConcreteModel]
 
 
@@ -75,7 +65,7 @@ def solve_model(
     held, floor = replay(instance, search.choice), easy_bound_s(instance)
     size = route.size(instance)
     if size.variables * _SECONDS_PER_VARIABLE > progress.seconds_left:
-        details = {"status": f"model not built: {size} are too many for the time limit"}
+        details = {"status": size.not_built()}
         return _finish(progress, held, floor, route.method, details, late=True)
     model = route.build(instance)
     solver = highs.interface(gap=progress.gap, seed=progress.seed)

@@ -36,9 +36,9 @@ from __future__ import annotations
 
 import pyomo.environ as pyo
 
+from formulations import highs
 from formulations.accuracy_delay.compact import (
     Route,
-    Size,
     most_queries,
     require_equal,
     solve_model,
@@ -92,10 +92,10 @@ def build_model(x: QuerySnapshot) -> pyo.ConcreteModel:
     return model
 
 
-def _size(x: QuerySnapshot) -> Size:
+def _size(x: QuerySnapshot) -> highs.Size:
     most = most_queries(x)
     cells = sum(n * int(reach) for n, reach in zip(most, x.reachable.sum(axis=0), strict=True))
-    return Size(x.n_users + cells + sum(most), x.n_users + x.n_servers + sum(most) + 1)
+    return highs.Size(x.n_users + cells + sum(most), x.n_users + x.n_servers + sum(most) + 1)
 
 
 def solve_counts(

@@ -85,13 +85,13 @@ class Route:
         """Whether something that takes so long ends before the deadline."""
         return seconds <= self.progress.seconds_left
 
-    def not_built(self, size: sizes.Size) -> Result[CachingInstance, CachingPlan]:
+    def not_built(self, size: highs.Size) -> Result[CachingInstance, CachingPlan]:
         """The start, where a model of this size is too large for the time there is."""
         details = {
             "variables": size.variables,
             "constraints": size.constraints,
             "nodes": 0,
-            "status": f"model not built: {size} are too many for the time limit",
+            "status": size.not_built(),
         }
         return self._finish(self.plan, self.floor, details, late=True)
 
@@ -131,7 +131,7 @@ class Route:
 
 def solve_model(
     route: Route,
-    size: sizes.Size,
+    size: highs.Size,
     build_model: Callable[[CachingInstance, float], pyo.ConcreteModel],
     read: Callable[[pyo.ConcreteModel, CachingInstance], Decision],
 ) -> Result[CachingInstance, CachingPlan]:

@@ -7,12 +7,11 @@ built and begun in time is not built at all.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
 from formulations.caching.blocks import Blocks
+from formulations.highs import Size
 from mecopt.caching import Backhaul, CachingInstance
 
 #: CPU seconds per variable until HiGHS first looks at the clock: of a labelled model and of arrays,
@@ -21,16 +20,6 @@ LABELLED, ARRAYS = 1e-4, 2e-5
 #: Until then from when a labelled model or arrays are built, in times what building took: on a
 #: machine that is busy all phases are slower.
 AFTER_LABELLED, AFTER_ARRAYS = 2.5, 25.0
-
-
-class Size(NamedTuple):
-    """Number of variables and constraints of a model."""
-
-    variables: int
-    constraints: int
-
-    def __str__(self) -> str:
-        return f"{self.variables:,} variables and {self.constraints:,} constraints"
 
 
 def big_m_size(instance: CachingInstance) -> Size:

@@ -82,7 +82,7 @@ def solve(market: Market, *, method: str = "auto", time_limit: float | None = No
     ValueError
         If the method is unknown or does not fit the market, or `time_limit` is out of range.
     RuntimeError
-        If HiGHS stops for another reason, or what it answers is not an assignment.
+        If what HiGHS answers is not an assignment.
     """
     check_stopping(time_limit)
     deadline = time.perf_counter() + (np.inf if time_limit is None else time_limit)

@@ -252,8 +252,7 @@ def _not_built(
             "solver_objective": None,
             "solver_bound": -np.inf,
             "excluded": 0,
-            "status": f"model not built: about {variables:,} variables and {constraints:,} "
-            "constraints are too many for the time limit",
+            "status": highs.Size(variables, constraints).not_built("about "),
         },
     )
 

@@ -13,7 +13,7 @@ from formulations.offloading.decomposition import ROUNDING, solve_plans
 from formulations.offloading.first import alone, longest_paths_ns
 from mecopt.certificates import verify as certificate
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
-from mecopt.offloading.policies import rollouts
+from mecopt.offloading.policies import worlds
 from mecopt.offloading.replay import replay
 from mecopt.offloading.scenarios import comllm
 from mecopt.result import Termination
@@ -165,5 +165,5 @@ def test_sampled_futures_tell_dear_drops_from_forbidden_ones() -> None:
     """Drops of 2e6 s and 5e7 s keep their price; a forbidden one costs more than both together."""
     drops = [2e6, 5e7, np.inf]
     instance = on_one_gpu(*(Task(0.0, gpu(1.0), deadline_s=1.0, drop_cost_s=d) for d in drops))
-    drop = rollouts.combine([instance]).drop
+    drop = worlds.combine([instance]).drop
     assert drop[:2].tolist() == [2e15, 5e16] and drop[2] > drop[:2].sum()

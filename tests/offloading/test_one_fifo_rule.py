@@ -15,7 +15,7 @@ from formulations.offloading.search import Search
 from mecopt.offloading import events
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.observation import OnlineSystem
-from mecopt.offloading.policies import rollouts
+from mecopt.offloading.policies import rollouts, worlds
 from mecopt.offloading.replay import replay, run_kernel
 from mecopt.offloading.status import NEVER
 from mecopt.offloading.units import UNLIMITED
@@ -153,8 +153,8 @@ def test_projection_follows_the_rule(seed: int) -> None:
 def test_sampled_futures_follow_the_rule(seed: int) -> None:
     """A future whose tasks have one option costs what the replay of its first tasks costs."""
     x = chains(seed)
-    world = rollouts.combine([x])
-    memory = rollouts.scratch(world, len(x.service_ns) + 1)
+    world = worlds.combine([x])
+    memory = worlds.scratch(world, len(x.service_ns) + 1)
     nobody, up = np.empty(0, dtype=np.int64), np.ones(x.n_resources, dtype=np.bool_)
     for n in range(1, x.n_tasks + 1):
         _, _, _, completion, _ = run_kernel(x, np.where(np.arange(x.n_tasks) < n, 0, -1))

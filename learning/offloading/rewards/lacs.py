@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from learning.offloading.rewards.rewards import own_cost_slots, slot_ns
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
-from mecopt.offloading.policies import rollouts
+from mecopt.offloading.policies import worlds
 from mecopt.offloading.projection import believe, enter, estimate, project
 from mecopt.offloading.status import NEVER
 
@@ -111,7 +111,7 @@ class Lacs:
     horizon_slots: float | None = None
     seed: int = 0
     name: str = "lacs"
-    _world: rollouts.World | None = field(default=None, repr=False)
+    _world: worlds.World | None = field(default=None, repr=False)
     _dearest_ns: float = field(default=np.inf, repr=False)
 
     def __post_init__(self) -> None:
@@ -138,8 +138,8 @@ class Lacs:
             offset = np.sort(rng.uniform(0, self.horizon_slots, size=(copies, n)), axis=0)
         factor = rng.uniform(*self.size_range, size=(copies, n))
         # One numbering of the instance and `samples` copies of its tasks, later and of other sizes.
-        world = rollouts.combine([instance] * (1 + copies))
-        self._dearest_ns = 0.5 * rollouts.forbidden_ns([instance])  # beyond: a forbidden drop
+        world = worlds.combine([instance] * (1 + copies))
+        self._dearest_ns = 0.5 * worlds.forbidden_ns([instance])  # beyond: a forbidden drop
         stages = instance.arrays.task_of_stage
         believed = world.believed.reshape(1 + copies, -1).astype(np.float64)
         believed[1:] *= factor[:, stages]
@@ -150,7 +150,7 @@ class Lacs:
             arrays=arrays, believed=np.rint(believed).astype(np.int64).ravel()
         )
         widest = int(np.diff(instance.stage_ptr).max())
-        self._memory = rollouts.scratch(self._world, widest * (n + 1 + copies) + 1)
+        self._memory = worlds.scratch(self._world, widest * (n + 1 + copies) + 1)
         self._choice = np.full(n * (1 + copies), -1, dtype=np.int64)
 
     def cost_slots(self, observation: Observation) -> NDArray[np.float64]:

@@ -221,9 +221,9 @@ def leaves_of(x: CachingInstance, n: int, prices: Prices) -> Any:
     fixed: MutableMapping[tuple[int, int], bool] = {}
     used = {0}
     # Nodes to visit, each with the place it settles; and places to free again on the way back.
-    todo: list[tuple[int, tuple[int, int] | None, bool]] = [(0, None, False)]
-    while todo:
-        i, place, on = todo.pop()
+    pending: list[tuple[int, tuple[int, int] | None, bool]] = [(0, None, False)]
+    while pending:
+        i, place, on = pending.pop()
         if i < 0:
             assert place is not None
             del fixed[place]
@@ -234,7 +234,7 @@ def leaves_of(x: CachingInstance, n: int, prices: Prices) -> Any:
                     continue  # no schedule is there
             else:
                 fixed[place] = on
-                todo.append((-1, place, on))
+                pending.append((-1, place, on))
         node = nodes[i]
         if isinstance(node, Leaf):
             yield node, fixed
@@ -247,7 +247,7 @@ def leaves_of(x: CachingInstance, n: int, prices: Prices) -> Any:
             if child in used:
                 raise ValueError(f"server {n}, node {i}: child {child} is used twice")
             used.add(child)
-            todo.append((child, (node.pair, node.slot), state))
+            pending.append((child, (node.pair, node.slot), state))
 
 
 def _server_value(

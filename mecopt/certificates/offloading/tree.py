@@ -71,9 +71,9 @@ class Tree:
         used: set[int] = set()
         # Nodes to visit with what they leave of a task, and between them what tasks get back. The
         # file names the nodes: nothing that it can say may look like the other kind of entry.
-        todo: list[tuple[Any, int, _Part] | _GiveBack] = [(0, -1, ())]
-        while todo:
-            entry = todo.pop()
+        pending: list[tuple[Any, int, _Part] | _GiveBack] = [(0, -1, ())]
+        while pending:
+            entry = pending.pop()
             if isinstance(entry, _GiveBack):
                 self.alternatives[entry.task] = entry.part
                 continue
@@ -83,11 +83,11 @@ class Tree:
                 raise Rejected(f"tree node {shown(index)} is missing or used twice")
             used.add(index)
             if k >= 0:
-                todo.append(_GiveBack(k, self.alternatives[k]))
+                pending.append(_GiveBack(k, self.alternatives[k]))
                 self.alternatives[k] = part
             node = self.nodes[index]
             if "prices" not in node:
-                todo.extend(self._children(node))
+                pending.extend(self._children(node))
                 continue
             leaves += 1
             self.budget.leaf(leaves, total)

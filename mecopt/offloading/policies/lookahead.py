@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
-from mecopt.offloading.policies import rollouts, tuned
+from mecopt.offloading.policies import rollouts, tuned, worlds
 from mecopt.offloading.scenarios.futures import Futures, generated_futures
 from mecopt.offloading.status import NEVER
 
@@ -50,7 +50,7 @@ class Lookahead:
     horizon_s: float | None = None
     futures: Futures = field(default_factory=generated_futures)
     name: str = "lookahead"
-    _world: rollouts.World | None = field(default=None, repr=False)
+    _world: worlds.World | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.samples is not None and self.samples < 1:
@@ -70,7 +70,7 @@ class Lookahead:
             same = x.resource_names == instance.resource_names
             if not same or not np.array_equal(x.capacity, instance.capacity):
                 raise ValueError(f"futures[{i}]: its resources are not those of the instance")
-        self._world = rollouts.combine([instance, *companions])
+        self._world = worlds.combine([instance, *companions])
         edges = np.cumsum([instance.n_tasks, *(x.n_tasks for x in companions)])
         self._first, self._last = edges[:-1], edges[1:]
         # Tasks released together are decided in the order of their owners, so a future may hold
@@ -83,7 +83,7 @@ class Lookahead:
         widest = int(np.diff(self._world.arrays.stage_ptr).max())
         longest = max(self._window(x.release_ns) for x in companions)
         room = widest * (instance.n_tasks + longest + 1) + 1
-        self._memory = rollouts.scratch(self._world, room)
+        self._memory = worlds.scratch(self._world, room)
 
     def _window(self, release_ns: NDArray[np.int64]) -> int:
         """Most tasks that one horizon can hold."""
