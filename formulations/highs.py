@@ -220,6 +220,15 @@ def interface(*, gap: float, seed: int, **settings: Any) -> Any:
     return solver
 
 
+def took(solver: Any, model: pyo.ConcreteModel) -> bool:
+    """Whether HiGHS has all rows of a model.
+
+    It leaves out rows with numbers beyond 10^15 without a word, and then speaks of another model.
+    """
+    rows: int = solver._solver_model.getNumRow()
+    return rows == model.nconstraints()
+
+
 def solve_model(solver: Any, model: pyo.ConcreteModel, time_limit: float, verbose: bool) -> Any:
     """Pyomo's results of an interface; the incumbent, if there is one, is in the variables."""
     solver.config.time_limit = time_limit

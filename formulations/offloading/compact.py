@@ -190,7 +190,11 @@ def solve_milp(
             raise OutOfTime
         layout, model, solver = _build(instance, start, progress)
     except OutOfTime:
-        return _not_built(instance, known, floor, size, progress)
+        status = highs.Size(*size).not_built("about ")
+        return _not_built(instance, known, floor, size, progress, status, late=True)
+    if not highs.took(solver, model):
+        status = "model not solved: HiGHS does not take numbers as large as its"
+        return _not_built(instance, known, floor, size, progress, status, late=False)
     while True:
         found = highs.solve_model(solver, model, progress.seconds_left, verbose)
         if found.incumbent_objective is not None:
@@ -233,8 +237,11 @@ def _not_built(
     floor: float,
     size: tuple[int, int],
     progress: Progress,
+    status: str,
+    *,
+    late: bool,
 ) -> Result:
-    """What is known without the model, which would have about `size` variables and constraints."""
+    """What is known without the model, which has about `size` variables and constraints."""
     variables, constraints = size
     schedule = _best(known)
     objective = np.inf if schedule is None else schedule.objective
@@ -244,7 +251,7 @@ def _not_built(
         min(floor, objective),
         method="milp",
         bound_kind=BoundKind.SOLVER_CLAIMED,
-        late=True,
+        late=late,
         details={
             "variables": variables,
             "constraints": constraints,
@@ -252,7 +259,7 @@ def _not_built(
             "solver_objective": None,
             "solver_bound": -np.inf,
             "excluded": 0,
-            "status": highs.Size(variables, constraints).not_built("about "),
+            "status": status,
         },
     )
 
