@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mecopt.accuracy_delay.instance import LOCAL, IntArray, QuerySnapshot
 from mecopt.checks import check_seed
@@ -81,7 +83,11 @@ class Threshold(_Forgetful):
         return _in_turn(instance, lambda i, count: instance.upload_s[i], away)
 
 
-def _in_turn(instance: QuerySnapshot, order, away=None) -> IntArray:  # type: ignore[no-untyped-def]
+def _in_turn(
+    instance: QuerySnapshot,
+    order: Callable[[int, IntArray], NDArray[np.float64]],
+    away: NDArray[np.bool_] | None = None,
+) -> IntArray:
     """Users in turn take the server of least order(i, count) that they reach and that has room.
 
     `count` holds the queries at each server so far; users outside `away` stay on the device.
