@@ -4,12 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from mecopt.accuracy_delay import QuerySnapshot, replay
 from mecopt.accuracy_delay.scenarios import goa
-from mecopt.cli import app
 from tests.accuracy_delay.test_queries import write
+from tests.support.command import mecopt
 
 
 @pytest.fixture(autouse=True)
@@ -17,11 +16,6 @@ def work_folder(tmp_path, monkeypatch):
     """Every test in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def mecopt(*arguments):
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 def test_solve_writes_what_a_replay_finds(work_folder):

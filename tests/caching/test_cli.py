@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from mecopt.bench import run as benchmark
 from mecopt.bench import scorecard
@@ -15,7 +14,7 @@ from mecopt.bench.unit import BrokenBound
 from mecopt.caching import CachingInstance, plan_file, replay, rollout
 from mecopt.caching.policies import by_name as policies
 from mecopt.caching.scenarios import t2drl as caching
-from mecopt.cli import app
+from tests.support.command import mecopt
 
 
 @pytest.fixture(autouse=True)
@@ -25,11 +24,6 @@ def work_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(caching, "generate", small)
     return tmp_path
-
-
-def mecopt(*arguments):
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 # ---------------------------------------------------------------- solve

@@ -1,6 +1,5 @@
 """The command line: JSON, exit statuses, one-line errors."""
 
-import functools
 import json
 import math
 import os
@@ -10,28 +9,14 @@ import sys
 import time
 
 import pytest
-from typer.testing import CliRunner
 
 from mecopt import files
 from mecopt.bench.run_folder import RunFolder
 from mecopt.bench.suite import Suite
-from mecopt.cli import app
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import replay
 from mecopt.offloading.scenarios import comllm
-
-
-@pytest.fixture(autouse=True)
-def work_folder(tmp_path, monkeypatch):
-    """Every test in a folder of its own, on episodes of 8 slots."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(comllm, "generate", functools.partial(comllm.generate, slots=8))
-    return tmp_path
-
-
-def mecopt(*arguments: str):
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(a) for a in arguments])
+from tests.support.command import mecopt
 
 
 def shell(*arguments: str, **options) -> subprocess.CompletedProcess:

@@ -1,7 +1,6 @@
 """What commands write: tried before the work, every one even if another fails, Ctrl-C included."""
 
 import errno
-import functools
 import json
 import os
 import signal
@@ -10,29 +9,15 @@ import sys
 import time
 
 import pytest
-from typer.testing import CliRunner
 
 import formulations
 from formulations.dual import interrupt
 from mecopt import files
 from mecopt.certificates.verify import verify
-from mecopt.cli import app, shell
+from mecopt.cli import shell
 from mecopt.cli.outputs import Outputs
 from mecopt.offloading.scenarios import comllm
-
-
-@pytest.fixture(autouse=True)
-def work_folder(tmp_path, monkeypatch):
-    """Every test in a folder of its own, on episodes of 8 slots."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(comllm, "generate", functools.partial(comllm.generate, slots=8))
-    return tmp_path
-
-
-def mecopt(*arguments: str):
-    """Run a command in this process."""
-    return CliRunner().invoke(app, [str(a) for a in arguments])
-
+from tests.support.command import mecopt
 
 SOLVE = ("solve", "--preset", "busy", "--gap", "0.05")
 BENCH = (

@@ -1,0 +1,13 @@
+"""The command line in this process."""
+
+from typing import Any
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from mecopt.cli import app
+
+
+def mecopt(*arguments: object, **options: Any) -> Result:
+    """Run a command; what it prints, raises and exits with is in the result."""
+    return CliRunner().invoke(app, [str(a) for a in arguments], **options)
