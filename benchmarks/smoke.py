@@ -1,6 +1,6 @@
 """Every command once on a small input, with the mecopt that this Python has installed.
 
-    python -P benchmarks/smoke.py [--families offloading,caching,market]
+    python -P benchmarks/smoke.py [--families offloading,caching,...]
 
 Needs the standard library and an installed mecopt without extras; nothing is read from the source
 tree (``-P`` keeps this folder from shadowing the installed packages). Prints what ran as JSON. Used
@@ -95,9 +95,29 @@ def market() -> None:
     assert {"vcg", "mcafee"} <= {row["mechanism"] for row in rows}
 
 
+def accuracy_delay() -> None:
+    """Solve with a certificate, verify, benchmark; a model in HiGHS, the relaxation in cvxpy."""
+    mecopt(
+        "solve --scenario goa --users 12 --gap 1e-6 --save-instance q.json --json q1.json "
+        "--certificate q.proof.json.gz"
+    )
+    proven("q1.json", 1e-6)
+    assert "accepted" in mecopt("verify q.proof.json.gz").lower()
+    mecopt("solve --instance q.json --method counts --gap 1e-6 --json q2.json")
+    proven("q2.json", 1e-6)
+    mecopt("solve --scenario goa --users 12 --shares optimal --method perspective --json q3.json")
+    proven("q3.json", 0.05)
+    mecopt(
+        "bench goa --users 12 --seeds 0:1 --policies goa,threshold --jobs 1 --out goa-run "
+        "--json goa-records.json"
+    )
+    assert len(json.loads(Path("goa-records.json").read_text())) == 2
+
+
 FAMILIES: dict[str, Callable[[], None]] = {
     "offloading": offloading,
     "caching": caching,
+    "accuracy_delay": accuracy_delay,
     "market": market,
 }
 
