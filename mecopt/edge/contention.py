@@ -36,6 +36,7 @@ propagation delay and drops after the last retry are left out (D).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -203,20 +204,33 @@ def airtime_s(
             ~(np.isfinite(values) & (values >= 0)), name, values, "must be >= 0 and finite"
         )
     payload, rate = np.broadcast_arrays(payload, rate)
-    x = contention.parameters
-    collisions = contention.collisions_per_success
-    fixed_s = (
-        x.difs_s
-        + contention.idle_slots_per_success * x.slot_s
-        + x.preamble_s
-        + x.sifs_s
-        + x.block_ack_s
-        + collisions * (x.preamble_s + x.difs_s)
-    )
     linked = np.where(rate > 0, rate, 1.0)  # keeps the division finite, replaced below
-    largest = np.minimum(frame_bits, linked * (x.longest_frame_s - x.preamble_s))
-    frames = np.ceil(payload / largest)
-    return np.where(rate > 0, frames * fixed_s + (1.0 + collisions) * payload / linked, np.inf)
+    frames = np.ceil(payload / np.minimum(frame_bits, _longest_bits(linked, contention.parameters)))
+    airtime = frames * frame_overhead_s(contention)
+    airtime = airtime + (1.0 + contention.collisions_per_success) * payload / linked
+    return np.where(rate > 0, airtime, np.inf)
+
+
+def frame_overhead_s(contention: FixedPoint) -> float:
+    """What a frame takes of the channel beside its payload, in s: (A) without payload / rate.
+
+    The payload itself takes 1 + (C) times payload / rate, for collided frames are as long.
+    """
+    x, collisions = contention.parameters, contention.collisions_per_success
+    idle = contention.idle_slots_per_success * x.slot_s
+    alone = x.difs_s + idle + x.preamble_s + x.sifs_s + x.block_ack_s
+    return alone + collisions * (x.preamble_s + x.difs_s)
+
+
+def largest_frame_bits(
+    rate_bps: float, contention: FixedPoint, frame_bits: int = AMPDU_BITS
+) -> float:
+    """Payload of the largest frame at a rate in bit/s > 0: by aggregation or by duration, bits."""
+    return min(frame_bits, _longest_bits(rate_bps, contention.parameters))
+
+
+def _longest_bits(rate_bps: Any, parameters: Contention) -> Any:
+    return rate_bps * (parameters.longest_frame_s - parameters.preamble_s)
 
 
 def _attempts(p: float, windows: FloatArray) -> FloatArray:

@@ -1,0 +1,1 @@
+"""Seeded scenarios of task graphs."""
