@@ -59,7 +59,7 @@ class Allowed:
     def alternatives(self, instance: OffloadingInstance, task: int) -> list[int]:
         """Allowed global options of a task, then -1 if it may be dropped."""
         lo, hi = int(instance.option_ptr[task]), int(instance.option_ptr[task + 1])
-        out = [o for o in range(lo, hi) if self.option[o]]
+        out: list[int] = (lo + np.flatnonzero(self.option[lo:hi])).tolist()
         return [*out, -1] if self.drop[task] else out
 
 

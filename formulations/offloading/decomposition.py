@@ -23,6 +23,7 @@ bound returned can be checked by `mecopt.certificates.verify.verify` without thi
 from __future__ import annotations
 
 import time
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ from formulations.offloading.pricing.blocks import (
     buckets,
     choose_shift,
     first_rows,
+    priced_until,
     private_resources,
 )
 from formulations.offloading.pricing.oracle import Oracle, Priced, named_prices, root_branch
@@ -49,6 +51,7 @@ from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.prices import Prices
 from mecopt.offloading.replay import replay
 from mecopt.offloading.schedule import Schedule
+from mecopt.offloading.status import NEVER
 from mecopt.result import BoundKind, Result, relative_gap
 
 #: Interval that is left to rounding, per sum of the tasks' absolute costs.
@@ -59,6 +62,10 @@ _MEND_S = 0.1
 _POLISH_TASKS = 1000
 #: With fewer decisions than this (logarithm) the tree is worked at once.
 _TINY = np.log(1e4)
+#: Share of the interval that finer buckets must close to be made finer again before the tree.
+_WORTHWHILE = 0.05
+#: Options of a task that are tried where trying is dear.
+_PROMISING = 12
 #: Up to this many tasks the tree is worked; beyond, time goes to schedules and finer buckets.
 _TREE_TASKS = 100
 
@@ -112,6 +119,13 @@ class _Solve:
             self.improver.offer(choice)
         self.note(self.bound_ns)
 
+    @cached_property
+    def until(self) -> int:
+        """Until when time is priced, ns: the end of the first schedule where that is enough."""
+        completion = replay(self.x, self.improver.choice).completion_ns
+        ended = completion[completion < NEVER]
+        return priced_until(self.x, int(ended.max(initial=0)))
+
     @property
     def margin(self) -> float:
         """What rounding may leave between bound and objective, s."""
@@ -137,7 +151,7 @@ class _Solve:
         `step` is the first one, for tasks to which a second of latency costs 1.
         """
         try:
-            oracle = Oracle(self.x, shift, self.stop)
+            oracle = Oracle(self.x, shift, self.stop, self.until)
         except OutOfTime:
             return
         start = np.zeros(oracle.n_rows)
@@ -174,11 +188,20 @@ class _Solve:
                 again = -np.inf
             if again > value:
                 prices, value = on_grid(polished), again
-        if value > self.bound_ns:
+        self.improver.consider(oracle.promising(prices.copy(), branch, _PROMISING))
+        if value > self.bound_ns + self._worthwhile_ns:
             self.oracle, self.prices, self.bound_ns = oracle, prices, value
         elif self.oracle is None:  # prices of zero prove the first bound
             self.oracle, self.prices = oracle, np.zeros(oracle.n_rows)
         self.note(self.bound_ns)
+
+    @property
+    def _worthwhile_ns(self) -> float:
+        """How much finer buckets must raise the bound, for the tree is slower on them, ns."""
+        if self.oracle is None or self.x.n_tasks > _TREE_TASKS:
+            return 0.0
+        interval = self.improver.objective * 1e9 - self.bound_ns
+        return _WORTHWHILE * interval if interval < np.inf else 0.0
 
     def improve(self, seconds: float) -> None:
         """Anneal windows for some seconds, or until the gap is met."""
@@ -216,7 +239,7 @@ class _Solve:
         bound.
         """
         n = self.x.n_tasks
-        base = choose_shift(self.x)
+        base = choose_shift(self.x, self.until)
         if self.bound_ns < np.inf and not self.progress.is_late:  # prices are an answer too
             self.ascend(base + 2, 120, 0.2)
         if self.open:
@@ -237,7 +260,10 @@ class _Solve:
             if not self.open or (n > _TREE_TASKS and after < 0.9 * before):
                 continue
             if finer and self.tree is None:
+                known = self.oracle
                 self.ascend(finer.pop(0), 150, 0.05)
+                if n <= _TREE_TASKS and self.oracle is known:
+                    finer = []  # the tree closes more
             elif n > _TREE_TASKS and not self.improver.can_move:
                 break
             elif n <= _TREE_TASKS and self.oracle is not None:
@@ -249,8 +275,8 @@ class _Solve:
     def proof(self) -> tuple[Proof, Prices]:
         """The proof of the bound, and its root prices by resource and time."""
         if self.oracle is None:
-            shift = choose_shift(self.x)
-            stride = buckets(self.x, shift)
+            shift = choose_shift(self.x, self.until)
+            stride = buckets(self.x, shift, self.until)
             rows = first_rows(self.x, private_resources(self.x), stride)
             self.prices = np.zeros(stride * int((rows >= 0).sum()))
         else:

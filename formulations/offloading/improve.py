@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.offloading.clock import never
+from formulations.offloading.graph_search import GraphSearch
 from formulations.offloading.search import (
     Candidates,
     Search,
@@ -54,6 +55,9 @@ class Improver:
         self._stop = never() if stop is None else stop
         plain = instance.is_chain and not len(instance.down_ns)
         self._search = Search(instance, self._stop) if plain else None
+        self._graphs = None
+        if not plain and not instance.needs_events:
+            self._graphs = GraphSearch(instance, self._stop)
         self._candidates = candidates(instance)
 
     @property
@@ -80,8 +84,17 @@ class Improver:
             return True
         return False
 
+    def consider(self, candidates: Candidates) -> None:
+        """Try only these from now on, where trying is dear: where options are graphs."""
+        if self._graphs is not None:
+            self._candidates = candidates
+
     def settle(self, moves_per_task: int, until: float) -> None:
         """A cool pass over all tasks from the incumbent, or as much as `until` leaves time for."""
+        if self._graphs is not None:
+            movable = self._rng.permutation(self._candidates.movable)
+            self.offer(self._graphs.descend(self.choice, movable, self._candidates))
+            return
         if self._search is None:
             if time.perf_counter() < until:
                 seed = int(self._rng.integers(2**31))
@@ -91,10 +104,14 @@ class Improver:
 
     def windows(self, until: float, target: float = -np.inf) -> None:
         """Reheat windows until `time.perf_counter()` passes `until` or the objective `target`."""
+        movable = self._candidates.movable
+        if self._graphs is not None:
+            while time.perf_counter() < until and self.objective > target and len(movable):
+                self._kick(movable)
+            return
         if self._search is None:
             self.settle(0, until)
             return
-        movable = self._candidates.movable
         while time.perf_counter() < until and self.objective > target and len(movable):
             size = int(self._rng.integers(8, 40))
             first = int(self._rng.integers(0, max(1, len(movable) - size + 1)))
@@ -102,6 +119,14 @@ class Improver:
                 self._candidates.ptr, self._candidates.option, movable[first : first + size]
             )
             self._anneal(window, float(self._rng.choice([0.1, 0.3])), 200 * size, until)
+
+    def _kick(self, movable: NDArray[np.int64]) -> None:
+        """Change a window of consecutive tasks at random, mend it, and keep it when better."""
+        assert self._graphs is not None
+        size = int(self._rng.integers(4, 17))
+        first = int(self._rng.integers(0, max(1, len(movable) - size + 1)))
+        window = movable[first : first + size]
+        self.offer(self._graphs.kick(self.choice, window, self._candidates, self._rng))
 
     def _typical_s(self, where: Candidates) -> float:
         """What a task costs: their mean, or one drawn from a window of uneven costs.

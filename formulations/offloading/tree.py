@@ -263,10 +263,11 @@ class Tree:
             kept = [o for o in values if o not in lost]
             if lost:
                 removed = True
-                parts = [[o] for o in lost] + ([kept] if kept else [])
-                children = node.split(int(k), parts)
-                for o, child in zip(lost, children, strict=False):
-                    self._close(values[o], child, at)
+                # A lone task's alternatives cost together what the least of them costs.
+                sets = [lost] if oracle.is_lone(int(k)) else [[o] for o in lost]
+                children = node.split(int(k), sets + ([kept] if kept else []))
+                for of, child in zip(sets, children, strict=False):
+                    self._close(min(values[o] for o in of), child, at)
                 if not kept:
                     return score, removed, node, None
                 node = children[-1]
@@ -294,9 +295,36 @@ class Tree:
         only[u] = True
         rest_value = priced.value.sum() - prices @ oracle.capacity - priced.value[u]
         values = {}
+        if oracle.is_lone(task):
+            return self._forced_alone(task, allowed, branch, prices, priced)
         for o in allowed.alternatives(self.instance, task):
             forced = self._force(branch, allowed, task, o)
             value = rest_value + oracle.price(prices, forced, only, priced.value).value[u]
+            values[o] = oracle.safe(prices, value, priced) if np.isfinite(value) else np.inf
+        return values
+
+    def _forced_alone(
+        self,
+        task: int,
+        allowed: Allowed,
+        branch: Branch,
+        prices: NDArray[np.float64],
+        priced: Priced,
+    ) -> dict[int, float]:
+        """`_forced_values` of a task that has nothing to do with the others of its owner."""
+        x, oracle = self.instance, self.oracle
+        total = float(priced.value.sum() - prices @ oracle.capacity)
+        least, _ = oracle.forced(prices, branch, task, -np.inf)
+        # As much as the incumbent needs, and a margin for what `safe` takes off.
+        enough = self.improver.objective * 1e9 - total + least
+        _, cost = oracle.forced(prices, branch, task, enough + 1e-6 * abs(total))
+        values = {}
+        for o in allowed.alternatives(x, task):
+            drop = float(oracle.blocks.drop_cost[task])
+            forced = drop if o < 0 else float(cost[o - x.option_ptr[task]])
+            if o >= 0 and self.tightener.single_droplike(task, o):
+                forced = min(forced, drop)
+            value = total - least + forced
             values[o] = oracle.safe(prices, value, priced) if np.isfinite(value) else np.inf
         return values
 

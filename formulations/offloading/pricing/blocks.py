@@ -16,13 +16,13 @@ For options that are chains this loses nothing.
 
 from __future__ import annotations
 
-from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from formulations.dual.stopping import OutOfTime
+from formulations.offloading.pricing.graphs import split_options
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
 
@@ -59,6 +59,8 @@ class Blocks(NamedTuple):
     stride: int  # buckets per resource, one of them beyond the horizon and free
     shift: int  # a bucket lasts 2**shift ns
     capacity: NDArray[np.float64]  # (rows,) ns of service a row can give
+    cheapest: NDArray[np.int64]  # (O,) options of each task by cost without prices, least first
+    floor: NDArray[np.float64]  # (O,) cost without prices, nothing waiting, in the order of options
 
 
 class Private(NamedTuple):
@@ -101,7 +103,24 @@ def horizon_ns(instance: OffloadingInstance) -> int:
     return max(last, int(instance.release_ns.max() + longest.sum()))
 
 
-def choose_shift(instance: OffloadingInstance, buckets: int = 1200, rows: int = 4_000_000) -> int:
+def priced_until(instance: OffloadingInstance, completion_ns: int) -> int:
+    """Until when time is priced, given when a good schedule ends; from then on it is free.
+
+    Any moment gives a bound. Where nobody has a resource to itself, a late one only makes buckets
+    coarse: without deadlines the end of `horizon_ns` is far beyond that of any good schedule.
+    """
+    full = horizon_ns(instance)
+    if (private_resources(instance).owner >= 0).any():
+        return full
+    return min(full, max(int(instance.release_ns.max()), completion_ns))
+
+
+def choose_shift(
+    instance: OffloadingInstance,
+    until: int | None = None,
+    buckets: int = 1200,
+    rows: int = 4_000_000,
+) -> int:
     """Bucket length 2^shift ns: about a tenth of a typical shared service.
 
     Coarser where a horizon would have more than `buckets` of them, but not longer than a typical
@@ -114,16 +133,16 @@ def choose_shift(instance: OffloadingInstance, buckets: int = 1200, rows: int = 
     service = instance.service_ns[shared[instance.stage_resource]]
     service = service[service > 0]
     typical = float(np.median(service)) if len(service) else 1e9
-    span = max(horizon_ns(instance), 1)
+    span = max(horizon_ns(instance) if until is None else until, 1)
     fine = max(np.floor(np.log2(max(typical / 10, 1))), 0)
     coarse = max(np.ceil(np.log2(span / buckets)), fine)
     limit = np.ceil(np.log2(span * max(int(shared.sum()), 1) / rows))
     return int(max(min(coarse, max(np.floor(np.log2(typical)), fine)), limit, 0))
 
 
-def buckets(instance: OffloadingInstance, shift: int) -> int:
-    """Buckets of ``2**shift`` ns per resource, one of them beyond the horizon."""
-    return (horizon_ns(instance) >> shift) + 2
+def buckets(instance: OffloadingInstance, shift: int, until: int | None = None) -> int:
+    """Buckets of ``2**shift`` ns per resource, the last of them beyond the horizon."""
+    return ((horizon_ns(instance) if until is None else until) >> shift) + 2
 
 
 def first_rows(instance: OffloadingInstance, private: Private, stride: int) -> NDArray[np.int64]:
@@ -137,9 +156,12 @@ def first_rows(instance: OffloadingInstance, private: Private, stride: int) -> N
 
 
 def compile_blocks(
-    instance: OffloadingInstance, shift: int, stop: NDArray[np.int64] | None = None
+    instance: OffloadingInstance,
+    shift: int,
+    stop: NDArray[np.int64] | None = None,
+    until: int | None = None,
 ) -> Blocks:
-    """Derive the pricing arrays; buckets last ``2**shift`` ns.
+    """Derive the pricing arrays; buckets last ``2**shift`` ns, time is priced `until` then.
 
     Raises
     ------
@@ -147,7 +169,7 @@ def compile_blocks(
         If ``stop[0]`` was set before the end.
     """
     private = private_resources(instance)
-    stride = buckets(instance, shift)
+    stride = buckets(instance, shift, until)
     row = first_rows(instance, private, stride)
     shared = row >= 0
     options = _chains(instance, private, row) if instance.is_chain else None
@@ -157,6 +179,7 @@ def compile_blocks(
     counts = np.bincount(instance.owner, minlength=len(instance.owner_names))
     dims = np.bincount(private.owner[private.owner >= 0], minlength=len(instance.owner_names))
     forbidden = instance.drop_cost_ns >= INFINITE_NS
+    floor = _floor(instance, options)
     return Blocks(
         block_ptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         task=order.astype(np.int64),
@@ -170,8 +193,20 @@ def compile_blocks(
         stride=stride,
         shift=shift,
         capacity=_row_capacity(instance, shared, stride, shift),
+        cheapest=np.lexsort((floor, instance.task_of_option)),
+        floor=floor,
         **options,
     )
+
+
+def _floor(
+    instance: OffloadingInstance, options: dict[str, NDArray[np.int64]]
+) -> NDArray[np.float64]:
+    """(O,) what each option costs without prices when nothing waits, ns."""
+    total = np.concatenate([[0], np.cumsum(options["chain_service"] + options["chain_gap"])])
+    ends = options["base_lag"] + np.diff(total[options["chain_ptr"]])
+    weight = instance.latency_weight[instance.task_of_option]
+    return weight * ends + instance.fixed_cost_ns
 
 
 def _row_capacity(
@@ -242,92 +277,28 @@ def _graphs(
     row: NDArray[np.int64],
     stop: NDArray[np.int64] | None,
 ) -> dict[str, NDArray[np.int64]]:
-    """Option arrays for DAG options, one option at a time."""
-    names = (
-        "base_lag source_dim source_service source_lag chain_row chain_service chain_gap "
-        "loose_row loose_service loose_head loose_tail"
-    )
-    columns: dict[str, list[int]] = {name: [] for name in names.split()}
-    source_ptr, chain_ptr, loose_ptr = [0], [0], [0]
-    for o in range(instance.n_options):
-        if stop is not None and stop[0]:
-            raise OutOfTime
-        _graph(instance, private, row, o, columns)
-        source_ptr.append(len(columns["source_dim"]))
-        chain_ptr.append(len(columns["chain_row"]))
-        loose_ptr.append(len(columns["loose_row"]))
-    out = {name: np.array(values, dtype=np.int64) for name, values in columns.items()}
-    for name, ptr in (("source", source_ptr), ("chain", chain_ptr), ("loose", loose_ptr)):
-        out[f"{name}_ptr"] = np.array(ptr, dtype=np.int64)
+    """Option arrays for DAG options."""
+    n, stages = instance.n_options, len(instance.service_ns)
+    columns = {
+        "base_lag": n,
+        "source_ptr": n + 1,
+        **dict.fromkeys(("source_dim", "source_service", "source_lag"), stages),
+        "chain_ptr": n + 1,
+        **dict.fromkeys(("chain_row", "chain_service", "chain_gap"), stages),
+        "loose_ptr": n + 1,
+        **dict.fromkeys(("loose_row", "loose_service", "loose_head", "loose_tail"), stages),
+    }
+    out = {name: np.zeros(size, dtype=np.int64) for name, size in columns.items()}
+    done = split_options(
+        instance.stage_ptr, instance.stage_resource, instance.service_ns,
+        instance.pred_ptr, instance.pred, np.where(private.owner >= 0, private.dim, -1), row,
+        np.zeros(1, dtype=np.int64) if stop is None else stop, tuple(out.values()),
+    )  # fmt: skip
+    if not done:
+        raise OutOfTime
+    for part in ("source", "chain", "loose"):
+        used = int(out[f"{part}_ptr"][-1])
+        for name in columns:
+            if name.startswith(part) and not name.endswith("_ptr"):
+                out[name] = out[name][:used].copy()
     return out
-
-
-def _graph(
-    instance: OffloadingInstance,
-    private: Private,
-    row: NDArray[np.int64],
-    o: int,
-    columns: dict[str, list[int]],
-) -> None:
-    """Split one DAG option into sources, the chain on its longest path, and loose stages."""
-    lo, hi = int(instance.stage_ptr[o]), int(instance.stage_ptr[o + 1])
-    n = hi - lo
-    service = [int(v) for v in instance.service_ns[lo:hi]]
-    preds = [
-        [int(p) - lo for p in instance.pred[instance.pred_ptr[s] : instance.pred_ptr[s + 1]]]
-        for s in range(lo, hi)
-    ]
-    order = list(TopologicalSorter(dict(enumerate(preds))).static_order())
-    head = [0] * n  # longest path to the start of a stage
-    for s in order:
-        head[s] = max((head[p] + service[p] for p in preds[s]), default=0)
-    tail = [0] * n  # longest path from the finish of a stage
-    for s in reversed(order):
-        for p in preds[s]:
-            tail[p] = max(tail[p], service[s] + tail[s])
-    total = max(head[s] + service[s] for s in range(n))
-    s = max(range(n), key=lambda i: (head[i] + service[i] == total, -i))
-    path = [s]
-    while preds[s]:
-        s = max(preds[s], key=lambda p: (head[p] + service[p], -p))
-        path.append(s)
-    path.reverse()
-    kind = [instance.stage_resource[lo + i] for i in range(n)]
-    is_source = [private.owner[kind[i]] >= 0 for i in range(n)]
-    priced = [not is_source[i] and row[kind[i]] >= 0 for i in range(n)]
-    chain = [i for i in path if priced[i]]
-    reach = _lag_to(chain[0], preds, service, order) if chain else None
-    for i in range(n):
-        if is_source[i]:
-            columns["source_dim"].append(int(private.dim[kind[i]]))
-            columns["source_service"].append(service[i])
-            # Longest path from this source to the chain; a source that misses it only occupies.
-            lag = tail[i] if reach is None else reach[i]
-            columns["source_lag"].append(lag if lag is not None else -(2**61))
-        elif priced[i] and i not in chain:
-            columns["loose_row"].append(int(row[kind[i]]))
-            columns["loose_service"].append(service[i])
-            columns["loose_head"].append(head[i])
-            columns["loose_tail"].append(tail[i])
-    columns["base_lag"].append(head[chain[0]] if chain else total)
-    for j, i in enumerate(chain):
-        columns["chain_row"].append(int(row[kind[i]]))
-        columns["chain_service"].append(service[i])
-        after = head[chain[j + 1]] if j + 1 < len(chain) else total
-        columns["chain_gap"].append(after - head[i] - service[i])
-
-
-def _lag_to(
-    goal: int, preds: list[list[int]], service: list[int], order: list[int]
-) -> list[int | None]:
-    """Longest path from the finish of each stage to the start of `goal`, None if there is none."""
-    lag: list[int | None] = [None] * len(preds)
-    lag[goal] = -service[goal]  # so that its own predecessors get 0
-    for s in reversed(order):
-        reach = lag[s]
-        if reach is None:
-            continue
-        for p in preds[s]:
-            known = lag[p]
-            lag[p] = max(reach + service[s], known if known is not None else -1)
-    return lag

@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from formulations.offloading.pricing.lone import price_lone
 from formulations.offloading.pricing.options import bound_by_hint, occupy_private, open_options
 from formulations.offloading.pricing.starts import write_starts
 from formulations.offloading.pricing.tables import INF, complete
@@ -51,6 +52,8 @@ def price_block(blocks, u, price, horizon, branch, choice, scratch):
     """
     if blocks.block_ptr[u] == blocks.block_ptr[u + 1]:
         return 0.0
+    if blocks.n_dims[u] == 0:
+        return price_lone(blocks, u, price, horizon, branch, choice, scratch)
     has_room, opened = open_options(blocks, u, price, horizon, branch, scratch)
     if not has_room:
         return np.nan
@@ -70,7 +73,7 @@ def _cheapest_plan(blocks, u, price, branch, choice, scratch, opened, bound):
     (
         block_ptr, task, n_dims, release, _, drop_cost, weight, fixed, _,
         base_lag, source_ptr, source_dim, source_service, source_lag,
-        chain_ptr, chain_row, chain_service, chain_gap, _, _, _, _, _, stride, shift, _,
+        chain_ptr, chain_row, chain_service, chain_gap, _, _, _, _, _, stride, shift, _, _, _,
     ) = blocks  # fmt: skip
     _, droplike, earliest = branch
     (

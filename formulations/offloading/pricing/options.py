@@ -111,7 +111,8 @@ def open_options(blocks, u, price, horizon, branch, scratch):
     (
         block_ptr, task, _, release, deadline, drop_cost, weight, fixed, option_ptr,
         base_lag, _, _, _, _,
-        chain_ptr, chain_row, chain_service, chain_gap, loose_ptr, _, _, _, _, stride, shift, _,
+        chain_ptr, chain_row, chain_service, chain_gap,
+        loose_ptr, _, _, _, _, stride, shift, _, _, _,
     ) = blocks  # fmt: skip
     allowed, droplike, earliest = branch
     cum, table, table_ptr, table_lo, offset_ptr, offsets, _, _, _, _, _, _, stop = scratch
@@ -179,7 +180,7 @@ def bound_by_hint(blocks, u, price, branch, choice, scratch, opened):
     (
         block_ptr, task, n_dims, release, _, drop_cost, weight, fixed, _,
         base_lag, source_ptr, source_dim, source_service, source_lag,
-        chain_ptr, chain_row, chain_service, chain_gap, _, _, _, _, _, stride, shift, _,
+        chain_ptr, chain_row, chain_service, chain_gap, _, _, _, _, _, stride, shift, _, _, _,
     ) = blocks  # fmt: skip
     _, droplike, earliest = branch
     cum, table, table_ptr, table_lo, offset_ptr, offsets, _, _, _, _, _, _, _ = scratch

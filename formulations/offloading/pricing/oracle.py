@@ -17,8 +17,10 @@ from formulations.offloading.pricing.blocks import (
     horizon_ns,
     private_resources,
 )
+from formulations.offloading.pricing.lone import force_options, rank_at_once
 from formulations.offloading.pricing.options import Branch, more_room, scratch_for
 from formulations.offloading.pricing.sweep import DONE, STOPPED, plan_rows, price_all
+from formulations.offloading.search import Candidates
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.prices import Prices
 from mecopt.offloading.units import INFINITE_NS
@@ -63,6 +65,8 @@ class Oracle:
         Buckets last ``2**shift`` ns; chosen unless said.
     stop : (1,) int64, optional
         Anything but zero ends pricing (see `formulations.offloading.clock`).
+    until : int, optional
+        Time is priced until then, ns (`formulations.offloading.pricing.blocks.priced_until`).
     """
 
     def __init__(
@@ -70,11 +74,14 @@ class Oracle:
         instance: OffloadingInstance,
         shift: int | None = None,
         stop: NDArray[np.int64] | None = None,
+        until: int | None = None,
     ) -> None:
         self.instance = instance
-        self.shift = choose_shift(instance) if shift is None else shift
-        self.blocks: Blocks = compile_blocks(instance, self.shift, stop)
-        self.horizon = horizon_ns(instance)
+        self.shift = choose_shift(instance, until) if shift is None else shift
+        self.blocks: Blocks = compile_blocks(instance, self.shift, stop, until)
+        # Starts from here on are free, so that none need be later.
+        free_from = (self.blocks.stride - 1) << self.shift
+        self.horizon = horizon_ns(instance) if until is None else free_from
         self.capacity = self.blocks.capacity
         self.n_blocks = len(self.blocks.n_dims)
         self.rows = first_rows(instance, private_resources(instance), self.blocks.stride)
@@ -119,6 +126,52 @@ class Oracle:
                 raise OutOfTime
             self._scratch = more_room(self._scratch)
         return Priced(out, usage, self._hint.copy())
+
+    def is_lone(self, task: int) -> bool:
+        """Whether the task's owner has no resource to itself."""
+        return bool(self.blocks.n_dims[self.instance.owner[task]] == 0)
+
+    def forced(
+        self, prices: NDArray[np.float64], branch: Branch, task: int, enough: float
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Least cost of a lone task, and bounds on that of each of its options, in ns.
+
+        Bounds of `enough` or more may be weaker than prices allow; options that are not allowed
+        cost infinity.
+        """
+        x = self.instance
+        cost = np.empty(int(x.option_ptr[task + 1] - x.option_ptr[task]))
+        while True:
+            least = force_options(
+                self.blocks, task, prices, self.horizon, branch, self._scratch, enough, cost
+            )
+            if not np.isnan(least):
+                return float(least), cost
+            self._scratch = more_room(self._scratch)
+
+    def promising(self, prices: NDArray[np.float64], branch: Branch, most: int) -> Candidates:
+        """The options of every task that cost least under prices when nothing waits, and the drop.
+
+        Parameters
+        ----------
+        prices : (rows,) float64
+        branch : Branch
+        most : int
+            Options a task.
+        """
+        x = self.instance
+        cost = np.empty(x.n_options)
+        rank_at_once(self.blocks, prices, self.horizon, branch, self._scratch, cost)
+        order = np.lexsort((cost, x.task_of_option))
+        within = np.arange(x.n_options) - x.option_ptr[x.task_of_option[order]]
+        option = order[(within < most) & np.isfinite(cost[order])]
+        drops = np.flatnonzero(branch.droplike)
+        task = np.concatenate([x.task_of_option[option], drops])
+        option = np.concatenate([option, np.full(len(drops), -1)])
+        by_task = np.argsort(task, kind="stable")
+        count = np.bincount(task, minlength=x.n_tasks)
+        ptr = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+        return Candidates(ptr, option[by_task].astype(np.int64), np.flatnonzero(count > 1))
 
     def plan_usage(self, priced: Priced) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Rows and time used (ns) by the plan of each block; call right after `price`."""

@@ -13,12 +13,11 @@ from formulations.offloading.pricing.tables import complete, next_kink, price_be
 def write_starts(blocks, u, price, horizon, branch, choice, scratch, opened):
     """Write the starts of the chain stages that the plan in `choice` uses to `scratch.start`."""
     (
-        block_ptr, task, n_dims, release, deadline, _, weight, fixed, _,
+        block_ptr, task, n_dims, release, deadline, _, _, _, _,
         base_lag, source_ptr, source_dim, source_service, source_lag,
-        chain_ptr, chain_row, chain_service, chain_gap, _, _, _, _, _, stride, shift, _,
+        chain_ptr, _, chain_service, chain_gap, _, _, _, _, _, _, _, _, _, _,
     ) = blocks  # fmt: skip
     _, droplike, earliest = branch
-    cum, table, table_ptr, table_lo, offset_ptr, offsets, start, _, _, _, _, _, _ = scratch
     held = np.zeros(n_dims[u], dtype=np.int64)
     for j in range(block_ptr[u + 1] - block_ptr[u]):
         k = task[block_ptr[u] + j]
@@ -34,41 +33,43 @@ def write_starts(blocks, u, price, horizon, branch, choice, scratch, opened):
         )  # fmt: skip
         if late:
             continue
-        lo, hi = chain_ptr[o], chain_ptr[o + 1]
-        for i in range(lo, hi):
-            t = reach
-            ends = t + chain_service[i]
-            begin, end = offset_ptr[i, 0], offset_ptr[i, 1]
-            if end > begin:
-                at = next_kink(t, shift, table_ptr[i], table_lo[i], offsets, begin, end)
-                now = price_between(price, cum, chain_row[i], stride, shift, t, ends)
-                now += complete(
-                    i + 1, hi, ends + chain_gap[i], chain_row, chain_service, chain_gap,
-                    stride, shift, price, cum,
-                    table, table_ptr, table_lo, offsets, offset_ptr,
-                    weight[k], release[k], fixed[o],
-                )  # fmt: skip
-                if table[at] < now:
-                    top = _latest_of(
-                        i, lo, hi, release[k], deadline[k], horizon, chain_service, chain_gap
-                    )
-                    t = _waits_until(
-                        at, top, table, table_ptr[i], table_lo[i], offsets, begin, end, shift
-                    )
-            start[i] = t
-            reach = t + chain_service[i] + chain_gap[i]
+        span = np.int64(0)
+        for i in range(chain_ptr[o], chain_ptr[o + 1]):
+            span += chain_service[i] + chain_gap[i]
+        last = latest_start(release[k], deadline[k], horizon, span)
+        start_chain(blocks, k, o, reach, last, price, scratch)
 
 
 @njit(cache=True, inline="always")
-def _latest_of(i, lo, hi, released, deadline, horizon, service, gap):
-    """Latest start of stage i of the chain [lo, hi)."""
-    ahead = 0
-    for q in range(i, hi):
-        ahead += service[q] + gap[q]
-    behind = 0
-    for q in range(lo, i):
-        behind += service[q] + gap[q]
-    return latest_start(released, deadline, horizon + behind, ahead)
+def start_chain(blocks, k, o, reach, last, price, scratch):
+    """Write the cheapest starts of an option's chain, whose tables allow a reach up to `last`."""
+    (
+        _, _, _, release, _, _, weight, fixed, _, _, _, _, _, _,
+        chain_ptr, chain_row, chain_service, chain_gap, _, _, _, _, _, stride, shift, _, _, _,
+    ) = blocks  # fmt: skip
+    cum, table, table_ptr, table_lo, offset_ptr, offsets, start, _, _, _, _, _, _ = scratch
+    top = last  # of the stage at hand
+    hi = chain_ptr[o + 1]
+    for i in range(chain_ptr[o], hi):
+        t = reach
+        ends = t + chain_service[i]
+        begin, end = offset_ptr[i, 0], offset_ptr[i, 1]
+        if end > begin:
+            at = next_kink(t, shift, table_ptr[i], table_lo[i], offsets, begin, end)
+            now = price_between(price, cum, chain_row[i], stride, shift, t, ends)
+            now += complete(
+                i + 1, hi, ends + chain_gap[i], chain_row, chain_service, chain_gap,
+                stride, shift, price, cum,
+                table, table_ptr, table_lo, offsets, offset_ptr,
+                weight[k], release[k], fixed[o],
+            )  # fmt: skip
+            if table[at] < now:
+                t = _waits_until(
+                    at, top, table, table_ptr[i], table_lo[i], offsets, begin, end, shift
+                )
+        start[i] = t
+        reach = t + chain_service[i] + chain_gap[i]
+        top += chain_service[i] + chain_gap[i]
 
 
 @njit(cache=True, inline="always")

@@ -222,6 +222,11 @@ class ExactPricer:
         self._rent = sum(self._capacity_cost(r, shift, b) for r, b in prices.items())
         self._known: dict[tuple[object, ...], int | None] = {}
         self._curves: dict[tuple[int, int], ChainCost] = {}
+        # Tasks of an owner with a resource to itself belong together, others stand alone.
+        self._groups: list[tuple[int, ...]] = []
+        for tasks in structure.owned:
+            together = any(self._has_sources(k) for k in tasks)
+            self._groups += [tasks] if together else [(k,) for k in tasks]
         #: How much is remembered.
         self.size = 1 + sum(map(len, prices.values()))
 
@@ -247,7 +252,7 @@ class ExactPricer:
     def value(self, leaf: Leaf) -> int | None:
         """Scaled lower bound on every schedule of the leaf; None when it has none."""
         total = -self._rent
-        for tasks in self.structure.owned:
+        for tasks in self._groups:
             self.budget.spend(1 + len(tasks) + sum(len(leaf.alternatives[k]) for k in tasks))
             key = tuple(
                 (leaf.alternatives[k], tuple(leaf.earliest.get(o, 0) for o in leaf.alternatives[k]))
@@ -255,13 +260,106 @@ class ExactPricer:
             )
             block = (tasks[0] if tasks else -1, *key)
             if block not in self._known:
-                self._known[block] = self._plan(tasks, leaf)
+                alone = len(tasks) == 1 and not self._has_sources(tasks[0])
+                plan = self._cheapest(tasks[0], leaf) if alone else self._plan(tasks, leaf)
+                self._known[block] = plan
                 self.size += 3 * len(tasks)
             value = self._known[block]
             if value is None:
                 return None
             total += value
         return total
+
+    def _has_sources(self, k: int) -> bool:
+        """Whether some option of a task uses a private resource."""
+        x = self.structure.instance
+        options = range(int(x.option_ptr[k]), int(x.option_ptr[k + 1]))
+        return any(self.structure.shapes[o].sources for o in options)
+
+    # ------------------------------------------------------------------ one task
+    def _cheapest(self, k: int, leaf: Leaf) -> int | None:
+        """Scaled cost of the cheapest way of a task whose owner has no resource to itself.
+
+        Whatever T is, an option that ends so late that it costs T without prices costs T at least,
+        and any other has only the time until then; so the least of T and of their costs within
+        that time is a bound. T is the least cost at which all stages start as early as they can.
+        """
+        x = self.structure.instance
+        alternatives = leaf.alternatives[k]
+        run = [o for o in alternatives if o >= 0]
+        best: int | None = None
+        if x.drop_cost_ns[k] < INFINITE_NS and (
+            -1 in alternatives or any(self._may_fail(k, o) for o in run)
+        ):
+            best = int(x.drop_cost_ns[k]) * COST_SCALE
+        order = sorted((self._floor(k, o, leaf), o) for o in run)
+        for floor, o in order:
+            if best is not None and floor >= best:
+                break
+            now = self._at_once(k, o, leaf)
+            if now is not None and (best is None or now < best):
+                best = now
+        at_once = best
+        for floor, o in order:
+            if best is not None and floor >= best:
+                break
+            cost = self._within(k, o, leaf, at_once)
+            if cost is not None and (best is None or cost < best):
+                best = cost
+        return best
+
+    def _reach(self, k: int, o: int, leaf: Leaf) -> int:
+        release = int(self.structure.instance.release_ns[k])
+        return max(release + self.structure.shapes[o].lag, leaf.earliest.get(o, 0))
+
+    def _floor(self, k: int, o: int, leaf: Leaf) -> int:
+        """Scaled cost of an option without prices when nothing waits."""
+        x, shape = self.structure.instance, self.structure.shapes[o]
+        self.budget.spend(3)
+        latency = self._reach(k, o, leaf) + shape.span - int(x.release_ns[k])
+        return int(x.latency_weight[k] * COST_SCALE) * latency + shape.fixed * COST_SCALE
+
+    def _at_once(self, k: int, o: int, leaf: Leaf) -> int | None:
+        """Scaled cost when every stage starts as early as it can; None when that is too late."""
+        x, shape = self.structure.instance, self.structure.shapes[o]
+        release, t = int(x.release_ns[k]), self._reach(k, o, leaf)
+        if t + shape.span - release > int(x.deadline_ns[k]):
+            return None
+        self.budget.spend(5 * (1 + len(shape.chain) + len(shape.loose)))
+        paid = 0
+        for stage in shape.chain:
+            paid += self._tariff(stage.resource).between(t, t + stage.service)
+            t += stage.service + stage.gap
+        for aside in shape.loose:
+            begin = release + aside.head
+            paid += self._tariff(aside.resource).between(begin, begin + aside.service)
+        return paid * RATIO + self._floor(k, o, leaf)
+
+    def _within(self, k: int, o: int, leaf: Leaf, limit: int | None) -> int | None:
+        """Least scaled cost of an option that ends before it would cost `limit` without prices."""
+        x, shape = self.structure.instance, self.structure.shapes[o]
+        release, deadline = int(x.release_ns[k]), int(x.deadline_ns[k])
+        weight, fixed = int(x.latency_weight[k] * COST_SCALE), shape.fixed * COST_SCALE
+        useful = deadline
+        if limit is not None and weight > 0:
+            useful = min(useful, (limit - fixed) // weight)
+        # Without a deadline nothing useful starts after the horizon.
+        last = self.structure.horizon if deadline >= INFINITE_NS else INFINITE_NS
+        reach = self._reach(k, o, leaf)
+        latest = min(last, release + useful - shape.span)
+        if latest < reach:
+            return None
+        aside = 0
+        for stage in shape.loose:
+            price = self._aside(stage, release, min(last, release + useful - stage.ahead))
+            if price is None:
+                return None
+            aside += price
+        curve = ChainCost(
+            shape.chain, self._tariff, reach, latest, weight, fixed - weight * release, self.budget
+        )
+        rest = curve(reach)
+        return None if rest is None else rest + aside
 
     # ------------------------------------------------------------------ one owner
     def _plan(self, tasks: Sequence[int], leaf: Leaf) -> int | None:
@@ -354,20 +452,22 @@ class ExactPricer:
             self.size += self._curves[k, o].size
         aside: int | None = 0
         for stage in shape.loose:
-            price = self._aside(stage, release, end)
+            last = self.structure.horizon if end is None else end - stage.ahead
+            price = self._aside(stage, release, last)
             aside = None if price is None or aside is None else aside + price
         return self._curves[k, o], aside
 
-    def _aside(self, stage: Loose, release: int, end: int | None) -> int | None:
-        """Least price of a loose stage within its window."""
+    def _aside(self, stage: Loose, release: int, last: int) -> int | None:
+        """Least price of a loose stage that starts at `last` at the latest; None without time."""
         first = release + stage.head
-        last = self.structure.horizon if end is None else end - stage.tail - stage.service
         if last < first:
             return None
         tariff = self._tariff(stage.resource)
-        self.budget.spend(3 + len(tariff.changes))
+        changes = tariff.changes
+        near = changes[bisect_left(changes, first) : bisect_right(changes, last + stage.service)]
+        self.budget.spend(3 + len(near))
         moments = {first, last}
-        for t in tariff.changes:
+        for t in near:
             moments.update(m for m in (t, t - stage.service) if first <= m <= last)
         return min(tariff.between(s, s + stage.service) for s in moments) * RATIO
 

@@ -33,6 +33,11 @@ class Loose:
     head: int
     tail: int
 
+    @property
+    def ahead(self) -> int:
+        """Least time from its start to completion."""
+        return self.service + self.tail
+
 
 @dataclass(frozen=True)
 class Shape:

@@ -17,12 +17,12 @@ from mecopt.task_graphs.plan_text import critical_of
 
 #: Output tokens and difficulty of a usual, fair step by role.
 STEPS = {
-    "retrieve": (100.0, 0.40),
-    "extract": (130.0, 0.50),
-    "reason": (365.0, 0.70),
-    "compute": (200.0, 0.75),
-    "write": (400.0, 0.55),
-    "check": (115.0, 0.60),
+    "retrieve": (105.0, 0.43),
+    "extract": (135.0, 0.53),
+    "reason": (380.0, 0.73),
+    "compute": (210.0, 0.78),
+    "write": (415.0, 0.58),
+    "check": (120.0, 0.63),
 }
 LENGTHS = {"brief": 0.6, "usual": 1.0, "long": 1.7}
 HARDNESS = {"plain": -0.15, "fair": 0.0, "hard": 0.15}

@@ -37,7 +37,7 @@ class Parameters:
     arrivals_per_ue_s: float = 0.1  # D, per user; the paper prints 0.1
     horizon_s: float = 600.0  # P; 0 gives every user one task at time 0
     side_m: float = 50.0  # P
-    room_m: float = 10.0  # D
+    room_m: float = 17.0  # D, nine rooms
     carrier_ghz: float = 5.25  # P (5 GHz)
     width_mhz: int = 40  # P
     streams: int = 2  # D
@@ -209,8 +209,8 @@ def _network(p: Parameters, rng: np.random.Generator) -> tuple[Network, list[str
         mine = np.flatnonzero(reached & (home == j))
         # The access point contends, too: it sends results.
         crowd = contention.fixed_point(len(mine) + 1)
-        for i in mine:
-            links.append(_air(f"ue {i}", j, float(rate[i, j]), crowd))
+        for user in mine.tolist():
+            links.append(_air(f"ue {user}", j, float(rate[user, j]), crowd))
     for j in range(p.aps):
         for k in range(j):
             wire = Link(f"ap {k}", f"ap {j}", p.wire_mbps * 1e6, p.wire_latency_s)
