@@ -258,6 +258,8 @@ def instance_of(
     """
     weights = Weights() if weights is None else weights
     tasks = list(tasks)
+    if not tasks:
+        raise ValueError("tasks: the list is empty")
     layout = layout_of(network)
     blocks: list[Block] = []
     option_count, labels, label_of = [], [], _Labels()
