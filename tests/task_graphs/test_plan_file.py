@@ -4,6 +4,8 @@ import copy
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mecopt.task_graphs import network_file, plan_file
 from mecopt.task_graphs.network_file import load_network, read_network
@@ -145,6 +147,45 @@ def test_schema_and_reader_agree(read, schema, good, bad):
         with pytest.raises(ValueError) as error:
             read(document)
         assert "\n" not in str(error.value)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+def _places(value, path=()):
+    """Paths of everything inside a document."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items if isinstance(value, dict | list) else ():
+        yield from (
+            _places(inner, (*path, key)) if isinstance(inner, dict | list) else [(*path, key)]
+        )
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([0, 1]), st.data())
+def test_any_document_is_read_or_refused(kind, data):
+    """Whatever stands anywhere: a ValueError, or something that the schema accepts, too."""
+    jsonschema = pytest.importorskip("jsonschema")
+    read, schema, good = (
+        (read_plan, plan_file.SCHEMA, PLANS), (read_network, network_file.SCHEMA, NETWORKS)
+    )[kind]  # fmt: skip
+    document = {"whole": copy.deepcopy(data.draw(st.sampled_from(good)))}
+    *path, last = data.draw(st.sampled_from(list(_places(document))[1:]))
+    place = document
+    for key in path:
+        place = place[key]
+    place[last] = data.draw(_JSON)
+    try:
+        read(document["whole"])
+    except ValueError as error:
+        assert "\n" not in str(error)
+    else:
+        assert jsonschema.Draft202012Validator(dict(schema)).is_valid(document["whole"])
 
 
 def test_a_plan_survives_its_file(tmp_path):

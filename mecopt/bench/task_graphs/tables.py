@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,9 @@ QUANTITIES = {
     "accuracy": Quantity("accuracy", 3, interval=True),
 }
 _PRINTED = {"mean_reward": "reward", "mean_latency_s": "latency_s", "accuracy": "accuracy"}
+#: What the paper compares with, and in what.
+_EDGE = "nearest edge"
+_RELATIVE = {"mean_latency_s": "latency", "mean_reward": "reward"}
 _NOTES = (
     "P as printed; the paper's accuracy is not printed and follows from reward + 0.01 latency.",
     "The paper prints places, channel, arrivals, machines and weights; tasks, difficulties and how "
@@ -62,15 +65,18 @@ def paper_table(results: pd.DataFrame, made_from: Mapping[str, Any] | None = Non
         taken |= mine
         ours = _name(row.policy, row.planner)
         for quantity, printed in _PRINTED.items():
-            figures.append(
-                _figure(results[mine], ours, quantity, row.method, getattr(row, printed))
-            )
+            paper = round(getattr(row, printed), 3)
+            figures.append(_figure(results[mine], ours, quantity, row.method, paper))
     if not figures:
         raise ValueError("results: hold none of the paper's methods")
     others = results[~taken]
     for (policy, by), part in others.groupby(["policy", planner[~taken]], sort=False):
         figures += [_figure(part, _name(str(policy), str(by)), quantity) for quantity in QUANTITIES]
-    notes = (*_NOTES, *([f"Not measured: {', '.join(missing)}."] if missing else []))
+    notes = (
+        *_NOTES,
+        *_against_nearest_edge(figures),
+        *([f"Not measured: {', '.join(missing)}."] if missing else []),
+    )
     return Table(
         "wifi",
         "Task graphs over WiFi: planners and rules",
@@ -81,6 +87,24 @@ def paper_table(results: pd.DataFrame, made_from: Mapping[str, Any] | None = Non
         "arXiv 2604.21399",
         dict(made_from or {}),
     )
+
+
+def _against_nearest_edge(figures: list[Figure]) -> Iterator[str]:
+    """The paper's relative figures beside ours, for every planner that was measured."""
+    of = {(f.method, f.quantity): f for f in figures if f.method}
+    edge = {quantity: of.get((_EDGE, quantity)) for quantity in _RELATIVE}
+    for row in PAPER:
+        if not row.planner or (row.method, "mean_reward") not in of:
+            continue
+        said = []
+        for quantity, word in _RELATIVE.items():
+            base, mine = edge[quantity], of[row.method, quantity]
+            # A share of a reward that is not positive says nothing.
+            if base is not None and base.ours > 0 and base.paper and mine.paper:
+                paper, ours = mine.paper / base.paper - 1, mine.ours / base.ours - 1
+                said.append(f"{word} {100 * paper:+.0f} % in the paper, {100 * ours:+.0f} % here")
+        if said:
+            yield f"{row.method} against {_EDGE}: {'; '.join(said)}."
 
 
 def _name(policy: str, planner: str) -> str:
