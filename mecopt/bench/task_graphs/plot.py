@@ -130,17 +130,14 @@ def _bar(panel: Axes, row: Any, y: float, colour: str, end: float) -> None:
 def _arrows(panel: Axes, stages: pd.DataFrame, middle: list[float], near: float) -> None:
     """From the end of what is waited for to the start of what waits; bars that touch need none.
 
-    The input has one arrow only, to the first call that it reaches: every other waits for it, too.
+    Every call waits for the input; only those that wait for nothing else have an arrow from it.
     """
     start, finish = stages["start_s"].to_numpy(), stages["finish_s"].to_numpy()
     half = np.where(stages["kind"] == "call", *_HALF)
-    informed: set[int] = set()
-    for s in np.argsort(start, kind="stable").tolist():
-        for p in stages["after"].iloc[s]:
-            if stages["item"].iloc[p] == INPUT and stages["kind"].iloc[s] == "call":
-                if p in informed:
-                    continue
-                informed.add(p)
+    for s, after in enumerate(stages["after"]):
+        for p in after:
+            if stages["item"].iloc[p] == INPUT and len(after) > 1:
+                continue
             is_level = middle[p] == middle[s]
             if is_level and start[s] - finish[p] < near:
                 continue
