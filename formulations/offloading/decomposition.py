@@ -45,6 +45,7 @@ from formulations.offloading.pricing.blocks import (
 )
 from formulations.offloading.pricing.oracle import Oracle, Priced, named_prices, root_branch
 from formulations.offloading.search import descend
+from formulations.offloading.single import is_single, solve_single
 from formulations.offloading.tree import BranchOracle, SafeOracle, Tree
 from mecopt.certificates.offloading.proof import Node, Proof
 from mecopt.offloading.instance import OffloadingInstance
@@ -308,6 +309,8 @@ def solve_plans(
     """
     limit = routes("offloading").time_limit if time_limit is None else time_limit
     progress = Progress(limit, gap, seed, verbose)
+    if is_single(instance):
+        return solve_single(instance, progress, 0 if start is None else int(start.choice[0]))
     with bell(progress.deadline) as stop:
         work = _Solve(instance, progress, stop)
         if start is not None:

@@ -30,6 +30,10 @@ HELP = """Find a schedule and a proven lower bound for one instance.
 
     Here objective and bound are sums of cost over servers and slots, and cost_split takes the
     place of choice.
+
+        mecopt solve --plan plan.json --nodes nodes.json --picture schedule.png
+
+    Places the calls of one task graph on a small network of your own.
     """
 
 
@@ -67,6 +71,8 @@ def build() -> typer.Typer:
     options |= {
         "data_dir": (DataDir, None),
         "instance": (_path("Solve this instance file instead."), None),
+        "plan": (_path("Place the calls of this task graph instead, with --nodes."), None),
+        "nodes": (_path("Machines and links for --plan."), None),
         "method": (text_option(f"{routes} (the first by default).", "NAME"), None),
         "time_limit": (
             Annotated[
@@ -80,6 +86,7 @@ def build() -> typer.Typer:
         "save_instance": (_path("Write the instance (.gz compresses)."), None),
         "save_schedule": (_path("Write the best schedule."), None),
         "certificate": (_path("Write a proof that `mecopt verify` can check."), None),
+        "picture": (_path("Draw the schedule of --plan (PNG)."), None),
         "verbose": (
             Annotated[bool, typer.Option("--verbose", help="Show the solver at work.")],
             False,
@@ -97,6 +104,8 @@ def _path(help: str) -> Any:
 def solve(
     *,
     instance: Path | None,
+    plan: Path | None,
+    nodes: Path | None,
     method: str | None,
     time_limit: float | None,
     gap: float,
@@ -104,6 +113,7 @@ def solve(
     save_instance: Path | None,
     save_schedule: Path | None,
     certificate: Path | None,
+    picture: Path | None,
     verbose: bool,
     data_dir: Path | None,
     **made: Any,
@@ -112,22 +122,29 @@ def solve(
     from formulations import methods
     from formulations.dual.stopping import check_stopping
     from mecopt.bench.families import family_of
+    from mecopt.cli import own_graph
     from mecopt.face import load_instance
 
     seed = 0 if made["seed"] is None else made["seed"]
     check_stopping(time_limit, gap, seed)
+    is_own = own_graph.is_asked(plan, nodes, picture)
     if instance is not None:
-        for name, value in made.items():
-            if value is not None and name != "scenario":
-                raise ValueError(f"{name}: {value!r} cannot be combined with --instance")
+        _refuse(made, "instance", but="scenario")
+    if is_own:
+        _refuse({**made, "instance": instance}, "plan")
     written = {
         "json": json,
         "save-instance": save_instance,
         "save-schedule": save_schedule,
         "certificate": certificate,
+        "picture": picture,
     }
-    with Outputs(written, reads={"instance": instance}) as outputs:
-        problem = load_instance(instance) if instance is not None else _generate(made, data_dir)
+    reads = {"instance": instance, "plan": plan, "nodes": nodes}
+    with Outputs(written, reads=reads) as outputs:
+        if is_own:
+            problem = own_graph.read(plan, nodes)
+        else:
+            problem = load_instance(instance) if instance is not None else _generate(made, data_dir)
         family = family_of(problem)
         if instance is not None and made["scenario"] is not None:
             _check_scenario(made["scenario"], family, instance)
@@ -151,9 +168,19 @@ def solve(
         asked = {"time_limit": time_limit, "gap": gap, "seed": seed, "verbose": verbose}
         result = _solved(problem, method, asked)
         typer.echo(result.summary())
-        _write(result, outputs)
+        _write(result, outputs, own_graph.show(result) if is_own else {})
+        if is_own:
+            outputs.write("picture", lambda path: own_graph.draw(path, result), "picture: {path}")
     if result.termination == "interrupted":
         raise typer.Exit(shell.INTERRUPTED)
+
+
+def _refuse(asked: Mapping[str, Any], chosen: str, but: str = "") -> None:
+    """Raise ValueError for what says which instance to make beside the option that does."""
+    for name, value in asked.items():
+        if value is not None and name != but:
+            value = str(value) if isinstance(value, Path) else value
+            raise ValueError(f"{name}: {value!r} cannot be combined with --{chosen}")
 
 
 def _check_scenario(name: str, family: Family, instance: Path) -> None:
@@ -236,7 +263,7 @@ def result_record(result: Result) -> dict[str, Any]:
     }
 
 
-def _write(result: Result, outputs: Outputs) -> None:
+def _write(result: Result, outputs: Outputs, more: Mapping[str, Any]) -> None:
     from mecopt.bench.families import family_of
     from mecopt.certificates import verify
 
@@ -247,6 +274,6 @@ def _write(result: Result, outputs: Outputs) -> None:
         assert save is not None
         save(path, result.schedule)
 
-    outputs.write_json(result_record(result), "result: {path}")
+    outputs.write_json({**result_record(result), **more}, "result: {path}")
     outputs.write("save-schedule", save_schedule, "schedule: {path}")
     outputs.write("certificate", lambda path: verify.save(path, result), _PROOF)

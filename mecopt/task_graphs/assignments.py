@@ -3,7 +3,8 @@
 An assignment puts each subtask on one of the places of its task. Its stages are the calls, each
 after what it reads has arrived, and the transfers: the task's input and the output of a subtask
 travel hop by hop to where they are needed, once to each node however many read them there; what
-nobody else reads travels back to where the task began.
+nobody else reads travels back to where the task began. Two places that only the user's own device
+joins reach each other through it.
 """
 
 from __future__ import annotations
@@ -51,11 +52,9 @@ def transfer_ns(wires, link, bits):
 
 
 @njit(cache=True)
-def _deliver(wires, item, source, made_by, target, bits, held, n, out):
-    """Bring an item to a node; returns (stage to wait for or -1, number of stages)."""
+def _travel(wires, item, source, made_by, target, bits, held, n, out):
+    """Hops of an item along the route; returns (stage to wait for or -1, number of stages)."""
     resource, service, pred_ptr, pred = out
-    if source == target:
-        return made_by, n
     last = made_by
     for h in range(wires.route_ptr[source, target], wires.route_ptr[source, target + 1]):
         node, link = wires.route_node[h], wires.route_link[h]
@@ -71,6 +70,17 @@ def _deliver(wires, item, source, made_by, target, bits, held, n, out):
             n += 1
         last = held[item, node]
     return last, n
+
+
+@njit(cache=True)
+def _deliver(wires, origin, item, source, made_by, target, bits, held, n, out):
+    """Bring an item to a node, by way of where the task began when nothing else joins the two."""
+    if source == target:
+        return made_by, n
+    if wires.route_ptr[source, target] == wires.route_ptr[source, target + 1]:
+        made_by, n = _travel(wires, item, source, made_by, origin, bits, held, n, out)
+        source = origin
+    return _travel(wires, item, source, made_by, target, bits, held, n, out)
 
 
 @njit(cache=True)
@@ -112,7 +122,7 @@ def enumerate_assignments(job, wires, first_stage, out, stage_end, fixed_ns):
         for s in range(n_sub):
             node = job.place[at[s]]
             count = 0
-            last, n = _deliver(wires, 0, origin, -1, node, job.bits[0], held, n, out)
+            last, n = _deliver(wires, origin, 0, origin, -1, node, job.bits[0], held, n, out)
             if last >= 0:
                 waits[count] = last
                 count += 1
@@ -120,7 +130,7 @@ def enumerate_assignments(job, wires, first_stage, out, stage_end, fixed_ns):
                 p = job.before[e]
                 source = job.place[at[p]]
                 last, n = _deliver(
-                    wires, p + 1, source, call[p], node, job.bits[p + 1], held, n, out
+                    wires, origin, p + 1, source, call[p], node, job.bits[p + 1], held, n, out
                 )
                 waits[count] = last
                 count += 1
@@ -138,7 +148,7 @@ def enumerate_assignments(job, wires, first_stage, out, stage_end, fixed_ns):
             if job.is_sink[s]:
                 source = job.place[at[s]]
                 _, n = _deliver(
-                    wires, s + 1, source, call[s], origin, job.bits[s + 1], held, n, out
+                    wires, origin, s + 1, source, call[s], origin, job.bits[s + 1], held, n, out
                 )
         stage_end[option] = n
         fixed_ns[option] = np.int64(np.rint(-job.worth_ns * right))

@@ -23,6 +23,8 @@ from mecopt.task_graphs.plan_file import plan_document, read_plan
 
 #: Arrays that say which options there are: equal for every estimate of the same plans.
 _STRUCTURE = ("option_ptr", "stage_ptr", "stage_resource", "pred_ptr", "pred")
+#: Fields of a link that may be infinite.
+_UNLIMITED = ("bit_per_s", "frame_bits")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +117,7 @@ class Episode:
             )
             for k, row in enumerate(rows)
         )
-        links = ({"frame_bits": float("inf")} | link for link in document["links"])
+        links = (dict.fromkeys(_UNLIMITED, float("inf")) | link for link in document["links"])
         return cls(
             Network(
                 tuple(Node(**node) for node in document["nodes"]),
@@ -155,5 +157,5 @@ class Episode:
 
 
 def _without_infinity(link: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: a frame without a limit is left out."""
-    return {k: v for k, v in link.items() if not (k == "frame_bits" and v == float("inf"))}
+    """JSON has no infinity: what has no limit is left out."""
+    return {k: v for k, v in link.items() if not (k in _UNLIMITED and v == float("inf"))}

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 from mecopt import checks
 from mecopt.strict_json import number, shown
@@ -129,6 +130,11 @@ class Link:
             if not number(f"{where}{name}", getattr(self, name)) >= 0:
                 raise ValueError(f"{where}{name} = {getattr(self, name)!r} is negative")
 
+    def seconds(self, bits: float) -> float:
+        """Time of one transfer when nobody is in the way."""
+        frames = max(1.0, ceil(bits / self.frame_bits))
+        return self.latency_s + frames * self.frame_s + bits / self.bit_per_s
+
 
 @dataclass(frozen=True)
 class Network:
@@ -184,7 +190,7 @@ class Network:
     def routes_from(self, start: int) -> dict[int, tuple[tuple[int, int], ...]]:
         """Fewest hops from a node to every node it reaches, as (node, link) pairs.
 
-        Work never passes through the device of somebody else; ties go to the link listed first.
+        Work never passes through another device; ties go to the link listed first.
         """
         routes: dict[int, tuple[tuple[int, int], ...]] = {start: ()}
         queue = deque([start])

@@ -19,11 +19,13 @@ from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED, to_ns
 from mecopt.task_graphs.assignments import Job, Wires, enumerate_assignments
 from mecopt.task_graphs.correctness import Skill
-from mecopt.task_graphs.network import Network
-from mecopt.task_graphs.plan import TaskPlan
+from mecopt.task_graphs.network import Network, Node
+from mecopt.task_graphs.plan import Subtask, TaskPlan
 
 #: Most assignments of one task.
 MOST_ASSIGNMENTS = 100_000
+#: Longest time of an instance, and most that a right task can be worth in seconds.
+_MOST_S = 1e8
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Weights:
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} = {value!r} must be a number >= 0")
+        if self.accuracy > _MOST_S:
+            raise ValueError(f"accuracy = {self.accuracy!r} must be at most {_MOST_S:g}")
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,24 @@ def layout_of(network: Network) -> Layout:
     return Layout(tuple(names), tuple(kinds), np.array(capacity, dtype=np.int32), wires)
 
 
+def correctness_on(node: Node, subtask: Subtask, skill: Skill) -> float:
+    """Expected correctness of a subtask on a node: the plan's word, or else by the node's model.
+
+    Raises
+    ------
+    ValueError
+        If neither says.
+    """
+    if node.name in subtask.correctness:
+        return subtask.correctness[node.name]
+    if node.params is None:
+        raise ValueError(
+            f"subtask {subtask.name!r}: no correctness on node {node.name!r}, whose model "
+            "has no params"
+        )
+    return float(skill.correctness(node.params, subtask.difficulty))
+
+
 def job_of(
     plan: TaskPlan, places: Sequence[int], input_bits: float, network: Network, weights: Weights
 ) -> Job:
@@ -173,15 +195,7 @@ def job_of(
             seconds[s, j] = node.execution_s(prompt, subtask.output_tokens)
             if not subtask.critical or weights.accuracy == 0:
                 continue
-            if node.name in subtask.correctness:
-                right[s, j] = subtask.correctness[node.name]
-            elif node.params is not None:
-                right[s, j] = weights.skill.correctness(node.params, subtask.difficulty)
-            else:
-                raise ValueError(
-                    f"subtask {subtask.name!r}: no correctness on node {node.name!r}, whose model "
-                    "has no params"
-                )
+            right[s, j] = correctness_on(node, subtask, weights.skill)
     sinks = set(plan.sinks)
     outputs = [plan.subtasks[i].output_tokens * weights.bits_per_token for i in order]
     return Job(
@@ -244,6 +258,8 @@ def instance_of(
     """
     weights = Weights() if weights is None else weights
     tasks = list(tasks)
+    if not tasks:
+        raise ValueError("tasks: the list is empty")
     layout = layout_of(network)
     blocks: list[Block] = []
     option_count, labels, label_of = [], [], _Labels()
@@ -255,6 +271,7 @@ def instance_of(
         count = 0
         for plan in task.ways:
             job = job_of(plan, places, task.input_bits, network, weights)
+            _check_transfers(network, float(job.bits.max()))
             blocks.append(Block(job, layout.wires))
             labels.append(label_of(tuple(titles), len(plan)))
             count += len(blocks[-1].fixed_ns)
@@ -289,6 +306,16 @@ def instance_of(
         task_names=tuple(t.name for t in tasks),
         meta=dict(meta or {}),
     )
+
+
+def _check_transfers(network: Network, bits: float) -> None:
+    """Refuse networks in which something can travel for longer than an instance may last."""
+    for link in network.links:
+        if not link.seconds(bits) <= _MOST_S:
+            raise ValueError(
+                f"link {link.a!r} - {link.b!r}: {bits:g} bits take {link.seconds(bits):g} s, more "
+                f"than {_MOST_S:g}"
+            )
 
 
 def _pointers(ends: Sequence[NDArray[np.int64]], base: NDArray[np.int64]) -> NDArray[Any]:

@@ -128,7 +128,7 @@ class TaskPlan:
         try:
             TopologicalSorter({s.name: s.after for s in self.subtasks}).prepare()
         except CycleError as error:
-            cycle = " -> ".join(map(shown, reversed(error.args[1])))
+            cycle = " -> ".join(map(shown, error.args[1]))
             raise ValueError(f"subtasks: {cycle} is a cycle") from None
         parts = self._parts()
         if len(parts) > 1:

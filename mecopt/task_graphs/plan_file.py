@@ -15,12 +15,15 @@ from mecopt import strict_json
 from mecopt.files import write_json
 from mecopt.strict_json import shown
 from mecopt.task_graphs.plan import MOST_SUBTASKS, ROLES, Subtask, TaskPlan
+from mecopt.terminal import CONTROL
 
 _NUMBER = {"type": "number"}
 _NOT_NEGATIVE = {"type": "number", "minimum": 0}
-_NAME = {"type": "string"}
+#: Schema of a name: a text without control characters.
+NAME = {"type": "string", "not": {"pattern": CONTROL.pattern}}
 
-#: JSON schema (draft 2020-12) of a plan. Cycles and separate parts are beyond a schema.
+#: JSON schema (draft 2020-12) of a plan. Cycles, separate parts and names that are there twice or
+#: not at all are beyond a schema.
 SCHEMA: Mapping[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "Task plan",
@@ -37,11 +40,11 @@ SCHEMA: Mapping[str, Any] = {
                 "required": ["name", "role", "output_tokens"],
                 "additionalProperties": False,
                 "properties": {
-                    "name": _NAME,
+                    "name": NAME,
                     "role": {"enum": list(ROLES)},
                     "output_tokens": _NOT_NEGATIVE,
                     "difficulty": _NUMBER,
-                    "after": {"type": "array", "items": _NAME, "uniqueItems": True},
+                    "after": {"type": "array", "items": NAME, "uniqueItems": True},
                     "prompt_tokens": _NOT_NEGATIVE,
                     "critical": {"type": "boolean"},
                     "correctness": {

@@ -19,8 +19,8 @@ from mecopt.task_graphs.plan import Subtask, TaskPlan
 #: Roles whose mistakes spoil the task (D).
 CRITICAL_ROLES = frozenset({"extract", "reason", "compute", "aggregate"})
 
-_LINE = re.compile(r"(\d+) +(\S+) +(\S+) +(\S+)(?: +after((?: +\d+)+))?")
-_NUMBER = re.compile(r"\d+(\.\d+)?")
+_LINE = re.compile(r"(\d+) +(\S+) +(\S+) +(\S+)(?: +after((?: +\d+)+))?", re.ASCII)
+_NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
 
 class PlanError(ValueError):
@@ -59,7 +59,7 @@ def parse_plan(text: str, prompt_tokens: float = 0.0) -> TaskPlan:
                 f"line {i}: {shown(line)} is not 'NUMBER ROLE TOKENS DIFFICULTY [after NUMBERS]'"
             )
         number, role, tokens, difficulty, after = found.groups()
-        if int(number) != i:
+        if number != str(i):
             raise PlanError(f"line {i}: is numbered {shown(number)}")
         for name, value in (("tokens", tokens), ("difficulty", difficulty)):
             if not _NUMBER.fullmatch(value):

@@ -154,7 +154,7 @@ def test_bars_of_one_resource_never_overlap():
             "finish_s": [2.0, 3.0, 4.0],
         }
     )
-    assert plot_timeline._lane_of(part) == [0, 1, 0]
+    assert plot_timeline.lane_of(part) == [0, 1, 0]
 
 
 def test_in_service_counts_half_open_intervals():

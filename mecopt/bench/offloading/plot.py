@@ -49,7 +49,7 @@ def gantt_picture(timeline: pd.DataFrame) -> Figure:
     panels = figure.subplots(1, len(schedules), squeeze=False, sharey=True)[0]
     for panel, name in zip(panels, schedules, strict=True):
         part = shown[(shown["schedule"] == name) & shown["resource"].isin(resources)]
-        lane = _lane_of(part)
+        lane = lane_of(part)
         panel.barh(
             [bottom[r] + k + 0.5 for r, k in zip(part["resource"], lane, strict=True)],
             part["finish_s"] - part["start_s"],
@@ -173,7 +173,7 @@ def _rank(kind: str) -> int:
     return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
-def _lane_of(part: pd.DataFrame) -> list[int]:
+def lane_of(part: pd.DataFrame) -> list[int]:
     """A free unit for each stage, first come first served: bars of one resource never overlap."""
     free: dict[str, list[float]] = {}
     lane = {}
@@ -186,5 +186,5 @@ def _lane_of(part: pd.DataFrame) -> list[int]:
 
 
 def _lanes(part: pd.DataFrame) -> dict[str, int]:
-    frame = part.assign(lane=_lane_of(part))
+    frame = part.assign(lane=lane_of(part))
     return {str(r): int(k) + 1 for r, k in frame.groupby("resource")["lane"].max().items()}

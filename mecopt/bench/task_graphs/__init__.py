@@ -1,0 +1,1 @@
+"""What a benchmark of planners and rules for task graphs measures and shows."""
