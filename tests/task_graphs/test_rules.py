@@ -15,7 +15,7 @@ from mecopt.task_graphs.options import GraphTask, Weights
 from mecopt.task_graphs.plan import Subtask, TaskPlan
 from mecopt.task_graphs.planners import Noisy, Perfect
 from mecopt.task_graphs.policies import by_name
-from mecopt.task_graphs.policies.futures import thinned, wifi_futures, with_options
+from mecopt.task_graphs.policies.futures import rearranged, thinned, turned, wifi_futures
 from mecopt.task_graphs.policies.greedy import GraphGreedy
 from mecopt.task_graphs.policies.planned_rule import PlannedRule, charged
 from mecopt.task_graphs.policies.whole import NearestEdge, WholeLocal
@@ -171,9 +171,22 @@ def test_thinned_tasks_keep_their_cheapest_options():
         assert sorted(kept) == pytest.approx(sorted(every)[: len(kept)])
 
 
-def test_all_options_kept_is_the_same_instance():
+def test_tasks_in_their_order_with_all_options_are_the_same_instance():
     x = small(6)
-    assert with_options(x, np.ones(x.n_options, dtype=bool)).content_hash == x.content_hash
+    every = np.ones(x.n_options, dtype=bool)
+    assert rearranged(x, np.arange(x.n_tasks), every).content_hash == x.content_hash
+
+
+def test_a_turned_episode_has_the_same_tasks_at_other_times():
+    """Turned by half of 20 s and once more it is the same again; each task keeps its options."""
+    x = small(6)
+    half = turned(x, 10**10, 2 * 10**10)
+    assert sorted(half.task_names) == sorted(x.task_names) and half.task_names != x.task_names
+    k = half.task_names.index("task 0")
+    assert half.release_ns[k] == (x.release_ns[0] + 10**10) % (2 * 10**10)
+    alone = [OnlineSystem(i).observe(n).run_cost_s.tolist() for i, n in ((x, 0), (half, k))]
+    assert alone[0] == alone[1]
+    assert turned(half, 10**10, 2 * 10**10).content_hash == x.content_hash
 
 
 def test_rules_need_plans():

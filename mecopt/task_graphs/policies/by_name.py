@@ -23,7 +23,7 @@ from mecopt.task_graphs.policies.whole import NearestEdge, WholeLocal
 #: Futures per decision, how far they are played (s), options tried, and options of sampled tasks.
 #: From a sweep on preset `paper`, seeds 1000:1008; more of each changes the reward by less than
 #: 0.0005.
-SAMPLES, HORIZON_S, CANDIDATES, FUTURE_OPTIONS = 12, 20.0, 6, 5
+SAMPLES, HORIZON_S, CANDIDATES, FUTURE_OPTIONS = 24, 20.0, 6, 5
 
 
 def lookahead(seed: int = 0) -> Lookahead:
