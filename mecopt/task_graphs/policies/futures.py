@@ -107,7 +107,7 @@ def rearranged(
     options = options[np.argsort(of, kind="stable")]
     stages = _joined(x.stage_ptr, options)
     edges = _joined(x.pred_ptr, stages)
-    number = np.empty(len(x.service_ns), dtype=np.int64)  # of each stage that is kept
+    number = np.empty(len(x.service_ns), dtype=np.int32)  # of each stage that is kept
     number[stages] = np.arange(len(stages))
     return replace(
         x,
