@@ -1,1 +1,1 @@
-"""What a benchmark of planners and rules for task graphs measures and shows."""
+"""What a benchmark of task graphs measures and shows beside that of the offloading family."""

@@ -66,17 +66,18 @@ def committed(world, memory, choice, active, now, times):
 # borrow arrays and make none, and counting who holds an array would cost more than the work itself
 # (measured: three times as long). A phase never calls for anything that allocates.
 @njit(cache=True, inline="always")
-def _copy(memory, source, target, size):
-    """Copy units, heap and joins of one row of the working memory to another."""
-    free, heap_t, heap_s, left, ready = memory[:5]
+def _copy(world, memory, source, target, size, n_live):
+    """Copy units, heap and the joins in use of one row of the working memory to another."""
+    free, heap_t, heap_s, left, ready, live = memory[:6]
     for i in range(free.shape[1]):
         free[target, i] = free[source, i]
     for i in range(size):
         heap_t[target, i] = heap_t[source, i]
         heap_s[target, i] = heap_s[source, i]
-    for j in range(left.shape[1]):
-        left[target, j] = left[source, j]
-        ready[target, j] = ready[source, j]
+    for i in range(n_live):
+        for j in range(world.join_ptr[live[i]], world.join_ptr[live[i] + 1]):
+            left[target, j] = left[source, j]
+            ready[target, j] = ready[source, j]
 
 
 @njit(cache=True, inline="always")
@@ -149,12 +150,12 @@ def _serve(world, memory, size, until, total):
 
 
 @njit(cache=True, inline="always")
-def _project(world, memory, size):
+def _project(world, memory, size, n_live):
     """Run a copy of the committed work to its end, and list arrivals and finishes by resource."""
     free_ptr, resource = world.arrays.free_ptr, world.arrays.resource
     free, heap_t, heap_s = memory.free[2], memory.heap_t[2], memory.heap_s[2]
     head = memory.entries[0]
-    _copy(memory, 1, 2, size)
+    _copy(world, memory, 1, 2, size, n_live)
     for r in range(len(head)):
         head[r] = -1
     n = 0
@@ -205,12 +206,16 @@ def _cheapest(world, memory, up, k, now):
 
 
 @njit(cache=True, _nrt=False)
-def play(world, memory, size, active, up, task, option, now, first, last):
+def play(world, memory, size, choice, active, up, task, option, now, first, last):
     """Cost in ns of one option of `task` (-1 drops it) and of future tasks first..last-1.
 
     Counts the task, the future tasks and the committed tasks whose completion is still open.
     """
-    _copy(memory, 0, 1, size)
+    n_live = 0
+    for k in active:
+        memory.live[n_live] = world.arrays.option_ptr[k] + choice[k]
+        n_live += 1
+    _copy(world, memory, 0, 1, size, n_live)
     for k in active:
         memory.sinks_left[1, k] = memory.sinks_left[0, k]
         memory.latest[1, k] = memory.latest[0, k]
@@ -222,19 +227,21 @@ def play(world, memory, size, active, up, task, option, now, first, last):
             total += world.drop[k]
         else:
             size = _commit(world, memory, size, k, option, t)
+            memory.live[n_live] = option
+            n_live += 1
         until = world.arrays.release[ahead] if ahead < last else NEVER
         size, total = _serve(world, memory, size, until, total)
         if ahead >= last:
             return total
         k, t = ahead, until
         ahead += 1
-        _project(world, memory, size)
+        _project(world, memory, size, n_live)
         option = _cheapest(world, memory, up, k, t)
 
 
 @njit(cache=True)
-def candidate_costs(world, memory, choice, active, up, times, task, now, first, last, out):
-    """Mean cost in s over the futures of every option of a task, and of dropping it (last entry).
+def candidate_costs(world, memory, choice, active, up, times, task, now, options, first, last, out):
+    """Mean cost in s over the futures of some options of a task.
 
     Parameters
     ----------
@@ -248,18 +255,20 @@ def candidate_costs(world, memory, choice, active, up, times, task, now, first, 
     times : tuple of arrays
         What has been observed of the active tasks (`Observation.times`).
     task, now : int
+    options : (n,) int64
+        Options of the task, by number among its own; -1 drops it.
     first, last : (J,) int64
         Tasks ``first[j]:last[j]`` are those of future j within the horizon.
-    out : (n options + 1,) float64, written
+    out : (n,) float64, written
         Equal futures for every entry; only differences mean anything.
     """
-    option_ptr = world.arrays.option_ptr
     size = committed(world, memory, choice, active, now, times)
-    base = option_ptr[task]
-    n_options = option_ptr[task + 1] - base
-    for i in range(n_options + 1):
-        option = -1 if i == n_options else base + i
+    base = world.arrays.option_ptr[task]
+    for i in range(len(options)):
+        option = -1 if options[i] < 0 else base + options[i]
         total = 0.0
         for j in range(len(first)):
-            total += play(world, memory, size, active, up, task, option, now, first[j], last[j])
+            total += play(
+                world, memory, size, choice, active, up, task, option, now, first[j], last[j]
+            )
         out[i] = total * 1e-9 / len(first)

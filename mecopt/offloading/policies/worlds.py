@@ -29,6 +29,7 @@ class World(NamedTuple):
     option_of_stage: NDArray[np.int32]  # (S,)
     join: NDArray[np.int32]  # (S,) number of the join, -1 for other stages
     joins: NDArray[np.int32]  # (J,) their stages
+    join_ptr: NDArray[np.int32]  # (O + 1,) joins of each option
     sinks: NDArray[np.int32]  # (O,) last stages per option
     simple: NDArray[np.bool_]  # (O,) chains in listed order
     deadline: NDArray[np.int64]  # (K,)
@@ -96,6 +97,7 @@ def combine(instances: Sequence[OffloadingInstance]) -> World:
         option_of_stage=option_of_stage,
         join=join,
         joins=joins,
+        join_ptr=np.searchsorted(joins, arrays.stage_ptr).astype(np.int32),
         sinks=np.bincount(option_of_stage, is_sink, n_options).astype(np.int32),
         simple=np.bincount(option_of_stage, ~linked, n_options) == 0,
         deadline=np.concatenate([x.deadline_ns for x in instances]),
@@ -126,6 +128,7 @@ class Scratch(NamedTuple):
     heap_s: NDArray[np.int32]  # (3, room)
     join_left: NDArray[np.int32]  # (3, J)
     join_ready: NDArray[np.int64]  # (3, J)
+    live: NDArray[np.int64]  # (room,) options whose joins are in use
     sinks_left: NDArray[np.int32]  # (2, K)
     latest: NDArray[np.int64]  # (2, K)
     slot_waiting: NDArray[np.int32]  # (slots,)
@@ -146,6 +149,7 @@ def scratch(world: World, room: int) -> Scratch:
         heap_s=np.empty((3, room), dtype=np.int32),
         join_left=np.zeros((3, joins), dtype=np.int32),
         join_ready=np.zeros((3, joins), dtype=np.int64),
+        live=np.empty(room, dtype=np.int64),
         sinks_left=np.zeros((2, n_tasks), dtype=np.int32),
         latest=np.zeros((2, n_tasks), dtype=np.int64),
         slot_waiting=np.zeros(slots, dtype=np.int32),
