@@ -1,0 +1,172 @@
+"""The distilled planner beside its teacher and the raw student: three trainings, held-out episodes.
+
+    python -m benchmarks.task_graphs.planner                 # train what is missing, then measure
+    python -m benchmarks.task_graphs.planner --ship 0        # ship the checkpoint of a training
+
+Trains `mecopt train planner` with three seeds into ``runs/task-graphs`` (resumed when interrupted)
+and plans the requests of WiFi test episodes with each. Writes ``results/task_graphs/planner.json``
+and its records, one row per planner and episode: valid plans, errors of tokens and difficulty, and
+regret, the mean cost of a task above that of the schedule built on the true plans by the same rule
+(`learning.task_graphs.evaluation`). The raw student stands there twice, with invalid plans and
+without. Planning time is charged to nobody here: `mecopt bench wifi` does that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import common
+from learning import recipes
+from learning.runs import folder as training_run
+from learning.task_graphs import evaluation, examples, planner
+from learning.task_graphs.planner import LanguagePlanner
+from mecopt.bench.reading import parse_range
+from mecopt.task_graphs.episode import Episode
+from mecopt.task_graphs.plan import TaskPlan
+from mecopt.task_graphs.scenarios import wifi
+
+NAME = "task_graphs/planner"
+RUNS = Path("runs/task-graphs")
+TRAININGS = (0, 1, 2)
+SHIPPED = Path(planner.__file__).parent / "checkpoints" / "planner"
+#: Noise of the raw student: tokens, difficulty; and the share of its texts that are no plan (D).
+RAW, INVALID = (0.6, 0.25), 0.05
+#: Requests of one step more than any in training.
+LONGER = 6
+Plans = Sequence[TaskPlan | None]
+
+
+def trained(seed: int) -> Path:
+    """The finished training of a seed."""
+
+    def show(step: int, steps: int, figures: Any) -> None:
+        if step % 250 == 0:
+            print(f"planner:{seed} {step}/{steps} loss {figures['loss']:.4f}", flush=True)
+
+    return recipes.train("planner", RUNS / f"planner-{seed}", seed=seed, on_progress=show)
+
+
+def noisy(episode: Episode, noise: tuple[float, float], seed: int) -> list[TaskPlan]:
+    """True plans up to noise."""
+    rng = np.random.default_rng([18, seed])
+    return [examples.noisy_plan(task.plan, rng, noise) for task in episode.tasks]
+
+
+def raw_plans(episode: Episode, seed: int) -> list[TaskPlan | None]:
+    """Plans of the raw student, some of which are none."""
+    lost = np.random.default_rng([19, seed]).random(len(episode.tasks)) < INVALID
+    plans = noisy(episode, RAW, seed)
+    return [None if out else plan for out, plan in zip(lost, plans, strict=True)]
+
+
+def measure(students: dict[int, LanguagePlanner], seed: int) -> list[dict[str, Any]]:
+    """One row per planner for a test episode."""
+    episode = wifi.episode("paper", seed)
+    true = [task.plan for task in episode.tasks]
+    base = evaluation.schedule_cost(episode, true)
+    rows: list[dict[str, Any]] = []
+
+    def add(name: str, plans: Plans, **more: Any) -> None:
+        cost = evaluation.schedule_cost(episode, plans)
+        row = {"planner": name, "seed": seed, "cost_s": cost, "regret_s": cost - base}
+        rows.append(row | asdict(evaluation.score(true, plans)) | more)
+
+    add("truth", true)
+    add("teacher", noisy(episode, examples.TEACHER, seed))
+    add("raw", raw_plans(episode, seed))
+    add("raw, all valid", noisy(episode, RAW, seed))
+    for training, student in students.items():
+        written = student.write(episode.requests)
+        add(
+            f"distilled-{training}",
+            planner.read_plans(episode, written.texts),
+            planning_s=float(planner.planning_s(written).mean()),
+            plan_tokens=float(written.output_tokens.mean()),
+            cpu_s_per_plan=written.cpu_s / len(true),
+        )
+    return rows
+
+
+def longer_requests(student: LanguagePlanner, seeds: Sequence[int]) -> dict[str, Any]:
+    """Valid plans of requests with one step more than any in training."""
+    true: list[TaskPlan] = []
+    found: list[TaskPlan | None] = []
+    for seed in seeds:
+        episode = wifi.episode("paper", seed, most_subtasks=LONGER)
+        plans = planner.read_plans(episode, student.write(episode.requests).texts)
+        longest = [i for i, t in enumerate(episode.requests) if t.count(";") == LONGER - 1]
+        true += [episode.tasks[i].plan for i in longest]
+        found += [plans[i] for i in longest]
+    return asdict(evaluation.score(true, found))
+
+
+def summary(table: pd.DataFrame) -> dict[str, Any]:
+    """Means over episodes with intervals, and the distilled regret as a share of the raw one."""
+    out = {}
+    raw = table[table.planner == "raw"].regret_s.to_numpy()
+    for name, rows in table.groupby("planner", sort=False):
+        body: dict[str, Any] = {
+            "requests": int(rows.requests.sum()),
+            "valid_plan_rate": float(np.average(rows.valid_plan_rate, weights=rows.requests)),
+            "regret_s": float(rows.regret_s.mean()),
+            "regret_interval_s": common.interval(rows.regret_s),
+            "share_of_raw_regret": float(rows.regret_s.mean() / raw.mean()),
+        }
+        for field in ("token_error", "token_bias", "difficulty_error", "difficulty_bias"):
+            body[field] = float(rows[field].mean())
+        for field in ("planning_s", "plan_tokens", "cpu_s_per_plan"):
+            if rows[field].notna().any():
+                body[field] = float(rows[field].mean())
+        out[str(name)] = body
+    return out
+
+
+def ship(seed: int) -> None:
+    """Copy the checkpoint of a training into the package; its card stays."""
+    for file in (trained(seed) / "checkpoint").iterdir():
+        shutil.copyfile(file, SHIPPED / file.name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seeds", default="0:16", help="test episodes, A:B")
+    parser.add_argument("--ship", type=int, help="training seed whose checkpoint is shipped")
+    given = parser.parse_args()
+    if given.ship is not None:
+        return ship(given.ship)
+    runs = {seed: trained(seed) for seed in TRAININGS}
+    students = {seed: planner.load(run) for seed, run in runs.items()}
+    first, stop = parse_range(given.seeds)
+    rows = []
+    for seed in range(first, stop):
+        rows += measure(students, seed)
+        print(f"seed {seed} of {first}:{stop}", flush=True)
+    table = pd.DataFrame(rows)
+    figures = {
+        "preset": "paper",
+        "seeds": [first, stop],
+        "planners": summary(table),
+        "longer_requests": longer_requests(students[TRAININGS[0]], range(first, min(stop, 4))),
+        "trainings": {
+            str(seed): {
+                "cpu_seconds": training_run.read(run)[1]["cpu_seconds"],
+                "settings": training_run.read(run)[0]["settings"],
+                "checkpoint_sha256": training_run.digest(run),
+            }
+            for seed, run in runs.items()
+        },
+        "shipped_sha256": training_run.digest(SHIPPED),
+    }
+    print(common.write(NAME, figures, table))
+
+
+if __name__ == "__main__":
+    main()
