@@ -114,11 +114,14 @@ class LoraSettings(Settings):
         one_of(self, dtype=pretrained_models.DTYPES)
 
 
-RECIPES: dict[str, Settings] = {"planner": SmallSettings(), "planner-lora": LoraSettings()}
+RECIPES: dict[str, SmallSettings | LoraSettings] = {
+    "planner": SmallSettings(),
+    "planner-lora": LoraSettings(),
+}
 
 
 def train(
-    settings: Settings,
+    settings: SmallSettings | LoraSettings,
     out: Path,
     *,
     seed: int,
@@ -134,27 +137,25 @@ def train(
     learning.runs.divergence.TrainingDiverged
         If the loss or a weight is not finite.
     """
-    lora = isinstance(settings, LoraSettings)
-    run = TrainingRun.open(
-        out, "planner-lora" if lora else "planner", settings, seed=seed, resume=resume
-    )
-    if run.is_whole:
-        return run.path
     disable_progress_bars()  # of rows and shards; training has its own
     logging.disable_progress_bar()
-    found = examples.collect(settings.preset, settings.requests, seed=seed)
-    seconds = run.cpu_seconds
     described: dict[str, Any] = {}
     device: dict[str, Any] = {}
-    if isinstance(settings, LoraSettings):
+    if isinstance(settings, LoraSettings):  # first, so that no folder is begun without a model
         base, tokenizer = pretrained_models.load(settings.model, settings.dtype)
-        model = pretrained_models.add_adapter(base, rank=settings.rank, seed=seed)
-        rows = text_rows(found, chats=bool(tokenizer.chat_template))
         described = {"base": settings.model, "dtype": settings.dtype}
         device = hugging_face.device_fields(settings.dtype)
+    kind = "planner-lora" if described else "planner"
+    run = TrainingRun.open(out, kind, settings, seed=seed, resume=resume)
+    if run.is_whole:
+        return run.path
+    found = examples.collect(settings.preset, settings.requests, seed=seed)
+    seconds = run.cpu_seconds
+    if isinstance(settings, LoraSettings):
+        model = pretrained_models.add_adapter(base, rank=settings.rank, seed=seed)
+        rows = text_rows(found, chats=bool(tokenizer.chat_template))
     else:
         torch.set_num_threads(1)
-        assert isinstance(settings, SmallSettings)
         model = words.create(seed, hidden=settings.hidden, layers=settings.layers)
         tokenizer, rows = words.tokenizer(), word_rows(found)
     trainer = make_trainer(settings, model, tokenizer, rows, run, seed=seed, **device)

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 
 from learning import recipes
+from learning.language import pretrained_models
 from learning.runs import folder as training_run
 from learning.runs.divergence import TrainingDiverged
 from learning.task_graphs import examples, planner, train, words
@@ -96,6 +97,31 @@ def test_an_adapter_is_trained_and_plans(byte_model, tmp_path):
     assert len(written.texts) == 2
     prompt = examples.plain("law ; 1 write long hard")
     assert written.prompt_tokens[0] == len(prompt)  # its words are bytes
+
+
+def test_a_model_that_chats_learns_its_own_turn(byte_model, tmp_path):
+    """Two steps with a template of the model's own, which the planner then asks in."""
+    model, tokenizer = pretrained_models.load(str(byte_model))
+    tokenizer.chat_template = (
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    model.save_pretrained(tmp_path / "chats")
+    tokenizer.save_pretrained(tmp_path / "chats")
+    settings = LoraSettings(
+        model=str(tmp_path / "chats"), rank=2, requests=4, steps=2, batch=2, save_every=1
+    )
+    run = train.train(settings, tmp_path / "run", seed=0)
+    request = "law ; 1 write long hard"
+    written = planner.load(run).write([request])
+    asked = f"[user]{examples.INSTRUCTIONS}{request}[assistant]"
+    assert written.prompt_tokens.tolist() == [len(asked)]
+
+
+def test_no_folder_is_begun_without_a_model(tmp_path):
+    with pytest.raises(ValueError, match="model: /nowhere is no folder"):
+        train.train(LoraSettings(model="/nowhere"), tmp_path / "run", seed=0)
+    assert not (tmp_path / "run").exists()
 
 
 def test_rows_hold_the_request_and_the_plan():
