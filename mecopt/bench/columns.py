@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,8 +56,9 @@ class Column:
     places : tuple of str
         Some of `PLACES`.
     summary : str
-        Over instances: ``"mean"`` (with a 95 % bootstrap interval), ``"median"``, ``"max"``, or
-        ``""`` for figures that `mecopt.bench.scorecard.scorecard` makes itself.
+        Over instances: ``"mean"`` (with a 95 % bootstrap interval), ``"median"``, ``"max"``,
+        ``"same"`` for words that are equal on all of them, or ``""`` for figures that
+        `mecopt.bench.scorecard.scorecard` makes itself.
     interval : bool
         Whether the interval is shown beside it (on a terminal only when it is wide).
     weight : str
@@ -71,7 +73,7 @@ class Column:
 
     name: str
     heading: str
-    text: Callable[[float], str] = fixed(1)
+    text: Callable[[Any], str] = fixed(1)
     places: tuple[str, ...] = ("console", "page", "record")
     summary: str = "mean"
     interval: bool = False
@@ -104,6 +106,8 @@ DECISIONS = (
 )  # fmt: skip
 
 
-def extra(heading: str) -> Column:
+def extra(heading: str, scenarios: tuple[str, ...] = ()) -> Column:
     """The paired difference in cost to the best policy of the run, for the page."""
-    return Column("extra", heading, fixed(1), ("page",), summary="", interval=True)
+    return Column(
+        "extra", heading, fixed(1), ("page",), summary="", interval=True, scenarios=scenarios
+    )

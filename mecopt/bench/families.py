@@ -81,6 +81,8 @@ class Scenario:
         Whether some preset reads files of the data folder.
     tuned : bool
         Whether policies have numbers of their own for each preset.
+    cost_words : str
+        What a cost is a sum or mean of, in place of the family's sentence.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Scenario:
     preset_option: str = "preset"
     needs_data: bool = False
     tuned: bool = True
+    cost_words: str = ""
 
     def flags(self) -> dict[str, str]:
         """Field of the options -> name of the option on the command line, ``"task-mbit"``."""
@@ -213,6 +216,10 @@ class Family:
     def scenario(self, name: str) -> Scenario:
         """One of the family's scenarios."""
         return next(s for s in self.scenarios if s.name == name)
+
+    def costs_of(self, scenario: str) -> str:
+        """What a cost is in a scenario: its own words, or those of the family."""
+        return self.scenario(scenario).cost_words or self.cost_words
 
 
 #: What every benchmark is asked: fields of `mecopt.bench.suite.Suite`, whose document holds the

@@ -105,7 +105,7 @@ def page(
         "title": f"{scenario.name}: {', '.join(suite['presets'])}",
         "headline": headline(tables, family).replace(" %", "\u00a0%"),
         "lead": _lead(suite, instances, family),
-        "cost_words": family.cost_words,
+        "cost_words": family.costs_of(scenario.name),
         "schedule_word": "schedule",
         "prices_of": "prices on what tasks share",
         "presets": [

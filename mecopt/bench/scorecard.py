@@ -71,8 +71,10 @@ def scorecard(results: pd.DataFrame, family: Family | str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _over_instances(frame: pd.DataFrame, column: Column) -> dict[str, float]:
+def _over_instances(frame: pd.DataFrame, column: Column) -> dict[str, Any]:
     values = frame[column.name]
+    if column.summary == "same":
+        return {column.name: values.iloc[0]}
     if column.weight:
         weight = frame[column.weight]
         return {column.name: float((values * weight).mean() / weight.mean())}
@@ -185,9 +187,9 @@ def print_scorecard(
         console.print(table)
         console.print()
     console.print(
-        f"{family.cost_words} Gap to bound = (policy cost - lower bound) / lower bound. No rule "
-        "can cost less than the bound, not even one that knows the future. The distance to the "
-        "optimum lies between the two gaps."
+        f"{family.costs_of(scenario)} Gap to bound = (policy cost - lower bound) / lower bound. No "
+        "rule can cost less than the bound, not even one that knows the future. The distance to "
+        "the optimum lies between the two gaps."
     )
 
 

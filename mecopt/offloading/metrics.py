@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mecopt.offloading.replay import timed_rollout
+from mecopt.offloading.replay import shown_to, timed_rollout
 from mecopt.statistics import jain
 
 if TYPE_CHECKING:
@@ -106,6 +106,10 @@ class Recorder:
     def __post_init__(self) -> None:
         self.name = self.policy.name
 
+    def believed(self, instance: OffloadingInstance) -> OffloadingInstance:
+        """What the inner policy believes."""
+        return shown_to(self.policy, instance)
+
     def reset(self, instance: OffloadingInstance) -> None:
         """Forget the last rollout."""
         self.backlog_s, self.wall_s, self.overhead_s = [], [], []
@@ -135,8 +139,8 @@ def run_policy(instance: OffloadingInstance, policy: Policy) -> tuple[Schedule, 
         ``backlog_fairness``, ``assignment_fairness``, ``decision_seconds_p50``,
         ``decision_seconds_p99`` (CPU, one thread, batch 1, observation included),
         ``decision_wall_seconds_p50`` (the policy's own code), ``mean_cost_charged_s`` (mean cost
-        with the mean decision time added to each task; queues that such a delay would shift are
-        left as they are).
+        with the mean decision time added to each task, at what its latency costs; queues that such
+        a delay would shift are left as they are).
     """
     recorder = Recorder(policy)
     schedule, seconds = timed_rollout(instance, recorder)
@@ -151,5 +155,6 @@ def run_policy(instance: OffloadingInstance, policy: Policy) -> tuple[Schedule, 
         "decision_seconds_p50": float(np.quantile(cpu, 0.5)),
         "decision_seconds_p99": float(np.quantile(cpu, 0.99)),
         "decision_wall_seconds_p50": float(np.quantile(recorder.wall_s, 0.5)),
-        "mean_cost_charged_s": schedule.mean_cost_s + float(cpu.mean()),
+        "mean_cost_charged_s": schedule.mean_cost_s
+        + float(cpu.mean() * instance.latency_weight.mean()),
     }

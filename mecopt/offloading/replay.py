@@ -98,7 +98,8 @@ def schedule_of(
 def rollout(instance: OffloadingInstance, policy: Policy) -> Schedule:
     """Run an online policy: one decision per task at its release, in release order.
 
-    The policy sees believed times only; the schedule is the replay with realised ones.
+    The policy sees believed times only, those of the instance or its own
+    (`mecopt.offloading.policies.protocol`); the schedule is the replay with realised ones.
 
     Raises
     ------
@@ -109,6 +110,33 @@ def rollout(instance: OffloadingInstance, policy: Policy) -> Schedule:
     return timed_rollout(instance, policy)[0]
 
 
+#: What a policy may not believe otherwise: the options there are, and what really happens.
+_REAL = (
+    *("capacity", "down_ptr", "down_ns", "owner", "release_ns", "option_ptr", "stage_ptr"),
+    *("stage_resource", "service_ns", "pred_ptr", "pred"),
+)
+
+
+def shown_to(policy: Policy, instance: OffloadingInstance) -> OffloadingInstance:
+    """The instance as a policy sees it: that of its method `believed`, if it has one.
+
+    Raises
+    ------
+    ValueError
+        If what it believes has other options, or other realised times.
+    """
+    believed = getattr(policy, "believed", None)
+    if believed is None:
+        return instance
+    shown: OffloadingInstance = believed(instance)
+    for name in _REAL:
+        if not np.array_equal(getattr(shown, name), getattr(instance, name)):
+            raise ValueError(
+                f"policy {policy.name!r} believes in another {name} than that of the instance"
+            )
+    return shown
+
+
 def timed_rollout(
     instance: OffloadingInstance, policy: Policy
 ) -> tuple[Schedule, NDArray[np.float64]]:
@@ -116,8 +144,9 @@ def timed_rollout(
     from mecopt.offloading.observation import OnlineSystem
 
     check_rollout(instance, policy, OffloadingInstance)
-    system = OnlineSystem(instance)
-    policy.reset(instance)
+    shown = shown_to(policy, instance)
+    system = OnlineSystem(shown)
+    policy.reset(shown)
     choice = np.full(instance.n_tasks, -1, dtype=np.int64)
     seconds = np.empty(instance.n_tasks)
     for k in range(instance.n_tasks):

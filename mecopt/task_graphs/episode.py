@@ -83,18 +83,29 @@ class Episode:
         ValueError
             If its meta does not say, or says something else than its arrays.
         """
+        found = cls.in_meta(instance)
+        if not found.has_options_of(instance):
+            raise ValueError("meta.task_graphs: its plans are not those of the instance's options")
+        return found
+
+    @classmethod
+    def in_meta(cls, instance: OffloadingInstance) -> Episode:
+        """What the meta of an instance says, not compared with its arrays.
+
+        Raises
+        ------
+        ValueError
+            If it does not say.
+        """
         document = instance.meta.get("task_graphs")
         if document is None:
             raise ValueError(
                 f"instance: {instance!r} has no plans in its meta, it is not of task graphs"
             )
         try:
-            found = cls._read(document, instance)
+            return cls._read(document, instance)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"meta.task_graphs: cannot be read ({shown(error)})") from None
-        if not found.has_options_of(instance):
-            raise ValueError("meta.task_graphs: its plans are not those of the instance's options")
-        return found
 
     @classmethod
     def _read(cls, document: Mapping[str, Any], instance: OffloadingInstance) -> Episode:

@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 from learning import recipes, zoo
 from learning.caching import zoo as caching
 from learning.offloading import zoo as offloading
+from mecopt.task_graphs.policies import by_name as graph_rules
 
 ROOT = Path(__file__).parents[2]
 #: What only training needs.
@@ -120,13 +121,26 @@ def test_tables_name_modules_that_exist():
 
 #: Rules for snapshots of queries as online rules.
 SNAPSHOT_RULES = ("goa", "goa-local-search", "delay-greedy")
+#: Rules for task graphs, those that plan also with the planners that need no learning.
+GRAPH_RULES = {
+    *graph_rules.RULES,
+    *(
+        f"{rule}-{planner}"
+        for rule in graph_rules.RULES
+        for planner in graph_rules.PLANNERS
+        if rule.startswith("graph-")
+    ),
+}
 
 
 def test_entry_points_of_the_project_are_the_names_of_the_tables():
     """pyproject.toml declares every trained policy, teacher and rule, and each entry loads."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {
-        "mecopt.policies": {*offloading.NAMES, *offloading.TEACHERS, "checkpoint", *SNAPSHOT_RULES},
+        "mecopt.policies": {
+            *(*offloading.NAMES, *offloading.TEACHERS, "checkpoint"),
+            *(*SNAPSHOT_RULES, *GRAPH_RULES),
+        },
         "mecopt.caching_policies": {*caching.NAMES, "checkpoint"},
     }
     for group, names in declared.items():

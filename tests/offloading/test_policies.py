@@ -200,12 +200,20 @@ def test_lookahead_avoids_what_myopia_costs():
 
 def test_lookahead_adds_up_everybody_within_its_horizon():
     """At 0 s, task 0 to A: 4 + 4 + 5 + 6 = 19; local: 5 + 1 + 2 + 3 = 11; a horizon of 0.5 s sees
-    nobody: 4 against 5. Dropping is worth 1e6 s in the sum where it is forbidden."""
+    nobody: 4 against 5."""
     observation = first_observation(myopia())
     for horizon_s, expected in [(1.0, [19.0, 11.0]), (0.5, [4.0, 5.0])]:
         rule = Lookahead(samples=1, horizon_s=horizon_s, futures=lambda x, n: [myopia()] * n)
         rule.reset(observation.instance)
         assert rule.candidate_costs(observation)[:2].tolist() == pytest.approx(expected)
+
+
+def test_lookahead_tries_the_cheapest_candidates_only():
+    """Of server (4 s) and device (5 s) one candidate is the server; dropping is forbidden."""
+    observation = first_observation(myopia())
+    rule = Lookahead(1, 1.0, futures=lambda x, n: [myopia()] * n, candidates=1)
+    rule.reset(observation.instance)
+    assert rule.candidate_costs(observation).tolist() == pytest.approx([19.0, np.inf, np.inf])
 
 
 def test_lookahead_counts_later_owners_of_the_same_moment_only():
@@ -349,6 +357,7 @@ def test_lookahead_refuses_too_few_companions():
     ("arguments", "message"),
     [
         ({"samples": 0}, "samples = 0 must be >= 1"),
+        ({"candidates": 0}, "candidates = 0 must be >= 1"),
         ({"horizon_s": 0.0}, r"horizon_s = 0\.0 must be > 0"),
         ({"horizon_s": float("nan")}, "horizon_s = nan must be > 0"),
     ],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mecopt.offloading import events, kernel, status
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
+from mecopt.offloading.metrics import run_policy
 from mecopt.offloading.policies.simple import LeastLoaded, OneStepOracle, OneStepOracleDrop, Random
 from mecopt.offloading.replay import replay, rollout, timed_rollout
 from mecopt.offloading.status import NEVER
@@ -248,6 +251,43 @@ def test_decision_times_are_one_per_task():
     schedule, cpu_s = timed_rollout(tiny_instance(1), OneStepOracle())
     assert cpu_s.shape == schedule.choice.shape
     assert (cpu_s >= 0).all()
+
+
+class Believer(OneStepOracle):
+    """Sure that the first option of every task takes no time."""
+
+    def believed(self, instance):
+        first = instance.stage_ptr[instance.option_ptr[:-1]]
+        times = instance.believed_ns.copy()
+        times[first] = 0
+        return replace(instance, believed_ns=times)
+
+
+def two_ways() -> OffloadingInstance:
+    """A takes 3 s, B takes 1 s."""
+    options = [Option("A", [Stage("A", 3.0)]), Option("B", [Stage("B", 1.0)])]
+    return OffloadingInstance.from_tasks([Resource("A"), Resource("B")], [Task(0.0, options)])
+
+
+def test_a_policy_may_believe_otherwise():
+    """Who believes that A takes no time goes there, and finds that it takes 3 s."""
+    assert rollout(two_ways(), OneStepOracle()).latency_s.tolist() == pytest.approx([1.0])
+    schedule = rollout(two_ways(), Believer())
+    assert schedule.latency_s.tolist() == pytest.approx([3.0])
+    assert (schedule.instance.believed_ns == two_ways().believed_ns).all()
+    measured, _ = run_policy(two_ways(), Believer())
+    assert measured.choice.tolist() == schedule.choice.tolist()
+
+
+def test_beliefs_do_not_change_the_world():
+    """Who believes in other realised times is refused."""
+
+    class Dreamer(OneStepOracle):
+        def believed(self, instance):
+            return replace(instance, service_ns=instance.service_ns // 2)
+
+    with pytest.raises(ValueError, match="'one-step-oracle' believes in another service_ns"):
+        rollout(two_ways(), Dreamer())
 
 
 def test_an_answer_the_task_does_not_have_is_refused():

@@ -12,6 +12,7 @@ from mecopt.bench.columns import percent
 from mecopt.bench.html import images
 from mecopt.bench.offloading import plot
 from mecopt.bench.scorecard import scorecard
+from mecopt.bench.task_graphs.scenario import REWARDED
 from mecopt.offloading import published
 from mecopt.offloading.policies import by_name
 
@@ -35,8 +36,14 @@ def _named(timeline: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.Dat
     cost = dict(zip(here["policy"], here["mean_cost_ms"], strict=True))
     instance = instances[(instances["preset"] == preset) & (instances["seed"] == seed)].iloc[0]
     best = "optimum" if instance["termination"] == "optimal" else "best known schedule"
-    title = {"best known": f"{best}: {instance['incumbent_s'] * 1e3:.1f} ms per task"}
-    title |= {policy: f"{policy}: {ms:.1f} ms per task" for policy, ms in cost.items()}
+
+    def words(ms: float) -> str:
+        if "mean_reward" in here and here["mean_reward"].notna().all():
+            return f"reward {-1e-3 * ms:.4f} per task"
+        return f"{ms:.1f} ms per task"
+
+    title = {"best known": f"{best}: {words(instance['incumbent_s'] * 1e3)}"}
+    title |= {policy: f"{policy}: {words(ms)}" for policy, ms in cost.items()}
     return timeline.assign(schedule=timeline["schedule"].map(title))
 
 
@@ -48,6 +55,7 @@ def context(
         "prices_of": "prices on shared resource time",
         "has_slots": suite["scenario"] == "comllm",
         "has_worth": suite["scenario"] == "goa-stream",
+        "has_reward": suite["scenario"] in REWARDED,
         "timelines": images(drawn, "timeline-", "Resource timelines on"),
         "published": _published(suite, scorecard(tables["results"], "offloading")),
         "published_notes": published.COMLLM_TABLE_II_NOTES,

@@ -35,6 +35,8 @@ class Lookahead:
     horizon_s : float, optional
         Sampled tasks released within this many seconds are played, > 0. Samples and horizon are
         those of the instance's preset or trace (`mecopt.offloading.policies.tuned`) unless given.
+    candidates : int, optional
+        Only so many options are tried, those of least believed cost, >= 1; all unless given.
     futures : callable, optional
         (instance, samples) -> companions over the same resources; `generated_futures` (the
         generator named in `instance.meta`) unless given.
@@ -42,19 +44,22 @@ class Lookahead:
     Raises
     ------
     ValueError
-        `samples` or `horizon_s` out of range; at `reset`, an instance without a known generator
-        and no `futures`, or companions over other resources.
+        `samples`, `horizon_s` or `candidates` out of range; at `reset`, an instance without a known
+        generator and no `futures`, or companions over other resources.
     """
 
     samples: int | None = None
     horizon_s: float | None = None
     futures: Futures = field(default_factory=generated_futures)
     name: str = "lookahead"
+    candidates: int | None = None
     _world: worlds.World | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.samples is not None and self.samples < 1:
-            raise ValueError(f"samples = {self.samples} must be >= 1")
+        for name in ("samples", "candidates"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} = {value} must be >= 1")
         if self.horizon_s is not None and not self.horizon_s > 0:
             raise ValueError(f"horizon_s = {self.horizon_s} must be > 0")
 
@@ -91,7 +96,10 @@ class Lookahead:
         return int((end - np.arange(len(release_ns))).max())
 
     def candidate_costs(self, observation: Observation) -> NDArray[np.float64]:
-        """(n + 1,) mean cost in s of each option and of dropping; only differences count."""
+        """(n + 1,) mean cost in s of each option and of dropping; only differences count.
+
+        Infinite for options that are not tried.
+        """
         world, memory = self._world, self._memory
         if world is None:
             raise RuntimeError("reset() must be called before act()")
@@ -104,7 +112,8 @@ class Lookahead:
             lo, at, hi = np.searchsorted(release, [now, now + 1, end + 1])
             lo += np.searchsorted(owners[lo:at], owner, side="right")
             first[j], last[j] = self._first[j] + lo, self._first[j] + hi
-        out = np.empty(observation.n_options + 1)
+        tried = self._tried(observation)
+        found = np.empty(len(tried))
         rollouts.candidate_costs(
             world,
             memory,
@@ -114,16 +123,25 @@ class Lookahead:
             observation.times,
             observation.task,
             now,
+            tried,
             first,
             last,
-            out,
+            found,
         )
+        out = np.full(observation.n_options + 1, np.inf)
+        out[tried] = found
         return out
+
+    def _tried(self, observation: Observation) -> NDArray[np.int64]:
+        """Options worth a rollout, in their order, and dropping (-1) where it is allowed."""
+        tried = np.arange(observation.n_options)
+        if self.candidates is not None and self.candidates < len(tried):
+            cheapest = np.argsort(observation.cost_s, kind="stable")[: self.candidates]
+            tried = np.sort(cheapest)
+        return np.append(tried, -1) if np.isfinite(observation.drop_cost_s) else tried
 
     def act(self, observation: Observation) -> int:
         cost = self.candidate_costs(observation)
         cost[:-1][observation.completion_ns >= NEVER] = np.inf
-        if not np.isfinite(observation.drop_cost_s):
-            cost[-1] = np.inf
         best = int(np.argmin(cost))
         return -1 if best == observation.n_options and np.isfinite(cost[-1]) else best

@@ -14,6 +14,10 @@ class Policy(Protocol):
     `reset` is called once per rollout, before the first decision; it may read names, resources
     and believed times of the instance, never its realised future. `act` returns the index of an
     option of the released task, or -1 to drop it.
+
+    A policy may also have a method ``believed(instance) -> OffloadingInstance``: the same options
+    and realised times, with other `believed_ns` and `fixed_cost_ns`. Then `reset` and `act` are
+    shown that instance, and decisions are replayed on the true one.
     """
 
     name: str

@@ -233,8 +233,8 @@ def play(world, memory, size, active, up, task, option, now, first, last):
 
 
 @njit(cache=True)
-def candidate_costs(world, memory, choice, active, up, times, task, now, first, last, out):
-    """Mean cost in s over the futures of every option of a task, and of dropping it (last entry).
+def candidate_costs(world, memory, choice, active, up, times, task, now, options, first, last, out):
+    """Mean cost in s over the futures of some options of a task.
 
     Parameters
     ----------
@@ -248,17 +248,17 @@ def candidate_costs(world, memory, choice, active, up, times, task, now, first, 
     times : tuple of arrays
         What has been observed of the active tasks (`Observation.times`).
     task, now : int
+    options : (n,) int64
+        Options of the task, by number among its own; -1 drops it.
     first, last : (J,) int64
         Tasks ``first[j]:last[j]`` are those of future j within the horizon.
-    out : (n options + 1,) float64, written
+    out : (n,) float64, written
         Equal futures for every entry; only differences mean anything.
     """
-    option_ptr = world.arrays.option_ptr
     size = committed(world, memory, choice, active, now, times)
-    base = option_ptr[task]
-    n_options = option_ptr[task + 1] - base
-    for i in range(n_options + 1):
-        option = -1 if i == n_options else base + i
+    base = world.arrays.option_ptr[task]
+    for i in range(len(options)):
+        option = -1 if options[i] < 0 else base + options[i]
         total = 0.0
         for j in range(len(first)):
             total += play(world, memory, size, active, up, task, option, now, first[j], last[j])

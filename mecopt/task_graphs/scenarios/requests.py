@@ -39,6 +39,7 @@ TOPICS = {
 }
 #: An aggregator writes so many tokens, and so many for each output it reads.
 AGGREGATE = (60.0, 25.0)
+AGGREGATE_DIFFICULTY = 0.2
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def assemble(
         before.append(loose)
         roles.append("aggregate")
         tokens.append(round(AGGREGATE[0] + AGGREGATE[1] * len(loose)))
-        difficulty.append(0.2)
+        difficulty.append(AGGREGATE_DIFFICULTY)
     critical = critical_of(roles)
     return TaskPlan(
         tuple(

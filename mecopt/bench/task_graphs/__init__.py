@@ -1,0 +1,1 @@
+"""What a benchmark of task graphs measures and shows beside that of the offloading family."""

@@ -1,0 +1,1 @@
+"""Online rules for task graphs: policies of `mecopt.offloading` that know plans."""
