@@ -7,8 +7,9 @@ Trains `mecopt train planner` with three seeds into ``runs/task-graphs`` (resume
 and plans the requests of WiFi test episodes with each. Writes ``results/task_graphs/planner.json``
 and its records, one row per planner and episode: valid plans, errors of tokens and difficulty, and
 regret, the mean cost of a task above that of the schedule built on the true plans by the same rule
-(`learning.task_graphs.evaluation`). The raw student stands there twice, with invalid plans and
-without. Planning time is charged to nobody here: `mecopt bench wifi` does that.
+(`learning.task_graphs.evaluation`; a cost is a reward with its sign turned). The raw student stands
+there twice, with invalid plans and without. Planning time is in no regret, `mecopt bench wifi`
+charges it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +27,29 @@ import pandas as pd
 from benchmarks import common
 from learning import recipes
 from learning.runs import folder as training_run
-from learning.task_graphs import evaluation, examples, planner
+from learning.task_graphs import evaluation, planner
 from learning.task_graphs.planner import LanguagePlanner
 from mecopt.bench.reading import parse_range
-from mecopt.task_graphs.episode import Episode
+from mecopt.task_graphs import planners
 from mecopt.task_graphs.plan import TaskPlan
+from mecopt.task_graphs.planners import Planned
 from mecopt.task_graphs.scenarios import wifi
 
 NAME = "task_graphs/planner"
 RUNS = Path("runs/task-graphs")
 TRAININGS = (0, 1, 2)
 SHIPPED = Path(planner.__file__).parent / "checkpoints" / "planner"
-#: Noise of the raw student: tokens, difficulty; and the share of its texts that are no plan (D).
-RAW, INVALID = (0.6, 0.25), 0.05
+#: Columns whose means over episodes are reported.
+FIGURES = (
+    *("token_error", "token_bias", "difficulty_error", "difficulty_bias", "planning_s"),
+    *("plan_tokens", "cpu_s_per_plan"),
+)
+#: Rules that build the schedules.
+RULES = ("graph-greedy", "graph-joint")
+#: The raw student without the texts that are no plan.
+RAW_VALID = replace(planners.raw(), name="raw, all valid", invalid=0.0)
 #: Requests of one step more than any in training.
 LONGER = 6
-Plans = Sequence[TaskPlan | None]
 
 
 def trained(seed: int) -> Path:
@@ -54,41 +62,25 @@ def trained(seed: int) -> Path:
     return recipes.train("planner", RUNS / f"planner-{seed}", seed=seed, on_progress=show)
 
 
-def noisy(episode: Episode, noise: tuple[float, float], seed: int) -> list[TaskPlan]:
-    """True plans up to noise."""
-    rng = np.random.default_rng([18, seed])
-    return [examples.noisy_plan(task.plan, rng, noise) for task in episode.tasks]
-
-
-def raw_plans(episode: Episode, seed: int) -> list[TaskPlan | None]:
-    """Plans of the raw student, some of which are none."""
-    lost = np.random.default_rng([19, seed]).random(len(episode.tasks)) < INVALID
-    plans = noisy(episode, RAW, seed)
-    return [None if out else plan for out, plan in zip(lost, plans, strict=True)]
-
-
 def measure(students: dict[int, LanguagePlanner], seed: int) -> list[dict[str, Any]]:
     """One row per planner for a test episode."""
     episode = wifi.episode("paper", seed)
     true = [task.plan for task in episode.tasks]
-    base = evaluation.schedule_cost(episode, true)
     rows: list[dict[str, Any]] = []
 
-    def add(name: str, plans: Plans, **more: Any) -> None:
-        cost = evaluation.schedule_cost(episode, plans)
-        row = {"planner": name, "seed": seed, "cost_s": cost, "regret_s": cost - base}
-        rows.append(row | asdict(evaluation.score(true, plans)) | more)
+    def add(name: str, planned: Planned, **more: Any) -> None:
+        regrets = {f"regret_{rule}": evaluation.regret(episode, planned, rule) for rule in RULES}
+        row = {"planner": name, "seed": seed, "planning_s": float(planned.planning_s.mean())}
+        rows.append(row | regrets | asdict(evaluation.score(true, planned.plans)) | more)
 
-    add("truth", true)
-    add("teacher", noisy(episode, examples.TEACHER, seed))
-    add("raw", raw_plans(episode, seed))
-    add("raw, all valid", noisy(episode, RAW, seed))
+    for known in (planners.teacher(seed), planners.raw(seed), replace(RAW_VALID, seed=seed)):
+        add(known.name, known.plan(episode))
     for training, student in students.items():
         written = student.write(episode.requests)
+        seconds = planners.STUDENT_MODEL.writing_s(episode, written.texts)
         add(
             f"distilled-{training}",
-            planner.read_plans(episode, written.texts),
-            planning_s=float(planner.planning_s(written).mean()),
+            planners.planned_from_texts(episode, written.texts, seconds),
             plan_tokens=float(written.output_tokens.mean()),
             cpu_s_per_plan=written.cpu_s / len(true),
         )
@@ -101,7 +93,7 @@ def longer_requests(student: LanguagePlanner, seeds: Sequence[int]) -> dict[str,
     found: list[TaskPlan | None] = []
     for seed in seeds:
         episode = wifi.episode("paper", seed, most_subtasks=LONGER)
-        plans = planner.read_plans(episode, student.write(episode.requests).texts)
+        plans = student.plan(episode).plans
         longest = [i for i, t in enumerate(episode.requests) if t.count(";") == LONGER - 1]
         true += [episode.tasks[i].plan for i in longest]
         found += [plans[i] for i in longest]
@@ -111,18 +103,20 @@ def longer_requests(student: LanguagePlanner, seeds: Sequence[int]) -> dict[str,
 def summary(table: pd.DataFrame) -> dict[str, Any]:
     """Means over episodes with intervals, and the distilled regret as a share of the raw one."""
     out = {}
-    raw = table[table.planner == "raw"].regret_s.to_numpy()
+    raw = table[table.planner == "raw"]
     for name, rows in table.groupby("planner", sort=False):
         body: dict[str, Any] = {
             "requests": int(rows.requests.sum()),
             "valid_plan_rate": float(np.average(rows.valid_plan_rate, weights=rows.requests)),
-            "regret_s": float(rows.regret_s.mean()),
-            "regret_interval_s": common.interval(rows.regret_s),
-            "share_of_raw_regret": float(rows.regret_s.mean() / raw.mean()),
         }
-        for field in ("token_error", "token_bias", "difficulty_error", "difficulty_bias"):
-            body[field] = float(rows[field].mean())
-        for field in ("planning_s", "plan_tokens", "cpu_s_per_plan"):
+        for rule in RULES:
+            regret = rows[f"regret_{rule}"]
+            body[rule] = {
+                "regret": float(regret.mean()),
+                "interval": common.interval(regret),
+                "share_of_raw": float(regret.mean() / raw[f"regret_{rule}"].mean()),
+            }
+        for field in FIGURES:
             if rows[field].notna().any():
                 body[field] = float(rows[field].mean())
         out[str(name)] = body

@@ -7,16 +7,15 @@ the same rule believes the true ones; both schedules are replayed with the true 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.observation import Observation
-from mecopt.offloading.replay import replay, rollout
+from mecopt.offloading.replay import rollout
 from mecopt.task_graphs.episode import Episode
 from mecopt.task_graphs.plan import TaskPlan
-from mecopt.task_graphs.scenarios.requests import STEPS
+from mecopt.task_graphs.planners import Planned
+from mecopt.task_graphs.policies import by_name
 
 
 @dataclass(frozen=True)
@@ -71,55 +70,30 @@ def _errors(differences: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(np.abs(differences))), float(np.mean(differences))
 
 
-@dataclass
-class LeastBelieved:
-    """The option of least believed cost; what has no plan is not split.
+@dataclass(frozen=True)
+class Given:
+    """A planner whose plans of an episode are known already."""
+
+    planned: Planned
+    name: str = "given"
+
+    def plan(self, episode: Episode) -> Planned:
+        """The plans, whatever the episode."""
+        return self.planned
+
+
+def regret(episode: Episode, planned: Planned, rule: str) -> float:
+    """Mean cost of a task, s, above that of the schedule built on the true plans.
+
+    Time of planning is in neither.
 
     Parameters
     ----------
-    planned : sequence of bool
-        Whether there is a plan, by task.
-    places : sequence of int
-        Where each task can run as a whole: its first options.
+    episode : Episode
+    planned : Planned
+    rule : str
+        A key of `mecopt.task_graphs.policies.by_name.RULES`, which builds both schedules.
     """
-
-    planned: Sequence[bool]
-    places: Sequence[int]
-    name: str = "least-believed"
-
-    def reset(self, instance: OffloadingInstance) -> None:
-        """Nothing is kept."""
-
-    def act(self, observation: Observation) -> int:
-        """The option of least believed cost, the first of a tie."""
-        cost = observation.run_cost_s
-        if not self.planned[observation.task]:
-            cost = cost[: self.places[observation.task]]
-        return int(np.argmin(cost))
-
-
-#: What is believed of a subtask without a plan: the mean of what users ask for.
-_USUAL = tuple(float(x) for x in np.mean(list(STEPS.values()), axis=0))
-
-
-def schedule_cost(episode: Episode, plans: Sequence[TaskPlan | None]) -> float:
-    """Mean true cost of a task, s, when `LeastBelieved` believes the plans."""
-    truth = episode.instance
-    believed = [
-        task.plan.with_values(
-            output_tokens=[_USUAL[0]] * len(task.plan), difficulty=[_USUAL[1]] * len(task.plan)
-        )
-        if plan is None
-        else plan
-        for task, plan in zip(episode.tasks, plans, strict=True)
-    ]
-    guess = episode.with_plans(believed).instance
-    seen = replace(truth, believed_ns=guess.service_ns, fixed_cost_ns=guess.fixed_cost_ns)
-    places = [len(episode.network.places(task.origin)) for task in episode.tasks]
-    rule = LeastBelieved([plan is not None for plan in plans], places)
-    return replay(truth, rollout(seen, rule).choice).mean_cost_s
-
-
-def regret(episode: Episode, plans: Sequence[TaskPlan | None]) -> float:
-    """Mean cost of a task, s, above that of the schedule built on the true plans."""
-    return schedule_cost(episode, plans) - schedule_cost(episode, [t.plan for t in episode.tasks])
+    truth = rollout(episode.instance, by_name.rule(rule))
+    believed = rollout(episode.instance, by_name.rule(rule, Given(planned)))
+    return believed.mean_cost_s - truth.mean_cost_s

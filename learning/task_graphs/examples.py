@@ -12,12 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from learning import seeds
+from mecopt.task_graphs import planners
 from mecopt.task_graphs.plan import ROLES, TaskPlan
 from mecopt.task_graphs.scenarios import wifi
-
-#: Noise of the teacher: standard deviation of the logarithm of the length, and most that is added
-#: to or taken from the difficulty (P).
-TEACHER = (0.1, 0.03)
 
 #: What a pretrained model is told before the request; the small model knows nothing else.
 INSTRUCTIONS = (
@@ -34,21 +31,17 @@ class Example(NamedTuple):
     plan: TaskPlan
 
 
-def noisy_plan(plan: TaskPlan, rng: np.random.Generator, noise: tuple[float, float]) -> TaskPlan:
-    """A plan as somebody writes it who knows its numbers up to noise (see `TEACHER`)."""
+def teacher_plan(plan: TaskPlan, rng: np.random.Generator) -> TaskPlan:
+    """The plan that `mecopt.task_graphs.planners.teacher` would write of a task."""
+    teacher = planners.teacher()
     tokens = np.array([s.output_tokens for s in plan.subtasks])
     difficulty = np.array([s.difficulty for s in plan.subtasks])
-    tokens = tokens * np.exp(noise[0] * rng.standard_normal(len(plan)))
-    difficulty = difficulty + noise[1] * rng.uniform(-1.0, 1.0, len(plan))
+    tokens = tokens * np.exp(teacher.token_noise * rng.standard_normal(len(plan)))
+    difficulty = difficulty + teacher.difficulty_noise * rng.uniform(-1.0, 1.0, len(plan))
     return plan.with_values(
         output_tokens=np.maximum(tokens, 1.0).tolist(),
         difficulty=np.maximum(difficulty, 0.0).tolist(),
     )
-
-
-def teacher_plan(plan: TaskPlan, rng: np.random.Generator) -> TaskPlan:
-    """The teacher's plan of a task whose true plan is known."""
-    return noisy_plan(plan, rng, TEACHER)
 
 
 def collect(preset: str, requests: int, *, seed: int) -> list[Example]:

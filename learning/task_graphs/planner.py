@@ -1,11 +1,11 @@
 """A language model as a planner: it reads requests and writes plans.
 
-Plans are written greedily, many requests at a time, with keys and values kept. What is written is
-read by `mecopt.task_graphs.plan_text.parse_plan`; a text that is not a plan, or is the plan of
-another request, is counted and never repaired.
+Plans are written greedily, many requests at a time, with keys and values kept, and read as those of
+any planner (`mecopt.task_graphs.planners.planned_from_texts`): what is no plan of its task is
+counted and never repaired.
 
-The time that is charged for planning is not that of the small model: the paper's student has 7 B
-parameters and runs where the request arrives (`planning_s`). What a CPU took is measured beside it.
+The time that is charged for planning is not that of the small model but of the paper's student of
+7 B parameters (`mecopt.task_graphs.planners.STUDENT_MODEL`); what a CPU took is measured beside it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,10 @@ from learning.runs.folder import checkpoint_description
 from learning.task_graphs import examples, words
 from mecopt import checkpoints
 from mecopt.task_graphs.episode import Episode
-from mecopt.task_graphs.network import roofline
-from mecopt.task_graphs.plan import TaskPlan
-from mecopt.task_graphs.plan_text import PlanError, parse_plan
+from mecopt.task_graphs.planners import STUDENT_MODEL, Planned, planned_from_texts
 
 #: Most tokens of a plan.
 PLAN_TOKENS = 160
-#: The student that is charged for: parameters (P), and its machine, in the middle of what the paper
-#: gives access points (D).
-STUDENT_PARAMS, STUDENT_FLOP_PER_S, STUDENT_BYTES_PER_S = 7e9, 216e12, 1.3e12
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +92,22 @@ class LanguagePlanner:
         read = np.array([len(row) for row in encoded], dtype=np.int64)
         return Written(tuple(texts), read, count, time.process_time() - begin)
 
+    def plan(self, episode: Episode) -> Planned:
+        """The plans of an episode, in the time of the paper's student.
+
+        Raises
+        ------
+        ValueError
+            If nothing is known of what was asked.
+        """
+        if len(episode.requests) != len(episode.tasks):
+            raise ValueError(
+                f"requests: {len(episode.requests)} of them for {len(episode.tasks)} tasks; a "
+                "language model plans what it can read"
+            )
+        texts = self.write(episode.requests).texts
+        return planned_from_texts(episode, texts, STUDENT_MODEL.writing_s(episode, texts))
+
     def _encode(self, place: int, request: str) -> list[int]:
         if self._small:
             ids = self.tokenizer(words.prompt(request))["input_ids"]
@@ -113,36 +124,6 @@ class LanguagePlanner:
                 f"requests[{place}] has {len(ids)} tokens, the model's context holds {context}"
             )
         return list(ids)
-
-
-def planning_s(written: Written) -> NDArray[np.float64]:
-    """(K,) seconds that a 7B student takes to read each request and write each plan."""
-    read, write = roofline(STUDENT_PARAMS, STUDENT_FLOP_PER_S, STUDENT_BYTES_PER_S)
-    return written.prompt_tokens * read + written.output_tokens * write
-
-
-def read_plans(episode: Episode, texts: Sequence[str]) -> list[TaskPlan | None]:
-    """The plans that texts say, None where there is none.
-
-    A plan with other roles or dependencies than the request admits has no place among the task's
-    options and counts as none.
-
-    Raises
-    ------
-    ValueError
-        If there are not as many texts as tasks.
-    """
-    if len(texts) != len(episode.tasks):
-        raise ValueError(f"texts: {len(texts)} of them for {len(episode.tasks)} tasks")
-    found: list[TaskPlan | None] = []
-    for task, text in zip(episode.tasks, texts, strict=True):
-        try:
-            plan = parse_plan(text, task.plan.subtasks[0].prompt_tokens)
-        except PlanError:
-            found.append(None)
-            continue
-        found.append(plan if plan.shape == task.plan.shape else None)
-    return found
 
 
 def load(folder: Path) -> LanguagePlanner:

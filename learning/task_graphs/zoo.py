@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from learning import zoo as checkpoints
+from mecopt.task_graphs.policies import by_name
 
 if TYPE_CHECKING:
     from learning.task_graphs.planner import LanguagePlanner
@@ -41,9 +41,7 @@ def distilled(
     rule: str, *, seed: int = 0, checkpoint: str | os.PathLike[str] | None = None, **_: Any
 ) -> Policy:
     """A rule by name that believes the trained planner, and pays for its time."""
-    rules = import_module("mecopt.task_graphs.policies.by_name")
-    made: Policy = rules.rule(rule, planner(checkpoint), seed)
-    return made
+    return by_name.rule(rule, planner(checkpoint), seed)
 
 
 def __getattr__(attribute: str) -> Callable[..., Policy]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
 from learning.task_graphs import evaluation
-from mecopt.offloading.replay import rollout
-from mecopt.task_graphs.correctness import undivided
 from mecopt.task_graphs.episode import Episode
 from mecopt.task_graphs.network import Link, Network, Node
 from mecopt.task_graphs.options import GraphTask, Weights
 from mecopt.task_graphs.plan import Subtask, TaskPlan
+from mecopt.task_graphs.planners import Planned
 
 #: The device writes ten tokens a second, the server fifty, and is a second away.
 NETWORK = Network(
@@ -55,21 +55,13 @@ def test_errors_are_means_over_subtasks_of_valid_plans():
 def test_regret_is_what_believing_a_plan_costs():
     """Ten tokens take 1 s on the device, 1 + 0.2 + 1 = 2.2 s at the server. Who believes in 100
     (10 s against 1 + 2 + 1 = 4 s) goes to the server and loses 1.2 s, a cost of 0.012 s; who
-    believes in eleven stays."""
+    believes in eleven stays. The planning time of 5 s is not in it."""
     weights = Weights(accuracy=0.0, latency_per_s=0.01)
     episode = Episode(NETWORK, (GraphTask(0.0, "ue", call(10.0)),), weights)
-    assert evaluation.schedule_cost(episode, [call(10.0)]) == pytest.approx(0.010)
-    assert evaluation.regret(episode, [call(100.0)]) == pytest.approx(0.012)
-    assert evaluation.regret(episode, [call(11.0)]) == pytest.approx(0.0)
 
+    def regret(tokens: float) -> float:
+        planned = Planned((call(tokens),), (None,), np.array([5.0]))
+        return evaluation.regret(episode, planned, "graph-joint")
 
-def test_a_task_without_a_plan_is_not_split():
-    """Two chained calls of 50 tokens: options 0 and 1 run the whole task, the others split it."""
-    plan = chain(50.0, 50.0)
-    task = GraphTask(0.0, "ue", plan, undivided(plan, 0.0))
-    episode = Episode(NETWORK, (task,), Weights(accuracy=0.0))
-    assert episode.instance.n_options == 2 + 4
-    rule = evaluation.LeastBelieved([False], [2])
-    assert rollout(episode.instance, rule).choice.tolist() == [1]
-    # 100 tokens at the server: 1 + 2 + 1 = 4 s.
-    assert evaluation.schedule_cost(episode, [None]) == pytest.approx(0.04)
+    assert regret(100.0) == pytest.approx(0.012)
+    assert regret(11.0) == pytest.approx(0.0)

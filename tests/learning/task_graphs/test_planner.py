@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ torch = pytest.importorskip("torch")
 from learning import zoo as checkpoints
 from learning.language import pretrained_models
 from learning.task_graphs import examples, planner, words, zoo
-from learning.task_graphs.planner import LanguagePlanner, Written
-from mecopt.task_graphs.plan import TaskPlan
+from learning.task_graphs.planner import LanguagePlanner
+from mecopt.offloading.replay import rollout
+from mecopt.task_graphs import planners
 from mecopt.task_graphs.plan_text import parse_plan, plan_text
 from mecopt.task_graphs.scenarios import wifi
 
@@ -27,7 +29,7 @@ def episode():
 def test_the_shipped_planner_writes_plans_near_the_truth(episode):
     """Held-out requests: every text is the plan of its task, numbers a few per cent off."""
     written = zoo.planner().write(episode.requests)
-    plans = planner.read_plans(episode, written.texts)
+    plans = planners.planned_from_texts(episode, written.texts, np.zeros(5)).plans
     for plan, task in zip(plans, episode.tasks, strict=True):
         assert plan is not None and plan.shape == task.plan.shape
         for said, true in zip(plan.subtasks, task.plan.subtasks, strict=True):
@@ -55,27 +57,34 @@ def test_tokens_are_counted(episode):
         assert tokens == len(request.split()) + 1
 
 
-def test_what_is_no_plan_of_the_task_is_none(episode):
-    """Truth, a broken line, nothing at all, another request's plan."""
-    truth = [plan_text(task.plan) for task in episode.tasks]
-    wrong = truth.copy()
-    wrong[1] = wrong[1].replace(" ", "", 1)
-    wrong[2] = ""
-    wrong[3] = plan_text(TaskPlan((*episode.tasks[3].plan.subtasks[:1],)))
-    if len(episode.tasks[3].plan) == 1:
-        wrong[3] += "\n2 check 70 0.10 after 1"
-    found = planner.read_plans(episode, wrong)
-    assert [plan is None for plan in found] == [False, True, True, True, False]
-    assert found[0] is not None and found[0].shape == episode.tasks[0].plan.shape
-    with pytest.raises(ValueError, match="texts: 4 of them for 5 tasks"):
-        planner.read_plans(episode, truth[:4])
+def test_an_episode_is_planned_in_the_time_of_a_7b_model(episode):
+    """What was written, read back; the smallest time is that of reading the shortest prompt."""
+    shipped = zoo.planner()
+    planned = shipped.plan(episode)
+    texts = shipped.write(episode.requests).texts
+    assert planned.valid_rate == 1.0
+    assert [plan_text(plan) for plan in planned.plans] == list(texts)
+    expected = planners.STUDENT_MODEL.writing_s(episode, texts)
+    assert planned.planning_s.tolist() == expected.tolist() and expected.min() > 0.01
 
 
-def test_planning_takes_the_time_of_a_7b_model():
-    """2 x 7e9 / 216e12 s a token read, 2 x 7e9 / 1.3e12 s a token written (roofline)."""
-    written = Written(("",), np.array([100]), np.array([50]), 0.0)
-    expected = 100 * 14e9 / 216e12 + 50 * 14e9 / 1.3e12
-    assert planner.planning_s(written) == pytest.approx([expected])
+def test_what_is_no_plan_is_counted(episode, monkeypatch):
+    """Of five texts one breaks off and one is empty."""
+    shipped = zoo.planner()
+    written = shipped.write(episode.requests)
+    texts = ("1 check", "", *written.texts[2:])
+    monkeypatch.setattr(shipped, "write", lambda requests: replace(written, texts=texts))
+    planned = shipped.plan(episode)
+    assert planned.valid_rate == 0.6 and planned.plans[:2] == (None, None)
+    with pytest.raises(ValueError, match="requests: 0 of them for 5 tasks; a language model"):
+        shipped.plan(replace(episode, requests=()))
+
+
+@pytest.mark.parametrize("name", zoo.NAMES)
+def test_rules_believe_the_planner(name, episode):
+    policy = getattr(zoo, name.replace("-", "_"))(preset="paper", seed=0)
+    assert policy.name == name
+    assert len(rollout(episode.instance, policy).choice) == 5
 
 
 def test_a_model_that_chats_is_asked_in_turns(byte_model, tmp_path):
