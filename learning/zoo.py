@@ -28,6 +28,7 @@ KINDS = {
         "mlp": "learning.offloading.policies.networks",
     },
     "caching": {"t2drl": "learning.caching.policy"},
+    "task_graphs": {"planner": "learning.task_graphs.planner"},
 }
 
 

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mecopt import extras
+from mecopt import checkpoints, extras
 
 if TYPE_CHECKING:
     import torch
@@ -125,6 +125,60 @@ def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
         raise ValueError(f"model: {name}: {reason}") from None
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def add_adapter(model: Any, *, rank: int, seed: int, start: str = "") -> Any:
+    """The model with a LoRA adapter on every linear layer, to be trained.
+
+    Parameters
+    ----------
+    model
+    rank : int
+    seed : int
+        Of the weights of a new adapter.
+    start : str
+        Checkpoint whose adapter is gone on with; a new one unless given.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint holds no adapter in safetensors.
+    """
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    if start:
+        folder = checkpoints.find(start)
+        if not (folder / "adapter_model.safetensors").is_file():  # peft would read a pickle instead
+            raise ValueError(f"adapter: {folder} holds no adapter_model.safetensors")
+        return PeftModel.from_pretrained(model, folder, is_trainable=True)
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return get_peft_model(model, config)
+
+
+def load_adapted(folder: Path, base: str, dtype: str) -> tuple[Any, Any]:
+    """Base model with the adapter of a checkpoint folder added, and its tokenizer.
+
+    Raises
+    ------
+    ValueError
+        If the base model cannot be found, has another vocabulary or does not fit the adapter.
+    """
+    from transformers import AutoTokenizer
+
+    model, tokenizer = load(base, dtype)
+    words = AutoTokenizer.from_pretrained(folder, trust_remote_code=False).get_vocab()
+    if words != tokenizer.get_vocab():
+        raise ValueError(
+            f"{folder}: trained with another vocabulary ({len(words)} words) than that of "
+            f"{base} ({len(tokenizer.get_vocab())})"
+        )
+    merge_adapter(model, folder)
     return model, tokenizer
 
 

@@ -13,19 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from learning.language import greedy
 from learning.margins.prompts import Answer, Conversation
 from mecopt import checks
 
 #: Most tokens of an answer.
 ANSWER_TOKENS = 12
-
-#: Greedy decoding whatever the makers of a model recommend.
-_GREEDY = {
-    "do_sample": False,
-    "num_beams": 1,
-    "repetition_penalty": 1.0,
-    "no_repeat_ngram_size": 0,
-}
 
 
 def answers(
@@ -58,10 +51,8 @@ def answers(
     checks.whole("batch", batch, 1)
     encoded = [_encode(tokenizer, prompt, i) for i, prompt in enumerate(prompts)]
     _refuse_long(model, encoded)
-    by_length = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
     found: dict[int, Answer] = {}
-    for i in range(0, len(by_length), batch):
-        here = by_length[i : i + batch]
+    for here in greedy.batches(encoded, batch):
         found |= zip(here, _answer(model, tokenizer, [encoded[k] for k in here]), strict=True)
         on_progress(len(found), len(encoded))
     return [found[i] for i in range(len(encoded))]
@@ -103,22 +94,9 @@ def _refuse_long(model: Any, encoded: Sequence[list[int]]) -> None:
 @torch.inference_mode()
 def _answer(model: Any, tokenizer: Any, encoded: Sequence[list[int]]) -> list[Answer]:
     """Answers of one batch, padded on the left."""
-    ends = _end_tokens(model, tokenizer)
-    # Padding is masked, so that any token will do.
-    pad = next((t for t in (tokenizer.pad_token_id, *ends) if t is not None), 0)
+    ends = greedy.end_tokens(model, tokenizer)
+    written = greedy.write(model, tokenizer, encoded, ANSWER_TOKENS, output_logits=True)
     longest = max(map(len, encoded))
-    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in encoded])
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in encoded])
-    written = model.generate(
-        input_ids=ids.to(model.device),
-        attention_mask=mask.to(model.device),
-        max_new_tokens=ANSWER_TOKENS,
-        pad_token_id=pad,
-        eos_token_id=ends or None,
-        output_logits=True,
-        return_dict_in_generate=True,
-        **_GREEDY,
-    )
     tokens = written.sequences[:, longest:].cpu().tolist()
     margins = torch.stack([_margins(logits) for logits in written.logits], dim=1).cpu().tolist()
     return [
@@ -131,13 +109,6 @@ def _margins(logits: Tensor) -> Tensor:
     """(B, words) logits -> (B,) top-1 less top-2 probability."""
     best = logits.float().softmax(dim=-1).topk(2, dim=-1).values
     return best[:, 0] - best[:, 1]
-
-
-def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """Tokens that end a text: the tokenizer's, and those the model's makers name."""
-    given = model.generation_config.eos_token_id
-    named = given if isinstance(given, list) else [given]
-    return sorted({tokenizer.eos_token_id, *named} - {None})
 
 
 def _first_sentence(

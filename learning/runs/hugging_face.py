@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 
@@ -100,6 +101,12 @@ def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **chang
         "disable_tqdm": True,
     }
     return kind(**(common | changes))
+
+
+def device_fields(dtype: str) -> dict[str, Any]:
+    """Arguments of a trainer that takes a GPU where there is one."""
+    on_cpu = not torch.cuda.is_available()
+    return {"use_cpu": on_cpu, "bf16": dtype == "bfloat16" and not on_cpu}
 
 
 def fit(trainer: Any, run: TrainingRun, on_progress: OnProgress | None = None) -> None:

@@ -92,8 +92,10 @@ def train(
     if not training_run.is_first_process():
         return
     typer.echo(report_section.summary(folder))
-    bench = f"mecopt bench {recipes.MODULES[name].scenario}"
-    typer.echo(f"use it: {bench} --policies {name} --checkpoint {name}={folder}")
+    trainer = recipes.MODULES[name]
+    policy = trainer.policy or name
+    bench = f"mecopt bench {trainer.scenario} --policies {policy}"
+    typer.echo(f"use it: {bench} --checkpoint {policy}={folder}")
     typer.echo(f"report: {report_section.build(folder)}")
 
 

@@ -28,6 +28,7 @@ import sys
 sys.modules.update(dict.fromkeys({TRAINERS}))
 from learning.caching import zoo as caching
 from learning.offloading import zoo as offloading
+from learning.task_graphs import zoo as task_graphs
 from mecopt.caching.rollout import rollout as cached
 from mecopt.caching.scenarios import t2drl
 from mecopt.offloading.replay import rollout
@@ -41,6 +42,7 @@ for preset in ("ten", "sticky"):
     episode = t2drl.generate(preset, 0, servers=1, slots=4)
     for name in caching.NAMES:
         print(preset, name, cached(episode, getattr(caching, name)()).x.sum())
+print("planner", task_graphs.planner().write(["law ; 1 write long hard"]).texts)
 """
 
 #: Loads a pretrained model with its adapter, as an outside checkpoint would be.
@@ -66,7 +68,7 @@ def run(code: str, *arguments: str) -> str:
 def test_every_shipped_checkpoint_decides_without_its_trainer():
     """torch, transformers and safetensors are enough; a trainer's package may be missing."""
     lines = run(DECIDE).splitlines()
-    assert len(lines) == len(offloading.NAMES) + 2 * len(caching.NAMES)
+    assert len(lines) == len(offloading.NAMES) + 2 * len(caching.NAMES) + 1
 
 
 def test_a_lora_adapter_decides_without_peft(byte_model, tmp_path):

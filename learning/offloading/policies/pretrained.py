@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learning.language import parsing, pretrained_models
+from learning.language.greedy import end_tokens
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.prompts.forms_brief import form_named
 from learning.offloading.states.decision_states import OneByOne, States
@@ -136,7 +137,7 @@ class PretrainedPolicy(OneByOne):
     def _write(self, read: _Read) -> Tensor:
         """(B, T) likeliest tokens one after the other."""
         mask, device, stop = read.mask, self.model.device, self.tokenizer.eos_token_id
-        ends = torch.tensor(sorted(self._end_tokens()))
+        ends = torch.tensor(end_tokens(self.model, self.tokenizer))
         token = read.first.argmax(dim=-1)
         written, ended = [token], torch.isin(token, ends)
         while len(written) < ANSWER_TOKENS and not ended.all():
@@ -151,13 +152,6 @@ class PretrainedPolicy(OneByOne):
             written.append(token)
             ended |= torch.isin(token, ends)
         return torch.stack(written, dim=1)
-
-    def _end_tokens(self) -> set[int]:
-        """Tokens that end a text: the tokenizer's, and those the model's makers name."""
-        given = self.model.generation_config.eos_token_id
-        return {self.tokenizer.eos_token_id, *(given if isinstance(given, list) else [given])} - {
-            None
-        }
 
     # ---------------------------------------------------------------------------------- scored
     @torch.inference_mode()
@@ -257,17 +251,8 @@ def load(folder: Path) -> PretrainedPolicy:
         If there is no such checkpoint, or its base model cannot be found, has another vocabulary
         or does not fit the adapter.
     """
-    from transformers import AutoTokenizer
-
     found, described = checkpoints.find(folder), checkpoint_description(folder)
-    model, tokenizer = pretrained_models.load(described["base"], described["dtype"])
-    words = AutoTokenizer.from_pretrained(found, trust_remote_code=False).get_vocab()
-    if words != tokenizer.get_vocab():
-        raise ValueError(
-            f"{folder}: trained with another vocabulary ({len(words)} words) than that of "
-            f"{described['base']} ({len(tokenizer.get_vocab())})"
-        )
-    pretrained_models.merge_adapter(model, found)
+    model, tokenizer = pretrained_models.load_adapted(found, described["base"], described["dtype"])
     return PretrainedPolicy(
         model,
         tokenizer,

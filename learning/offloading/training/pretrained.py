@@ -34,7 +34,6 @@ from learning.offloading.training.pretrained_rows import collect, dataset, label
 from learning.runs import hugging_face
 from learning.runs.folder import OnProgress, TrainingRun, describe_checkpoint
 from learning.runs.settings import at_least, one_of, positive
-from mecopt import checkpoints
 
 METHODS = ("sft", "grpo")
 LOSSES = ("soft", "hard")
@@ -165,7 +164,10 @@ def train(
     found, cost = collect(settings.states, settings.presets, settings.reward, seed=seed)
     rows = dataset(found, cost, settings.form, seed=seed)
     make = _sft_trainer if settings.method == "sft" else _grpo_trainer
-    trainer = make(with_adapter(model, settings, seed), tokenizer, rows, settings, run, seed)
+    adapted = pretrained_models.add_adapter(
+        model, rank=settings.rank, seed=seed, start=settings.adapter
+    )
+    trainer = make(adapted, tokenizer, rows, settings, run, seed)
     hugging_face.fit(trainer, run, on_progress)
     trainer.save_model(str(run.checkpoint))
     if processes.is_main_process:
@@ -181,26 +183,6 @@ def train(
         run.finish({"states": len(rows), "steps": settings.steps})
     processes.wait_for_everyone()
     return run.path
-
-
-def with_adapter(model: Any, settings: Settings, seed: int) -> Any:
-    """The model with a LoRA adapter to train: a new one, or that of a checkpoint."""
-    from peft import LoraConfig, PeftModel, get_peft_model
-
-    if settings.adapter:
-        folder = checkpoints.find(settings.adapter)
-        if not (folder / "adapter_model.safetensors").is_file():  # peft would read a pickle instead
-            raise ValueError(f"adapter: {folder} holds no adapter_model.safetensors")
-        return PeftModel.from_pretrained(model, folder, is_trainable=True)
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=2 * settings.rank,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return get_peft_model(model, config)
 
 
 def _sft_trainer(
@@ -233,7 +215,7 @@ def _sft_trainer(
         logging_steps=1,
         save_steps=settings.save_steps,
         **fields,
-        **_device_fields(settings),
+        **hugging_face.device_fields(settings.dtype),
     )
     return LossTrainer(model=model, args=config, processing_class=tokenizer, **learned)
 
@@ -251,7 +233,7 @@ def _grpo_trainer(
         max_completion_length=ANSWER_TOKENS,
         logging_steps=1,
         use_vllm=settings.vllm,
-        **_device_fields(settings),
+        **hugging_face.device_fields(settings.dtype),
     )
     return GRPOTrainer(
         model=model,
@@ -266,8 +248,3 @@ def _processes() -> int:
     from accelerate import PartialState
 
     return int(PartialState().num_processes)
-
-
-def _device_fields(settings: Settings) -> dict[str, Any]:
-    on_cpu = not torch.cuda.is_available()
-    return {"use_cpu": on_cpu, "bf16": settings.dtype == "bfloat16" and not on_cpu}

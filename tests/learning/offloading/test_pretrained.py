@@ -190,7 +190,9 @@ def test_an_interrupted_training_resumes_to_the_same_adapter(
         pretrained.train(settings, tmp_path / "cut", seed=0)
     resumed = pretrained.train(settings, tmp_path / "cut", seed=0, resume=True)
     assert equal(adapter(whole), adapter(resumed))
-    start = pretrained.with_adapter(pretrained_models.load(str(folder))[0], settings, 0)
+    start = pretrained_models.add_adapter(
+        pretrained_models.load(str(folder))[0], rank=settings.rank, seed=0
+    )
     assert not equal(adapter(whole), adapter_weights(start))
 
 
@@ -284,7 +286,9 @@ def test_groups_without_spread_leave_the_adapter_as_it_is(folder, tmp_path, monk
     )
     settings = tiny(folder, method="grpo")
     run = pretrained.train(settings, tmp_path / "run", seed=0)
-    start = pretrained.with_adapter(pretrained_models.load(str(folder))[0], settings, 0)
+    start = pretrained_models.add_adapter(
+        pretrained_models.load(str(folder))[0], rank=settings.rank, seed=0
+    )
     assert equal(adapter(run), adapter_weights(start))
 
 

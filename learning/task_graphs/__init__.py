@@ -1,0 +1,1 @@
+"""Learned planners of task graphs: distilled from the plans of a teacher (arXiv 2604.21399)."""
