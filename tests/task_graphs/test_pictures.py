@@ -78,14 +78,14 @@ def test_a_schedule_of_another_instance_is_refused():
 
 RESULTS = pd.DataFrame(
     [
-        {"preset": "paper", "policy": policy, "planner": planner, "seed": seed,
+        {"preset": "paper", "policy": policy, "seed": seed,
          "mean_reward": reward + 0.01 * seed, "mean_latency_s": latency,
          "accuracy": reward + 0.01 * seed + 0.01 * latency}
-        for policy, planner, reward, latency in [
-            ("local", None, -0.1, 19.0),
-            ("nearest-edge", "", 0.1, 14.0),
-            ("greedy", "teacher", 0.3, 11.0),
-            ("exact", "truth", 0.4, 10.0),
+        for policy, reward, latency in [
+            ("whole-local", -0.1, 19.0),
+            ("nearest-edge", 0.1, 14.0),
+            ("graph-greedy-teacher", 0.3, 11.0),
+            ("graph-joint", 0.4, 10.0),
         ]
         for seed in (-1, 0, 1)
     ]
@@ -98,7 +98,7 @@ def test_the_plane_holds_every_policy_and_the_papers_rows():
     card["accuracy_low"], card["accuracy_high"] = card["accuracy"] - 0.1, card["accuracy"] + 0.1
     figure = plane_picture(card)
     shown = texts(figure)
-    assert {"local", "nearest-edge", "greedy", "exact"} <= set(shown)
+    assert {"whole-local", "nearest-edge", "graph-greedy-teacher", "graph-joint"} <= set(shown)
     assert sum(text.endswith(", paper") for text in shown) == len(PAPER) == 5
     assert any(text.startswith("reward ") for text in shown)
     assert plot.png(figure).startswith(b"\x89PNG")
@@ -117,12 +117,12 @@ def test_paper_ours_difference():
     """Teacher: 0.3 measured on average, 0.318 printed."""
     table = paper_table(RESULTS, {"seeds": "0:3"})
     frame = table.frame().set_index(["policy", "quantity"])
-    row = frame.loc[("greedy, teacher", "mean_reward")]
+    row = frame.loc[("graph-greedy-teacher", "mean_reward")]
     assert (row["ours"], row["paper"]) == pytest.approx((0.3, 0.318))
     assert row["difference"] == pytest.approx(-0.018)
     assert row["low"] <= row["ours"] <= row["high"]
-    assert frame.loc[("local", "mean_latency_s"), "paper"] == 19.367
-    assert frame.loc[("exact, truth", "mean_reward"), "method"] == ""
+    assert frame.loc[("whole-local", "mean_latency_s"), "paper"] == 19.367
+    assert frame.loc[("graph-joint", "mean_reward"), "method"] == ""
     # 13.773 / 14.542 - 1 = -5 %, 0.318 / 0.122 - 1 = 161 %; ours 11 / 14 - 1 and 0.3 / 0.1 - 1.
     assert table.notes[-2] == (
         "teacher planner against nearest edge: latency -5 % in the paper, -21 % here; "
@@ -134,7 +134,7 @@ def test_paper_ours_difference():
 
 def test_a_table_needs_what_it_compares():
     """Columns, and at least one of the paper's methods."""
-    with pytest.raises(ValueError, match="results: column 'planner' is missing"):
-        paper_table(RESULTS.drop(columns="planner"))
+    with pytest.raises(ValueError, match="results: column 'accuracy' is missing"):
+        paper_table(RESULTS.drop(columns="accuracy"))
     with pytest.raises(ValueError, match="results: hold none of the paper's methods"):
-        paper_table(RESULTS[RESULTS["policy"] == "exact"])
+        paper_table(RESULTS[RESULTS["policy"] == "graph-joint"])

@@ -17,6 +17,7 @@ from mecopt.bench.families import Family, Scenario, Tables, option
 from mecopt.bench.offloading import page
 from mecopt.bench.reading import parse_interval, parse_number, parse_whole, parse_window, short
 from mecopt.bench.task_graphs import scenario as task_graphs
+from mecopt.bench.task_graphs.page import GRAPH, graph_text
 from mecopt.offloading import schedule_file
 from mecopt.offloading.instance import FORMAT, OffloadingInstance
 from mecopt.offloading.metrics import performance_ratio, run_policy
@@ -239,6 +240,7 @@ def _describe(result: Result, best: Schedule, oracle: Schedule) -> dict[str, Any
         "incumbent_s": best.objective / x.n_tasks,
         "solver_objective_s": result.objective / x.n_tasks,
         "oracle_cost_s": oracle.mean_cost_s,
+        **({GRAPH: graph_text(best)} if task_graphs.is_rewarded(x) else {}),
     }
 
 

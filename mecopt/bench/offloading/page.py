@@ -12,15 +12,16 @@ from mecopt.bench.columns import percent
 from mecopt.bench.html import images
 from mecopt.bench.offloading import plot
 from mecopt.bench.scorecard import scorecard
+from mecopt.bench.task_graphs import page as task_graphs
 from mecopt.bench.task_graphs.scenario import REWARDED
 from mecopt.offloading import published
 from mecopt.offloading.policies import by_name
 
 
 def pictures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
-    """Figures by name: timeline-PRESET."""
+    """Figures by name: timeline-PRESET, and those of task graphs where a run has them."""
     timelines = tables["timelines"]
-    return {
+    return task_graphs.pictures(tables) | {
         f"timeline-{preset}": plot.timeline_picture(
             _named(timelines[timelines["preset"] == preset], tables)
         )
@@ -51,14 +52,24 @@ def context(
     tables: Mapping[str, pd.DataFrame], suite: Mapping[str, Any], drawn: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """What ``report_offloading.html`` needs."""
+    has_reward = suite["scenario"] in REWARDED
+    title = "COMLLM, Table II"
+    notes: tuple[str, ...] = published.COMLLM_TABLE_II_NOTES
+    rows = _published(suite, scorecard(tables["results"], "offloading"))
+    if has_reward:
+        title = "arXiv 2604.21399"
+        rows, notes = task_graphs.published(tables["results"])
     return {
         "prices_of": "prices on shared resource time",
         "has_slots": suite["scenario"] == "comllm",
         "has_worth": suite["scenario"] == "goa-stream",
-        "has_reward": suite["scenario"] in REWARDED,
+        "has_reward": has_reward,
+        "planes": images(drawn, "plane", "Latency and accuracy of every rule"),
+        "graphs": images(drawn, "graph-", "One task over machines and channels on"),
         "timelines": images(drawn, "timeline-", "Resource timelines on"),
-        "published": _published(suite, scorecard(tables["results"], "offloading")),
-        "published_notes": published.COMLLM_TABLE_II_NOTES,
+        "published": rows,
+        "published_title": title,
+        "published_notes": notes,
     }
 
 

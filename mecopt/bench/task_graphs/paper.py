@@ -10,7 +10,7 @@ LATENCY_WEIGHT_PER_S = 0.01
 
 @dataclass(frozen=True)
 class Row:
-    """A method of the paper, with the rule and the planner that stand for it here.
+    """A method of the paper, with the rule that stands for it here.
 
     Parameters
     ----------
@@ -19,15 +19,15 @@ class Row:
         As printed.
     policy : str
         Ours.
-    planner : str
-        Ours; empty for rules that need no planner.
+    plans : bool
+        Whether it plans.
     """
 
     method: str
     reward: float
     latency_s: float
     policy: str
-    planner: str = ""
+    plans: bool = False
 
     @property
     def accuracy(self) -> float:
@@ -36,9 +36,9 @@ class Row:
 
 
 PAPER = (
-    Row("local", -0.181, 19.367, "local"),
+    Row("local", -0.181, 19.367, "whole-local"),
     Row("nearest edge", 0.122, 14.542, "nearest-edge"),
-    Row("raw 7B planner", 0.087, 16.300, "greedy", "raw"),
-    Row("teacher planner", 0.318, 13.773, "greedy", "teacher"),
-    Row("distilled 7B planner", 0.222, 12.049, "greedy", "distilled"),
+    Row("raw 7B planner", 0.087, 16.300, "graph-greedy-raw", True),
+    Row("teacher planner", 0.318, 13.773, "graph-greedy-teacher", True),
+    Row("distilled 7B planner", 0.222, 12.049, "graph-greedy-distilled", True),
 )

@@ -35,8 +35,7 @@ def paper_table(results: pd.DataFrame, made_from: Mapping[str, Any] | None = Non
     Parameters
     ----------
     results : DataFrame
-        One row per policy, planner and episode: `policy`, `planner` (empty for rules without
-        one), `mean_reward`, `mean_latency_s`, `accuracy`.
+        One row per policy and episode: `policy`, `mean_reward`, `mean_latency_s`, `accuracy`.
     made_from : mapping, optional
         What they were measured on, JSON-able.
 
@@ -51,27 +50,25 @@ def paper_table(results: pd.DataFrame, made_from: Mapping[str, Any] | None = Non
     ValueError
         If a column is missing, or no method of the paper was measured.
     """
-    for name in ("policy", "planner", *QUANTITIES):
+    for name in ("policy", *QUANTITIES):
         if name not in results:
             raise ValueError(f"results: column {name!r} is missing")
-    planner = results["planner"].fillna("")
     figures: list[Figure] = []
     missing, taken = [], pd.Series(False, index=results.index)
     for row in PAPER:
-        mine = (results["policy"] == row.policy) & (planner.eq(row.planner) | (not row.planner))
+        mine = results["policy"] == row.policy
         if not mine.any():
             missing.append(row.method)
             continue
         taken |= mine
-        ours = _name(row.policy, row.planner)
         for quantity, printed in _PRINTED.items():
             paper = round(getattr(row, printed), 3)
-            figures.append(_figure(results[mine], ours, quantity, row.method, paper))
+            figures.append(_figure(results[mine], row.policy, quantity, row.method, paper))
     if not figures:
         raise ValueError("results: hold none of the paper's methods")
     others = results[~taken]
-    for (policy, by), part in others.groupby(["policy", planner[~taken]], sort=False):
-        figures += [_figure(part, _name(str(policy), str(by)), quantity) for quantity in QUANTITIES]
+    for policy, part in others.groupby("policy", sort=False):
+        figures += [_figure(part, str(policy), quantity) for quantity in QUANTITIES]
     notes = (
         *_NOTES,
         *_against_nearest_edge(figures),
@@ -94,7 +91,7 @@ def _against_nearest_edge(figures: list[Figure]) -> Iterator[str]:
     of = {(f.method, f.quantity): f for f in figures if f.method}
     edge = {quantity: of.get((_EDGE, quantity)) for quantity in _RELATIVE}
     for row in PAPER:
-        if not row.planner or (row.method, "mean_reward") not in of:
+        if not row.plans or (row.method, "mean_reward") not in of:
             continue
         said = []
         for quantity, word in _RELATIVE.items():
@@ -105,10 +102,6 @@ def _against_nearest_edge(figures: list[Figure]) -> Iterator[str]:
                 said.append(f"{word} {100 * paper:+.0f} % in the paper, {100 * ours:+.0f} % here")
         if said:
             yield f"{row.method} against {_EDGE}: {'; '.join(said)}."
-
-
-def _name(policy: str, planner: str) -> str:
-    return f"{policy}, {planner}" if planner else policy
 
 
 def _figure(
