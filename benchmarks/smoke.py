@@ -114,11 +114,22 @@ def accuracy_delay() -> None:
     assert len(json.loads(Path("goa-records.json").read_text())) == 2
 
 
+def task_graphs() -> None:
+    """Benchmark WiFi episodes of a few tasks, with and without a planner."""
+    mecopt(
+        "bench wifi --arrivals 0.005 --seeds 0:1 --gap 0.05 --jobs 1 --out wifi-run "
+        "--policies nearest-edge,graph-greedy,graph-greedy-teacher --json wifi-records.json"
+    )
+    rows = json.loads(Path("wifi-records.json").read_text())
+    assert [row["planner"] for row in rows] == ["none", "truth", "teacher"]
+
+
 FAMILIES: dict[str, Callable[[], None]] = {
     "offloading": offloading,
     "caching": caching,
     "accuracy_delay": accuracy_delay,
     "market": market,
+    "task_graphs": task_graphs,
 }
 
 

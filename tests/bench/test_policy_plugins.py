@@ -14,6 +14,7 @@ from mecopt.offloading.policies import by_name as policies
 from mecopt.offloading.policies.by_name import plugins
 from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios import comllm
+from mecopt.task_graphs.policies import by_name
 
 
 @dataclass
@@ -160,12 +161,14 @@ def test_checkpoints_that_nobody_would_use_are_refused(always, tmp_path):
 
 # ------------------------------------------------------------------------------- learning.zoo
 def test_every_trained_name_is_declared():
-    """pyproject.toml, the zoo and the loader agree on names; rules for snapshots are there, too."""
+    """pyproject.toml, zoos and loader agree on names; rules for snapshots and graphs are there."""
     from learning.offloading import zoo
+    from learning.task_graphs import zoo as planners
 
     assert policies.names()[: len(policies.NAMES)] == policies.NAMES
     snapshot_rules = {"goa", "goa-local-search", "delay-greedy"}
-    others = {*zoo.NAMES, *zoo.TEACHERS, *snapshot_rules}
+    graph_rules = {*by_name.NAMES, *planners.NAMES}
+    others = {*zoo.NAMES, *zoo.TEACHERS, *snapshot_rules, *graph_rules}
     assert set(policies.names()) - set(policies.NAMES) == others
 
 

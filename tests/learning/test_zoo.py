@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 from learning import recipes, zoo
 from learning.caching import zoo as caching
 from learning.offloading import zoo as offloading
+from learning.task_graphs import zoo as distilled
 from mecopt.task_graphs.policies import by_name as graph_rules
 
 ROOT = Path(__file__).parents[2]
@@ -121,16 +122,8 @@ def test_tables_name_modules_that_exist():
 
 #: Rules for snapshots of queries as online rules.
 SNAPSHOT_RULES = ("goa", "goa-local-search", "delay-greedy")
-#: Rules for task graphs, those that plan also with the planners that need no learning.
-GRAPH_RULES = {
-    *graph_rules.RULES,
-    *(
-        f"{rule}-{planner}"
-        for rule in graph_rules.RULES
-        for planner in graph_rules.PLANNERS
-        if rule.startswith("graph-")
-    ),
-}
+#: Rules for task graphs, alone and with every planner.
+GRAPH_RULES = (*graph_rules.NAMES, *distilled.NAMES)
 
 
 def test_entry_points_of_the_project_are_the_names_of_the_tables():

@@ -180,7 +180,9 @@ def test_the_command_is_installed(clean: Path, tmp_path: Path) -> None:
     assert version in run(clean.parent / "mecopt", "--version", folder=tmp_path)
 
 
-@pytest.mark.parametrize("family", ["offloading", "caching", "accuracy_delay", "market"])
+@pytest.mark.parametrize(
+    "family", ["offloading", "caching", "accuracy_delay", "market", "task_graphs"]
+)
 def test_every_command_works_without_extras(clean: Path, family: str, tmp_path: Path) -> None:
     """Solve, verify, benchmark, report and audit: `benchmarks/smoke.py` with the clean Python."""
     smoke = ROOT / "benchmarks" / "smoke.py"

@@ -9,7 +9,9 @@ from mecopt.task_graphs.network import Network, Node
 from mecopt.task_graphs.options import GraphTask
 from mecopt.task_graphs.plan import Subtask, TaskPlan
 from mecopt.task_graphs.planners import Noisy, Perfect, PlannerModel, planned_from_texts
-from mecopt.task_graphs.scenarios import wifi
+from mecopt.task_graphs.scenarios import requests, wifi
+
+TOPICS = requests.TOPICS.values()
 
 
 def two_steps() -> TaskPlan:
@@ -122,12 +124,15 @@ def test_texts_that_break_off_are_no_plans():
 
 
 def test_tasks_without_a_plan_are_thought_usual():
-    """A usual extract step: 130 tokens x 1.1 (mean of the length words) x 1.03125 (of topics)."""
+    """An extract step of mean length and hardness: words and topics average out."""
     planned = planned_from_texts(episode(), ["none"], [0.0])
     (plan,) = planned.beliefs(episode())
     assert plan.shape == two_steps().shape
-    assert plan.subtasks[0].output_tokens == pytest.approx(130 * 1.1 * 1.03125)
-    assert plan.subtasks[0].difficulty == pytest.approx(0.5)
+    tokens, difficulty = requests.STEPS["extract"]
+    words = [factor * length for factor, _ in TOPICS for length in requests.LENGTHS.values()]
+    assert plan.subtasks[0].output_tokens == pytest.approx(tokens * np.mean(words))
+    shifts = [offset + hard for _, offset in TOPICS for hard in requests.HARDNESS.values()]
+    assert plan.subtasks[0].difficulty == pytest.approx(difficulty + np.mean(shifts))
 
 
 @pytest.mark.parametrize(

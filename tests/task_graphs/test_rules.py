@@ -82,12 +82,14 @@ def test_greedy_is_short_sighted_where_joint_is_not():
 
 def test_whole_tasks_go_where_they_are_told():
     """On the device, or at the nearest server; a user out of range of every server stays alone."""
-    x = small(1000)
-    assert x.meta["notes"] == ["ue 2, ue 4: out of range of every access point, works alone"]
+    x = small(1000, side_m=80.0)
+    (note,) = x.meta["notes"]
+    alone = note.partition(":")[0].split(", ")
+    assert 0 < len(alone) < 5
     assert not rollout(x, WholeLocal()).choice.any()
     schedule = rollout(x, NearestEdge())
     for k, choice in enumerate(schedule.choice):
-        lonely = x.owner_names[x.owner[k]] in ("ue 2", "ue 4")
+        lonely = x.owner_names[x.owner[k]] in alone
         assert x.option_name(k, int(choice)) in (["device"] if lonely else ["ap 0", "ap 1"])
 
 

@@ -51,6 +51,11 @@ PLANNERS: Mapping[str, Callable[[int], Planner]] = {
     "teacher": planners.teacher,
     "raw": planners.raw,
 }
+#: What pyproject.toml declares: each rule alone, and those that read plans with each planner.
+NAMES = (
+    *RULES,
+    *(f"{r}-{p}" for r in RULES if r.startswith("graph-") for p in PLANNERS),
+)
 
 
 def rule(name: str, planner: Planner | None = None, seed: int = 0) -> Policy:
