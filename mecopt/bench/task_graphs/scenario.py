@@ -75,7 +75,8 @@ WIFI = Scenario(
         "preset": "paper",
         "solve_preset": "paper",
         "seeds": "0:10",
-        "policies": "whole-local,nearest-edge,graph-greedy,graph-greedy-raw,graph-greedy-teacher,"
+        "policies": "whole-local,nearest-edge,graph-greedy,graph-greedy-raw,graph-greedy-distilled,"
+        "graph-greedy-teacher,"
         "graph-joint,graph-lookahead",
         "time_limit": 60.0,
         "gap": 1e-3,
