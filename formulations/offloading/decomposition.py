@@ -65,6 +65,8 @@ _POLISH_TASKS = 1000
 _TINY = np.log(1e4)
 #: Share of the interval that finer buckets must close to be made finer again before the tree.
 _WORTHWHILE = 0.05
+#: Most of the time left that one ascent takes.
+_ASCENT = 0.2
 #: Options of a task that are tried where trying is dear.
 _PROMISING = 12
 #: Up to this many tasks the tree is worked; beyond, time goes to schedules and finer buckets.
@@ -173,7 +175,8 @@ class _Solve:
             start,
             iterations=iterations,
             step=step * self.scale,
-            deadline=self.deadline,
+            # Where evaluations are slow, schedules are as far from the optimum as the bound.
+            deadline=self.deadline.at_most(_ASCENT * self.progress.seconds_left),
             watch=watch,
         )
         self.iterations += rise.iterations

@@ -199,12 +199,13 @@ class Tree:
         if time.perf_counter() > deadline or not score:
             self._push(bound, allowed, at, node)
             return
-        task, best = self._choose(score)
-        rest = [o for o in allowed.alternatives(x, task) if o != best]
-        inside, outside = node.split(task, [[best], rest])
+        task, near = self._choose(score)
         values = score[task]
-        self._push(max(bound, values[best]), allowed.only(x, task, best), at, inside)
-        self._push(bound, allowed.without(task, [best]), at, outside)
+        far = [o for o in allowed.alternatives(x, task) if o not in near]
+        children = node.split(task, [near, far])
+        for side, other, child in zip((near, far), (far, near), children, strict=True):
+            least = min(values[o] for o in side)
+            self._push(max(bound, least), allowed.without(task, other), at, child)
 
     def _offer(self, priced: Priced) -> None:
         x = self.instance
@@ -335,10 +336,45 @@ class Tree:
         forced = allowed.only(self.instance, task, option)
         return Branch(forced.option, droplike, branch.earliest)
 
-    def _choose(self, score: dict[int, dict[int, float]]) -> tuple[int, int]:
-        """Task and alternative to split: the first open task of an owner, dearest second choice."""
+    def _choose(self, score: dict[int, dict[int, float]]) -> tuple[int, list[int]]:
+        """Task to split, and the alternatives on the side of its cheapest one.
+
+        It is the first open task of an owner, the one whose other side is dearest.
+        """
         first: dict[int, int] = {}
         for k in score:
             first.setdefault(int(self._owner[k]), k)
-        task = max(first.values(), key=lambda k: sorted(score[k].values())[1])
-        return task, min(score[task], key=score[task].__getitem__)
+        splits = {k: self._split(k, score[k]) for k in first.values()}
+        task = max(splits, key=lambda k: splits[k][0])
+        return task, splits[task][1]
+
+    def _split(self, task: int, values: dict[int, float]) -> tuple[float, list[int]]:
+        """Least value of the alternatives far from the cheapest one, and those near to it.
+
+        Near are, for a lone task, all that use some resource as long as the cheapest one does, of
+        the resource that leaves the dearest others: a single one of many that are alike would
+        leave others as cheap.
+        """
+        options = list(values)
+        value = np.array([values[o] for o in options])
+        best = int(np.argmin(value))
+        near = np.arange(len(options)) == best
+        if self.oracle.is_lone(task):
+            use = self._uses(options)
+            near = max(
+                (near, *(use == use[best]).T),
+                key=lambda side: value[~side].min(initial=np.inf) if not side.all() else -np.inf,
+            )
+        return float(value[~near].min()), [
+            o for o, is_near in zip(options, near, strict=True) if is_near
+        ]
+
+    def _uses(self, options: list[int]) -> NDArray[np.int64]:
+        """(n, R) time that each alternative uses each resource, ns; the drop uses none."""
+        x = self.instance
+        use = np.zeros((len(options), x.n_resources), dtype=np.int64)
+        for i, o in enumerate(options):
+            if o >= 0:
+                stages = slice(int(x.stage_ptr[o]), int(x.stage_ptr[o + 1]))
+                np.add.at(use[i], x.stage_resource[stages], x.service_ns[stages])
+        return use

@@ -156,11 +156,13 @@ def test_sampled_futures_follow_the_rule(seed: int) -> None:
     world = worlds.combine([x])
     memory = worlds.scratch(world, len(x.service_ns) + 1)
     nobody, up = np.empty(0, dtype=np.int64), np.ones(x.n_resources, dtype=np.bool_)
+    undecided = np.full(x.n_tasks, -1, dtype=np.int64)
     for n in range(1, x.n_tasks + 1):
         _, _, _, completion, _ = run_kernel(x, np.where(np.arange(x.n_tasks) < n, 0, -1))
         cost = x.latency_weight * (completion - x.release_ns)
         first = int(x.release_ns[0])
-        assert rollouts.play(world, memory, 0, nobody, up, 0, 0, first, 1, n) == cost[:n].sum()
+        found = rollouts.play(world, memory, 0, undecided, nobody, up, 0, 0, first, 1, n)
+        assert found == cost[:n].sum()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
