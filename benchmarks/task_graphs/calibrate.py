@@ -1,11 +1,11 @@
-"""How the numbers the paper does not print were chosen: two of its rows on tuning seeds.
+"""How the numbers that the paper does not print were chosen: two of its rows on tuning seeds.
 
     python -m benchmarks.task_graphs.calibrate [--seeds 1000:1010]
 
-Lengths and difficulties of the steps of requests (`mecopt.task_graphs.scenarios.requests.STEPS`) are
-scaled and shifted around those that ship, and the two rules without a planner, local and nearest edge,
-are held against the paper's rows. No planner and no scheduler is looked at, and no seed below 1000.
-Writes ``results/task_graphs/calibrate.json``.
+Lengths and difficulties of the steps of requests (`STEPS` in
+`mecopt.task_graphs.scenarios.requests`) are scaled and shifted around those that ship, and the two
+rules without a planner, local and nearest edge, are held against the paper's rows. No planner and
+no scheduler is looked at, and no seed below 1000. Writes ``results/task_graphs/calibrate.json``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.common import write
@@ -63,9 +62,7 @@ def main() -> None:
             print(rows[-1], flush=True)
     best = min(rows, key=lambda row: row["distance"])
     summary = {"seeds": [first, last], "paper": paper, "nearest": best, "rows": rows}
-    print(
-        write("task_graphs/calibrate", summary, pd.DataFrame(rows)), np.round(best["distance"], 3)
-    )
+    print(write("task_graphs/calibrate", summary, pd.DataFrame(rows)), f"{best['distance']:.3f}")
 
 
 if __name__ == "__main__":
