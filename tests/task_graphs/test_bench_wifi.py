@@ -1,19 +1,16 @@
 """The benchmark of task graphs: figures that agree with one another, command line, page."""
 
 import json
-import tomllib
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from mecopt import plugins
 from mecopt.bench import pages, scorecard
 from mecopt.bench import run as benchmark
 from mecopt.bench.suite import Suite
+from mecopt.bench.task_graphs import page
 from tests.support.command import mecopt
 
-ROOT = Path(__file__).parents[2]
 POLICIES = (
     "whole-local",
     "nearest-edge",
@@ -21,23 +18,6 @@ POLICIES = (
     "graph-greedy-raw",
     "graph-joint-teacher",
 )
-
-
-@pytest.fixture(autouse=True)
-def declared(monkeypatch):
-    """The names that pyproject.toml declares, whatever is installed."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    groups = project["entry-points"]
-    monkeypatch.setattr(
-        plugins,
-        "entry_points",
-        lambda group: [
-            EntryPoint(name, value, group) for name, value in groups.get(group, {}).items()
-        ],
-    )
-    plugins.declared.cache_clear()
-    yield
-    plugins.declared.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +101,25 @@ def test_what_cannot_be_asked_is_one_line(option: str, message: str, tmp_path):
     assert done.exit_code == 2
     said = done.output + (done.stderr if done.stderr_bytes else "")
     assert message in said and "Traceback" not in said
+
+
+def test_the_page_shows_the_plane_a_task_and_the_papers_rows(finished):
+    """The task that is drawn is read back from the tables, on which a report is built again."""
+    _, tables = finished.read()
+    drawn = page.pictures(tables)
+    assert set(drawn) == {"plane", "graph-paper"}
+    words = {text.get_text() for axes in drawn["graph-paper"].axes for text in axes.texts}
+    stages = json.loads(tables["instances"]["task_graph"].iloc[0])["stages"]
+    calls = [stage for stage in stages if stage["kind"] == "call"]
+    assert calls
+    assert any(call["item"] in word for call in calls for word in words)
+    rows, notes = page.published(tables["results"])
+    assert rows.iloc[:, 0].tolist()[:2] == ["local", "nearest edge"]
+    assert any("Not measured" in note for note in notes)
+
+
+def test_other_scenarios_have_no_such_pictures(finished):
+    """Runs without task graphs lack the column."""
+    _, tables = finished.read()
+    without = {**tables, "instances": tables["instances"].drop(columns="task_graph")}
+    assert page.pictures(without) == {}
