@@ -93,6 +93,14 @@ def test_whole_tasks_go_where_they_are_told():
         assert x.option_name(k, int(choice)) in (["device"] if lonely else ["ap 0", "ap 1"])
 
 
+def test_a_task_that_only_comes_split_goes_to_the_nearest_edge_with_all_its_calls():
+    """Options: both on the laptop, the second on the server, the first, both: the last one."""
+    x = chain().instance
+    assert x.option_name(0, 3) == "server+server"
+    assert rollout(x, NearestEdge()).choice.tolist() == [3]
+    assert rollout(x, WholeLocal()).choice.tolist() == [0]
+
+
 @pytest.mark.parametrize("name", ["graph-greedy", "graph-joint"])
 def test_a_planner_that_knows_the_truth_changes_nothing(name: str):
     x = small(2)
