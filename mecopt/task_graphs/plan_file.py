@@ -67,8 +67,13 @@ def read_plan(document: Any) -> TaskPlan:
     ValueError
         Names the subtask and the field that is missing, unknown or malformed.
     """
-    if not isinstance(document, Mapping) or set(document) != {"subtasks"}:
+    if not isinstance(document, Mapping):
         raise ValueError(f"plan: must be an object with the field 'subtasks', is {shown(document)}")
+    for name in document:
+        if name != "subtasks":
+            raise ValueError(f"plan: unknown field {shown(name)}, the only one is subtasks")
+    if "subtasks" not in document:
+        raise ValueError("plan: the field 'subtasks' is missing")
     rows = document["subtasks"]
     if not isinstance(rows, list | tuple):
         raise ValueError(f"subtasks: must be a list, is {shown(rows)}")
