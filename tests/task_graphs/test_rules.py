@@ -13,6 +13,7 @@ from mecopt.task_graphs.episode import Episode
 from mecopt.task_graphs.network import Link, Network, Node
 from mecopt.task_graphs.options import GraphTask, Weights
 from mecopt.task_graphs.plan import Subtask, TaskPlan
+from mecopt.task_graphs.plan_text import plan_text
 from mecopt.task_graphs.planners import Noisy, Perfect
 from mecopt.task_graphs.policies import by_name
 from mecopt.task_graphs.policies.futures import rearranged, thinned, turned, wifi_futures
@@ -131,6 +132,25 @@ def test_tasks_without_a_plan_go_to_the_nearest_edge():
     broken = Noisy("broken", 0.0, 0.0, 1.0, planners.STUDENT_MODEL)
     choice = rollout(x, PlannedRule(GraphGreedy(), broken)).choice
     assert choice.tolist() == rollout(x, NearestEdge()).choice.tolist()
+
+
+def test_an_absurd_length_in_a_text_stops_no_rollout():
+    """A model that writes 10^14 tokens has written no plan: its task goes to the nearest edge."""
+
+    class Absurd:
+        name = "absurd"
+
+        def plan(self, episode):
+            texts = [plan_text(task.plan) for task in episode.tasks]
+            number, role, _, *rest = texts[0].split(" ")
+            texts[0] = " ".join([number, role, "99999999999999", *rest])
+            return planners.planned_from_texts(episode, texts, np.zeros(len(texts)))
+
+    x = small(0)
+    rule = PlannedRule(GraphGreedy(), Absurd())
+    schedule = rollout(x, rule)
+    assert "is more than 1000000" in rule.planned.errors[0]
+    assert schedule.choice[0] == rollout(x, NearestEdge()).choice[0]
 
 
 def test_planning_is_latency_of_its_task():
