@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+import numpy as np
+
 from mecopt import strict_json
 from mecopt.files import write_json
 from mecopt.strict_json import shown
@@ -146,7 +148,8 @@ def plan_of_graph(graph: Any) -> TaskPlan:
     Parameters
     ----------
     graph : networkx.DiGraph
-        Names of nodes become names of subtasks; their attributes are the other fields of `Subtask`.
+        Names of nodes become names of subtasks; their attributes are the other fields of `Subtask`,
+        numbers also those of numpy.
 
     Raises
     ------
@@ -163,7 +166,8 @@ def plan_of_graph(graph: Any) -> TaskPlan:
                 f"graph: node {shown(node)} has an attribute {min(clash)!r} of its own"
             )
         before = [str(other) for other in graph.predecessors(node)]
-        rows.append(_subtask(i, {"name": str(node), **values, "after": before}))
+        plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+        rows.append(_subtask(i, {"name": str(node), **plain, "after": before}))
     return TaskPlan(tuple(rows))
 
 
