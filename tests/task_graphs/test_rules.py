@@ -1,5 +1,7 @@
 """Rules for task graphs: the published greedy by hand, planners' beliefs, and what they cost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,14 @@ from mecopt.task_graphs.policies.greedy import GraphGreedy
 from mecopt.task_graphs.policies.planned_rule import PlannedRule, charged
 from mecopt.task_graphs.policies.whole import NearestEdge, WholeLocal
 from mecopt.task_graphs.scenarios import wifi
+
+#: A plan of one subtask, as a document has it.
+SINGLE = {
+    "name": "1",
+    "role": "reason",
+    "output_tokens": 1,
+    "correctness": {"laptop": 1, "server": 1},
+}
 
 
 def small(seed: int = 0, **changes):
@@ -188,6 +198,8 @@ def test_lookahead_plays_sampled_futures_of_the_same_network():
 def test_lookahead_needs_a_wifi_episode():
     with pytest.raises(ValueError, match="futures: scenario None is not wifi"):
         rollout(chain().instance, by_name.rule("graph-lookahead"))
+    with pytest.raises(ValueError, match="meta.parameters: cannot be read"):
+        wifi_futures()(replace(small(0), meta={"scenario": "wifi", "parameters": None}), 1)
 
 
 def test_thinned_tasks_keep_their_cheapest_options():
@@ -224,6 +236,16 @@ def test_rules_need_plans():
     for rule in (GraphGreedy(), PlannedRule(OneStepOracle(), planners.teacher())):
         with pytest.raises(ValueError, match="has no plans in its meta"):
             run_policy(bare, rule)
+
+
+def test_greedy_refuses_plans_of_other_options():
+    """A file whose meta was changed: not an index past the end."""
+    meta = chain(2).instance.meta
+    one = {**meta["task_graphs"], "tasks": [*meta["task_graphs"]["tasks"]]}
+    one["tasks"][1] = {**one["tasks"][1], "plan": {"subtasks": [SINGLE]}}
+    x = replace(chain(2).instance, meta={**meta, "task_graphs": one})
+    with pytest.raises(ValueError, match="its plans are not those of the instance's options"):
+        rollout(x, GraphGreedy())
 
 
 def test_unknown_names_are_refused():
