@@ -313,7 +313,7 @@ def solve_plans(
     limit = routes("offloading").time_limit if time_limit is None else time_limit
     progress = Progress(limit, gap, seed, verbose)
     if is_single(instance):
-        return solve_single(instance, progress, 0 if start is None else int(start.choice[0]))
+        return solve_single(instance, progress, -1 if start is None else int(start.choice[0]))
     with bell(progress.deadline) as stop:
         work = _Solve(instance, progress, stop)
         if start is not None:

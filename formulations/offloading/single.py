@@ -34,7 +34,7 @@ def is_single(x: OffloadingInstance) -> bool:
     )
 
 
-def solve_single(x: OffloadingInstance, progress: Progress, first: int = 0) -> Result:
+def solve_single(x: OffloadingInstance, progress: Progress, first: int = -1) -> Result:
     """Schedule and certified bound of such an instance.
 
     Parameters
@@ -44,12 +44,13 @@ def solve_single(x: OffloadingInstance, progress: Progress, first: int = 0) -> R
     progress : Progress
         When to stop; at least one option is replayed.
     first : int
-        An option to begin with.
+        An option to begin with; -1 for the one with the lowest floor.
     """
     path = x.latency_weight[0] * longest_paths_ns(x)
     size = np.abs(path) + np.abs(x.fixed_cost_ns)
     floor = path + x.fixed_cost_ns - _ROUNDING * size
     order = np.argsort(floor, kind="stable")
+    first = int(order[0]) if first < 0 else first
     order = np.concatenate([[first], order[order != first]])
     best, chosen, done = np.inf, first, 0
     for o in order.tolist():

@@ -68,14 +68,14 @@ def show(result: Result) -> dict[str, Any]:
     typer.echo(shell.columns(header, rows, text_columns=2))
     right = "" if np.isnan(found.accuracy) else f"expected correctness {found.accuracy:.3f}, "
     typer.echo(
-        f"latency {found.latency_s:.3f} s, {right}reward {found.reward:.4f} (at most "
+        f"latency {found.latency_s:.3f} s, {right}reward {found.reward + 0.0:.4f} (at most "
         f"{-result.bound + 0.0:.4f}, {result.bound_kind})"
     )
     return {
         "assignment": found.assignment,
         "latency_s": found.latency_s,
         "accuracy": found.accuracy,
-        "reward": found.reward,
+        "reward": found.reward + 0.0,
     }
 
 

@@ -125,7 +125,9 @@ def walls_between(a_m: ArrayLike, b_m: ArrayLike, room_m: float) -> NDArray[np.i
         if positions.ndim != 2 or positions.shape[1] != 2:
             raise ValueError(f"{name} must have shape (n, 2), has {positions.shape}")
         checks.refuse(~np.isfinite(positions), name, positions, "must be finite")
-        rooms.append(np.floor(positions / room_m).astype(np.int64))
+        room = np.floor(positions / room_m)
+        checks.refuse(np.abs(room) > 2**53, name, positions, f"is too far for rooms of {room_m!r}")
+        rooms.append(room.astype(np.int64))
     return np.abs(rooms[0][:, None, :] - rooms[1][None, :, :]).sum(axis=2)
 
 

@@ -59,7 +59,8 @@ class Skill:
 
     def correctness(self, params: ArrayLike, difficulty: ArrayLike) -> NDArray[np.float64]:
         """Probability that a model answers right; arguments broadcast."""
-        margin = self.steepness * (self.of(params) - np.asarray(difficulty, dtype=np.float64))
+        with np.errstate(over="ignore"):  # an infinite margin is right or wrong for sure
+            margin = self.steepness * (self.of(params) - np.asarray(difficulty, dtype=np.float64))
         return 0.5 * (1.0 + np.tanh(0.5 * margin))  # the logistic function without overflow
 
 

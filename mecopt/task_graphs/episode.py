@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.strict_json import shown
+from mecopt.strict_json import number, shown
 from mecopt.task_graphs.correctness import Skill, undivided
 from mecopt.task_graphs.network import Link, Network, Node
 from mecopt.task_graphs.options import GraphTask, Weights, instance_of
@@ -117,6 +117,7 @@ class Episode:
             raise ValueError(
                 f"meta.task_graphs: has {len(rows)} tasks, the instance {instance.n_tasks}"
             )
+        _texts("meta.task_graphs: origins", [row["origin"] for row in rows])
         tasks = tuple(
             GraphTask(
                 float(instance.release_ns[k]) * 1e-9,
@@ -136,8 +137,8 @@ class Episode:
             ),
             tasks,
             Weights(**{**weights, "skill": Skill(**weights["skill"])}),
-            tuple(document["requests"]),
-            document["undivided_penalty"],
+            _texts("meta.task_graphs.requests", document["requests"]),
+            number("meta.task_graphs.undivided_penalty", document["undivided_penalty"]),
             {name: value for name, value in instance.meta.items() if name != "task_graphs"},
         )
 
@@ -165,6 +166,12 @@ class Episode:
             whole = None if task.whole is None else undivided(plan, self.undivided_penalty)
             tasks.append(replace(task, plan=plan, whole=whole))
         return replace(self, tasks=tuple(tasks))
+
+
+def _texts(name: str, values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list | tuple) or not all(isinstance(v, str) for v in values):
+        raise ValueError(f"{name}: must be a list of texts, is {shown(values)}")
+    return tuple(values)
 
 
 def _without_infinity(link: dict[str, Any]) -> dict[str, Any]:

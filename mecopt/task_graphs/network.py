@@ -18,6 +18,8 @@ from mecopt.strict_json import number, shown
 
 #: What a node can be: the device of a user, or a machine for everybody.
 KINDS = ("device", "server")
+#: Most calls that a node serves side by side.
+MOST_SLOTS = 1_000_000
 
 
 def roofline(
@@ -77,6 +79,8 @@ class Node:
             if value < 0:
                 raise ValueError(f"{where}{name} = {value:g} is negative")
         checks.whole(f"{where}slots", self.slots, 1)
+        if self.slots > MOST_SLOTS:
+            raise ValueError(f"{where}slots = {self.slots} must be at most {MOST_SLOTS}")
         checks.one_of(f"{where}kind", self.kind, KINDS)
         if self.params is not None and not number(f"{where}params", self.params) > 0:
             raise ValueError(f"{where}params = {self.params:g} must be > 0")

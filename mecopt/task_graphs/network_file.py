@@ -18,7 +18,7 @@ from typing import Any
 
 from mecopt import checks
 from mecopt.strict_json import number, shown
-from mecopt.task_graphs.network import KINDS, Link, Network, Node, roofline
+from mecopt.task_graphs.network import KINDS, MOST_SLOTS, Link, Network, Node, roofline
 from mecopt.task_graphs.options import Weights
 from mecopt.task_graphs.plan_file import NAME, in_file
 
@@ -32,7 +32,7 @@ _SPEEDS = ("prompt_tokens_per_s", "output_tokens_per_s")
 _NODE: dict[str, Any] = {
     "name": NAME,
     "kind": {"enum": list(KINDS)},
-    "slots": {"type": "integer", "minimum": 1},
+    "slots": {"type": "integer", "minimum": 1, "maximum": MOST_SLOTS},
     **dict.fromkeys((*_HARDWARE, *_SPEEDS), _POSITIVE),
 }
 _LINK: dict[str, Any] = {

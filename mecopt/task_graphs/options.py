@@ -171,7 +171,8 @@ def job_of(
     ------
     ValueError
         If there are more than `MOST_ASSIGNMENTS`; if a plan's correctness names a node that is not
-        there, or neither plan nor node says how right a critical subtask is.
+        there, or neither plan nor node says how right a critical subtask is; if a call takes
+        longer than an instance may last.
     """
     if len(places) ** len(plan) > MOST_ASSIGNMENTS:
         raise ValueError(
@@ -193,6 +194,11 @@ def job_of(
         for j, where in enumerate(places):
             node = network.nodes[where]
             seconds[s, j] = node.execution_s(prompt, subtask.output_tokens)
+            if not seconds[s, j] <= _MOST_S:
+                raise ValueError(
+                    f"subtask {subtask.name!r} on node {node.name!r}: takes {seconds[s, j]:g} s, "
+                    f"more than {_MOST_S:g}"
+                )
             if not subtask.critical or weights.accuracy == 0:
                 continue
             right[s, j] = correctness_on(node, subtask, weights.skill)

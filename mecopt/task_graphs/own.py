@@ -83,11 +83,13 @@ def outcome_of(episode: Episode, schedule: Schedule, task: int = 0) -> Outcome:
     Raises
     ------
     ValueError
-        If the schedule is of another instance, or drops the task.
+        If the schedule is of another instance or drops the task, or there is no such task.
     """
     x = schedule.instance
     if x.content_hash != episode.instance.content_hash:
         raise ValueError(f"schedule: is of {x!r}, not of {episode.instance!r}")
+    if not 0 <= task < x.n_tasks:
+        raise ValueError(f"task = {task!r} is not among the {x.n_tasks} of {x!r}")
     if schedule.choice[task] < 0:
         raise ValueError(f"schedule: {x.task_names[task]} is dropped")
     option = int(x.option_ptr[task] + schedule.choice[task])

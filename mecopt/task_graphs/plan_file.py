@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+import numpy as np
+
 from mecopt import strict_json
 from mecopt.files import write_json
 from mecopt.strict_json import shown
@@ -67,8 +69,13 @@ def read_plan(document: Any) -> TaskPlan:
     ValueError
         Names the subtask and the field that is missing, unknown or malformed.
     """
-    if not isinstance(document, Mapping) or set(document) != {"subtasks"}:
+    if not isinstance(document, Mapping):
         raise ValueError(f"plan: must be an object with the field 'subtasks', is {shown(document)}")
+    for name in document:
+        if name != "subtasks":
+            raise ValueError(f"plan: unknown field {shown(name)}, the only one is subtasks")
+    if "subtasks" not in document:
+        raise ValueError("plan: the field 'subtasks' is missing")
     rows = document["subtasks"]
     if not isinstance(rows, list | tuple):
         raise ValueError(f"subtasks: must be a list, is {shown(rows)}")
@@ -141,7 +148,8 @@ def plan_of_graph(graph: Any) -> TaskPlan:
     Parameters
     ----------
     graph : networkx.DiGraph
-        Names of nodes become names of subtasks; their attributes are the other fields of `Subtask`.
+        Names of nodes become names of subtasks; their attributes are the other fields of `Subtask`,
+        numbers also those of numpy.
 
     Raises
     ------
@@ -158,7 +166,8 @@ def plan_of_graph(graph: Any) -> TaskPlan:
                 f"graph: node {shown(node)} has an attribute {min(clash)!r} of its own"
             )
         before = [str(other) for other in graph.predecessors(node)]
-        rows.append(_subtask(i, {"name": str(node), **values, "after": before}))
+        plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+        rows.append(_subtask(i, {"name": str(node), **plain, "after": before}))
     return TaskPlan(tuple(rows))
 
 

@@ -19,6 +19,9 @@ from mecopt.task_graphs.plan import Subtask, TaskPlan
 #: Roles whose mistakes spoil the task (D).
 CRITICAL_ROLES = frozenset({"extract", "reason", "compute", "aggregate"})
 
+#: Longest answer that a text may expect, tokens; whoever writes more has not understood (D).
+MOST_TOKENS = 1_000_000
+
 _LINE = re.compile(r"(\d+) +(\S+) +(\S+) +(\S+)(?: +after((?: +\d+)+))?", re.ASCII)
 _NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 
@@ -64,6 +67,8 @@ def parse_plan(text: str, prompt_tokens: float = 0.0) -> TaskPlan:
         for name, value in (("tokens", tokens), ("difficulty", difficulty)):
             if not _NUMBER.fullmatch(value):
                 raise PlanError(f"line {i}: {name} = {shown(value)} is not a number >= 0")
+        if float(tokens) > MOST_TOKENS:
+            raise PlanError(f"line {i}: tokens = {shown(tokens)} is more than {MOST_TOKENS}")
         rows.append((number, role, float(tokens), float(difficulty), (after or "").split()))
     critical = critical_of([role for _, role, *_ in rows])
     try:

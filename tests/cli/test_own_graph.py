@@ -132,10 +132,16 @@ def test_what_cannot_be_combined(files, arguments, message):
         ("plan", lambda d: d["subtasks"][0].update(role="dream"), "role = 'dream' is unknown"),
         ("plan", lambda d: d["subtasks"][0].update(output_tokens=-1), "output_tokens = -1 is neg"),
         ("plan", lambda d: d["subtasks"][1].update(correctness={"moon": 1}), "unknown node 'moon'"),
+        ("plan", lambda d: d.update(title="mine"), "unknown field 'title', the only one is subt"),
+        ("nodes", lambda d: d["nodes"][1].update(slots=10**12), "must be at most 1000000"),
         ("nodes", lambda d: d["nodes"][1].pop("params_b"), "no correctness on node 'desk'"),
         ("nodes", lambda d: d["links"][0].update(between=["laptop", "moon"]), "'moon' is no node"),
         ("nodes", lambda d: d["links"][0].update(mbps=1e-12), "take 2e.13 s, more than"),
-        ("nodes", lambda d: d["nodes"][1].update(output_tokens_per_s=1e-9), "execution_s"),
+        (
+            "nodes",
+            lambda d: d["nodes"][1].update(output_tokens_per_s=1e-9),
+            "on node 'desk': takes 3e",
+        ),
     ],
 )
 def test_bad_files(files, name, change, message):

@@ -69,6 +69,15 @@ def test_without_time_there_is_an_interval(tmp_path):
     assert verify.verify(tmp_path / "proof.json").ok
 
 
+def test_without_time_or_start_the_option_with_the_lowest_floor_is_taken():
+    """It is the optimum here, as it often is, and wherever it was listed."""
+    x = options_of_one_task()
+    task = replace(x, fixed_cost_ns=np.array([9, 9, 0]) * 1_000_000_000)
+    result = solve_plans(task, time_limit=0.0)
+    assert (result.objective, result.termination) == (9.0, "optimal")
+    assert result.details["replayed"] == 1
+
+
 def test_a_task_that_may_be_late_goes_the_usual_way():
     """8 s are past its deadline of 7 s and cost 20 s, as a drop does."""
     x = options_of_one_task(deadline_s=7.0, drop_cost_s=20.0)

@@ -40,6 +40,7 @@ def test_a_transfer_goes_in_frames():
         (lambda: Node("a", 0, 1, kind="cloud"), "kind = 'cloud' must be one of device, server"),
         (lambda: Node("a", 0, 1, params=0), "node 'a': params = 0 must be > 0"),
         (lambda: Node("a\n", 0, 1), "control character"),
+        (lambda: Node("a", 0, 1, slots=10**12), "slots = 1000000000000 must be at most 1000000"),
         (lambda: Link("a", "a", 1), "link 'a' - 'a': joins a node with itself"),
         (lambda: Link("a", "b", 0), "link 'a' - 'b': bit_per_s = 0 must be > 0"),
         (lambda: Link("a", "b", math.nan), "bit_per_s = nan must be > 0"),

@@ -81,6 +81,13 @@ def test_stages_by_hand():
     assert not outcome_of(episode, replay(episode.instance, [1])).is_split
 
 
+@pytest.mark.parametrize("task", [1, -1])
+def test_an_outcome_is_of_a_task_that_is_there(task):
+    episode = pair()
+    with pytest.raises(ValueError, match=f"task = {task} is not among the 1 of"):
+        outcome_of(episode, replay(episode.instance, [3]), task)
+
+
 def test_an_output_travels_once_to_a_node():
     """b and c at the access point both read a, d joins them: one transfer of a, not two."""
     plan = TaskPlan(

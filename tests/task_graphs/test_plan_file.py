@@ -3,6 +3,7 @@
 import copy
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -232,6 +233,16 @@ def test_a_plan_survives_networkx():
     graph = graph_of_plan(PLAN)
     assert list(graph.edges) == [("search", "think")]
     assert plan_of_graph(graph) == PLAN
+
+
+def test_attributes_may_be_of_numpy():
+    """Graphs come from tables, whose numbers are not Python's."""
+    networkx = pytest.importorskip("networkx")
+    graph = networkx.DiGraph([("a", "b")])
+    for node in graph:
+        graph.nodes[node].update(role="reason", output_tokens=np.int64(3), critical=np.True_)
+    plan = plan_of_graph(graph)
+    assert [(s.output_tokens, s.critical) for s in plan.subtasks] == [(3.0, True), (3.0, True)]
 
 
 def test_a_graph_that_is_no_plan_is_refused():

@@ -1,5 +1,7 @@
 """Rules for task graphs: the published greedy by hand, planners' beliefs, and what they cost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from mecopt.task_graphs.episode import Episode
 from mecopt.task_graphs.network import Link, Network, Node
 from mecopt.task_graphs.options import GraphTask, Weights
 from mecopt.task_graphs.plan import Subtask, TaskPlan
+from mecopt.task_graphs.plan_text import plan_text
 from mecopt.task_graphs.planners import Noisy, Perfect
 from mecopt.task_graphs.policies import by_name
 from mecopt.task_graphs.policies.futures import rearranged, thinned, turned, wifi_futures
@@ -20,6 +23,14 @@ from mecopt.task_graphs.policies.greedy import GraphGreedy
 from mecopt.task_graphs.policies.planned_rule import PlannedRule, charged
 from mecopt.task_graphs.policies.whole import NearestEdge, WholeLocal
 from mecopt.task_graphs.scenarios import wifi
+
+#: A plan of one subtask, as a document has it.
+SINGLE = {
+    "name": "1",
+    "role": "reason",
+    "output_tokens": 1,
+    "correctness": {"laptop": 1, "server": 1},
+}
 
 
 def small(seed: int = 0, **changes):
@@ -93,6 +104,14 @@ def test_whole_tasks_go_where_they_are_told():
         assert x.option_name(k, int(choice)) in (["device"] if lonely else ["ap 0", "ap 1"])
 
 
+def test_a_task_that_only_comes_split_goes_to_the_nearest_edge_with_all_its_calls():
+    """Options: both on the laptop, the second on the server, the first, both: the last one."""
+    x = chain().instance
+    assert x.option_name(0, 3) == "server+server"
+    assert rollout(x, NearestEdge()).choice.tolist() == [3]
+    assert rollout(x, WholeLocal()).choice.tolist() == [0]
+
+
 @pytest.mark.parametrize("name", ["graph-greedy", "graph-joint"])
 def test_a_planner_that_knows_the_truth_changes_nothing(name: str):
     x = small(2)
@@ -123,6 +142,25 @@ def test_tasks_without_a_plan_go_to_the_nearest_edge():
     broken = Noisy("broken", 0.0, 0.0, 1.0, planners.STUDENT_MODEL)
     choice = rollout(x, PlannedRule(GraphGreedy(), broken)).choice
     assert choice.tolist() == rollout(x, NearestEdge()).choice.tolist()
+
+
+def test_an_absurd_length_in_a_text_stops_no_rollout():
+    """A model that writes 10^14 tokens has written no plan: its task goes to the nearest edge."""
+
+    class Absurd:
+        name = "absurd"
+
+        def plan(self, episode):
+            texts = [plan_text(task.plan) for task in episode.tasks]
+            number, role, _, *rest = texts[0].split(" ")
+            texts[0] = " ".join([number, role, "99999999999999", *rest])
+            return planners.planned_from_texts(episode, texts, np.zeros(len(texts)))
+
+    x = small(0)
+    rule = PlannedRule(GraphGreedy(), Absurd())
+    schedule = rollout(x, rule)
+    assert "is more than 1000000" in rule.planned.errors[0]
+    assert schedule.choice[0] == rollout(x, NearestEdge()).choice[0]
 
 
 def test_planning_is_latency_of_its_task():
@@ -160,6 +198,8 @@ def test_lookahead_plays_sampled_futures_of_the_same_network():
 def test_lookahead_needs_a_wifi_episode():
     with pytest.raises(ValueError, match="futures: scenario None is not wifi"):
         rollout(chain().instance, by_name.rule("graph-lookahead"))
+    with pytest.raises(ValueError, match="meta.parameters: cannot be read"):
+        wifi_futures()(replace(small(0), meta={"scenario": "wifi", "parameters": None}), 1)
 
 
 def test_thinned_tasks_keep_their_cheapest_options():
@@ -196,6 +236,16 @@ def test_rules_need_plans():
     for rule in (GraphGreedy(), PlannedRule(OneStepOracle(), planners.teacher())):
         with pytest.raises(ValueError, match="has no plans in its meta"):
             run_policy(bare, rule)
+
+
+def test_greedy_refuses_plans_of_other_options():
+    """A file whose meta was changed: not an index past the end."""
+    meta = chain(2).instance.meta
+    one = {**meta["task_graphs"], "tasks": [*meta["task_graphs"]["tasks"]]}
+    one["tasks"][1] = {**one["tasks"][1], "plan": {"subtasks": [SINGLE]}}
+    x = replace(chain(2).instance, meta={**meta, "task_graphs": one})
+    with pytest.raises(ValueError, match="its plans are not those of the instance's options"):
+        rollout(x, GraphGreedy())
 
 
 def test_unknown_names_are_refused():

@@ -18,6 +18,7 @@ from mecopt.checks import check_seed
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import OnlineSystem
 from mecopt.offloading.scenarios.futures import Futures
+from mecopt.strict_json import shown
 from mecopt.task_graphs.scenarios import wifi
 
 #: Task seeds of futures begin here, far from those of a person who draws a few.
@@ -52,8 +53,11 @@ def wifi_futures(seed: int = 0, most_options: int = 5) -> Futures:
                 "instances over the same resources"
             )
         first = _FIRST_TASK_SEED + 1_000 * seed
-        changes = wifi.frozen_changes(meta)
-        period_ns = round(1e9 * changes["horizon_s"])
+        try:
+            changes = wifi.frozen_changes(meta)
+            period_ns = round(1e9 * changes["horizon_s"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"meta.parameters: cannot be read ({shown(error)})") from None
         turns = _TURNS if period_ns > 0 else 1
         out: list[OffloadingInstance] = []
         for i in range(-(-samples // turns)):

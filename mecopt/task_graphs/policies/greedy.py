@@ -39,7 +39,8 @@ class GraphGreedy:
         Raises
         ------
         ValueError
-            If the instance is not of task graphs.
+            If the instance is not of task graphs, or its tasks have other numbers of options than
+            their plans.
         """
         episode = Episode.in_meta(instance)
         network, weights = episode.network, episode.weights
@@ -49,6 +50,12 @@ class GraphGreedy:
         ]
         self._right = [job.correctness for job in jobs]
         self._whole = [len(places[t.origin]) if len(t.ways) > 1 else 0 for t in episode.tasks]
+        count = [
+            right.shape[1] ** right.shape[0] + whole
+            for right, whole in zip(self._right, self._whole, strict=True)
+        ]
+        if not np.array_equal(count, np.diff(instance.option_ptr)):
+            raise ValueError("meta.task_graphs: its plans are not those of the instance's options")
         self._worth, self._n_nodes = weights.accuracy, len(network.nodes)
 
     def act(self, observation: Observation) -> int:

@@ -23,7 +23,7 @@ from mecopt.edge import contention, wifi
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.task_graphs.correctness import Skill, undivided
 from mecopt.task_graphs.episode import Episode
-from mecopt.task_graphs.network import Link, Network, Node, roofline
+from mecopt.task_graphs.network import MOST_SLOTS, Link, Network, Node, roofline
 from mecopt.task_graphs.options import GraphTask, Weights
 from mecopt.task_graphs.scenarios import requests
 
@@ -72,6 +72,9 @@ _PRINTED = (
 #: Where each number comes from; carried into reports.
 TAGS = {name: "P" if name in _PRINTED else "D" for name in asdict(Parameters())}
 
+#: Most access points, users, and tasks expected of an episode.
+_MOST, _MOST_TASKS = 1_000, 100_000
+
 PRESETS: dict[str, Parameters] = {
     "paper": Parameters(),
     "four-aps": Parameters(aps=4, ues=7),
@@ -92,6 +95,9 @@ def parameters(preset: str = "paper", **changes: object) -> Parameters:
     p = checks.changed(PRESETS[preset], changes)
     for name in ("aps", "ues", "ap_slots", "streams"):
         checks.whole(name, getattr(p, name), 1)
+    for name, most in (("aps", _MOST), ("ues", _MOST), ("ap_slots", MOST_SLOTS)):
+        if getattr(p, name) > most:
+            raise ValueError(f"{name} = {getattr(p, name)} must be at most {most}")
     checks.whole("most_subtasks", p.most_subtasks, 1)
     if p.most_subtasks > 6:
         raise ValueError(f"most_subtasks = {p.most_subtasks} must be at most 6")
@@ -105,8 +111,25 @@ def parameters(preset: str = "paper", **changes: object) -> Parameters:
             raise ValueError(f"{name} = {value!r} must be > 0")
     for name in ("ap_tflops", "ap_tb_per_s", "ue_tflops", "ue_tb_per_s", "input_mbit"):
         low, high = checks.pair(name, getattr(p, name))
-        if not 0 < low <= high:
+        if not 0 < low <= high < float("inf"):
             raise ValueError(f"{name} = {getattr(p, name)!r} must be 0 < low <= high")
+    low, high = checks.pair("prompt_tokens", p.prompt_tokens)
+    if not (0 <= low <= high < 2**31 and low % 1 == high % 1 == 0):
+        raise ValueError(
+            f"prompt_tokens = {p.prompt_tokens!r} must be whole numbers, 0 <= low <= high"
+        )
+    if not p.ap_params_b or not all(0 < size < float("inf") for size in p.ap_params_b):
+        raise ValueError(f"ap_params_b = {p.ap_params_b!r} must be numbers > 0")
+    if not 0 < p.ue_params_b < max(p.ap_params_b):
+        raise ValueError(
+            f"ue_params_b = {p.ue_params_b!r} must be > 0 and below the largest of "
+            f"ap_params_b = {p.ap_params_b!r}"
+        )
+    if p.arrivals_per_ue_s * p.horizon_s * p.ues > _MOST_TASKS:
+        raise ValueError(
+            f"arrivals_per_ue_s = {p.arrivals_per_ue_s:g}: {p.ues} users make more than "
+            f"{_MOST_TASKS} tasks in {p.horizon_s:g} s"
+        )
     if not 0 <= p.chained <= 1:
         raise ValueError(f"chained = {p.chained!r} must be in [0, 1]")
     return p
