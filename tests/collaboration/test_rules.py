@@ -1,0 +1,137 @@
+"""Rules for failing nodes: hand-made moments where the right answer is plain."""
+
+import numpy as np
+import pytest
+
+from mecopt.collaboration.network import Link, Network, Node
+from mecopt.collaboration.policies.beliefs import Beliefs
+from mecopt.collaboration.policies.by_name import RULES, entry, rule
+from mecopt.collaboration.policies.genetic import Moment
+from mecopt.collaboration.scenarios import ledrl
+from mecopt.offloading.observation import OnlineSystem
+from mecopt.offloading.policies import by_name
+from mecopt.offloading.replay import replay, rollout
+from tests.collaboration.hand_made import alone, line, made
+
+
+def pair(reliable: float, fast: float) -> Network:
+    """a, 1 cycle a second, and b, 2 cycles, with their execution failure rates."""
+    nodes = (Node("a", 1.0, 1, reliable), Node("b", 2.0, 1, fast))
+    return Network(nodes, (Link("a", "b", 10.0), Link("b", "a", 10.0)), 0.0, 0.5)
+
+
+def test_keep_stays():
+    x = made(line(), [(0.0, k, 5.0, 1.0) for k in range(3)], 4.0)
+    assert rollout(x, rule("keep")).choice.tolist() == [0, 0, 0]
+
+
+def test_earliest_start_waits_for_nobody():
+    """At a the first begins at 0; the second would wait 2 s there, at b it begins after 0.5 s."""
+    x = made(line(), [(0.0, 0, 5.0, 2.0)] * 2, 9.0)
+    assert rollout(x, rule("earliest-start")).choice.tolist() == [0, 1]
+
+
+def test_ratc_prefers_the_reliable_of_two_that_are_in_time():
+    """2 cycles: 2 s at a, exp(-0.1 x 2) = 0.82; 0.1 + 1 s at b, exp(-1) = 0.37; both by 3 s.
+
+    Due after 1.5 s only b is in time, and the faster.
+    """
+    network = pair(0.1, 1.0)
+    assert rollout(made(network, [(0.0, 0, 1.0, 2.0)], 3.0), rule("ratc")).choice.tolist() == [0]
+    assert rollout(made(network, [(0.0, 0, 1.0, 2.0)], 1.5), rule("ratc")).choice.tolist() == [1]
+
+
+def test_two_choice_takes_the_shorter_queue():
+    """Two nodes, both always drawn: tasks of 2 s go in turn, though a is nearer and reliable."""
+    x = made(pair(0.0, 0.0), [(0.0, 0, 1.0, 2.0)] * 2, 9.0)
+    assert sorted(rollout(x, rule("two-choice")).choice.tolist()) == [0, 1]
+
+
+def test_expected_success_weighs_queues_and_rates():
+    """First task: 0.82 at a against 0.37 at b. Second: late at a (4 s of 3), so b.
+
+    Third: also late at b if 2 x 1 + 0.1 s were over 3 s; they are not: end 2.1 s. Fourth: 3.1 s at
+    b, dropped.
+    """
+    x = made(pair(0.1, 1.0), [(0.0, 0, 1.0, 2.0)] * 4, 3.0)
+    assert rollout(x, rule("expected-success")).choice.tolist() == [0, 1, 1, -1]
+
+
+def test_agsp_finds_the_best_of_a_moment():
+    """Three tasks together: the best of all 27 decisions by believed chances."""
+    x = made(pair(0.1, 0.4), [(0.0, 0, 1.0, 2.0)] * 3, 3.0)
+    system = OnlineSystem(x)
+    system.advance(0)
+    moment = Moment(system.observe(0), Beliefs.of(x), [0, 1, 2])
+    grid = np.array(np.meshgrid(*[[-1, 0, 1]] * 3)).reshape(3, -1).T.tolist()
+    best = max(moment.fitness(genes) for genes in grid)
+    choice = rollout(x, rule("agsp")).choice.tolist()
+    assert moment.fitness(choice) == pytest.approx(best)
+
+
+def test_what_agsp_expects_is_what_happens():
+    """Fitness of a decision without failures is the number of tasks on time, queues included."""
+    x = ledrl.generate(
+        "paper", 2, nodes=4, slots=6, node_failure_per_s=0.0,
+        execution_failure_per_s=(0.0, 0.0), link_failure_per_s=(0.0, 0.0),
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    together = np.flatnonzero(x.release_ns == x.release_ns[-1])
+    early = np.full(x.n_tasks, -1)
+    early[: together[0]] = rng.integers(np.diff(x.option_ptr)[: together[0]])
+    system = OnlineSystem(x)
+    for k in range(together[0]):
+        system.advance(k)
+        system.commit(k, int(early[k]))
+    system.advance(int(together[0]))
+    observation = system.observe(int(together[0]))
+    moment = Moment(observation, Beliefs.of(x), together.tolist())
+    for k, choice in product_of(np.diff(x.option_ptr)[together]):
+        decision = early.copy()
+        decision[together[k]] = choice
+        found = replay(x, decision)
+        genes = [-1] * len(together)
+        genes[k] = choice
+        assert moment.fitness(genes) <= float(-found.cost_s[together].sum()) + 1e-9
+
+
+def product_of(counts: np.ndarray) -> list[tuple[int, int]]:
+    """Every (task, option)."""
+    return [(k, o) for k, n in enumerate(counts) for o in range(n)]
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_rules_run_where_nodes_are_down(name: str):
+    """Down at the release: every rule answers, nobody is on time, no number is undefined."""
+    x = made(alone(0.1, 0.5), [(0.0, 0, 1.0, 1.0)], 2.0, down_s=[[(0.0, 9.0)]])
+    with np.errstate(all="raise"):
+        assert rollout(x, rule(name)).objective == 0.0
+
+
+@pytest.mark.parametrize("name", ["ratc", "two-choice", "agsp"])
+def test_equal_seeds_equal_decisions(name: str):
+    x = ledrl.generate("paper", 0, slots=10)
+    once, again = rollout(x, rule(name, 1)).choice, rollout(x, rule(name, 1)).choice
+    assert np.array_equal(once, again)
+    assert not np.array_equal(once, rollout(x, rule(name, 2)).choice)
+
+
+def test_rules_want_an_instance_of_theirs():
+    from mecopt.offloading.scenarios import comllm
+
+    with pytest.raises(ValueError, match="has no network of failing nodes"):
+        rollout(comllm.generate("paper", 0, slots=2), rule("ratc"))
+
+
+def test_refused():
+    with pytest.raises(ValueError, match="rule: unknown 'best'"):
+        rule("best")
+    with pytest.raises(ValueError, match="seed = -1"):
+        rule("ratc", -1)
+    with pytest.raises(ValueError, match="without parameters to load"):
+        entry("ratc")(checkpoint="folder")
+
+
+def test_no_name_is_taken():
+    """Nothing here hides a rule of the core."""
+    assert not set(RULES) & set(by_name.NAMES)
