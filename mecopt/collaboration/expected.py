@@ -23,9 +23,11 @@ Claim
 
     .. math:: E[\text{tasks on time}] \le B,
 
-    where -B is any lower bound on the cost of `expected` that allows work to wait anywhere and to
-    be served in any order. The bounds of plan decomposition are of this kind, with branching or
-    without. No rule is bounded on a single episode: it may be lucky.
+    where B is the greatest :math:`\sum W_{ko}` of schedules of the second instance in which work
+    may wait anywhere and be served in any order, or anything above it. The Lagrangian bounds of
+    plan decomposition are above it; costs of replayed decisions are not
+    (`mecopt.bench.collaboration.bounds`). No rule is bounded on a single episode: it may be
+    lucky.
 
 Proof
     Fix what happens, :math:`\omega`. Call an execution that is begun *counted* when its task would
@@ -95,8 +97,8 @@ def intact(instance: OffloadingInstance, network: Network) -> FloatArray:
 def expected(instance: OffloadingInstance) -> OffloadingInstance:
     """The instance in which nothing fails and an option on time is worth its chance.
 
-    Minus its certified bound is a bound on the expected number of tasks on time under every rule
-    that knows rates only; see the module's text.
+    Minus a bound on its cost from prices is a bound on the expected number of tasks on time under
+    every rule that knows rates only; see the module's text.
 
     Raises
     ------
