@@ -7,6 +7,7 @@ from mecopt.collaboration.network import Link, Network, Node
 from mecopt.collaboration.policies.beliefs import Beliefs
 from mecopt.collaboration.policies.by_name import RULES, entry, rule
 from mecopt.collaboration.policies.genetic import Moment
+from mecopt.collaboration.policies.misled import Misled
 from mecopt.collaboration.scenarios import ledrl
 from mecopt.offloading.observation import OnlineSystem
 from mecopt.offloading.policies import by_name
@@ -69,8 +70,8 @@ def test_agsp_finds_the_best_of_a_moment():
     assert moment.fitness(choice) == pytest.approx(best)
 
 
-def test_what_agsp_expects_is_what_happens():
-    """Fitness of a decision without failures is the number of tasks on time, queues included."""
+def test_agsp_promises_no_more_than_happens():
+    """Without failures a task has chance 1 or none: behind all committed work, so at the latest."""
     x = ledrl.generate(
         "paper", 2, nodes=4, slots=6, node_failure_per_s=0.0,
         execution_failure_per_s=(0.0, 0.0), link_failure_per_s=(0.0, 0.0),
@@ -86,18 +87,14 @@ def test_what_agsp_expects_is_what_happens():
     system.advance(int(together[0]))
     observation = system.observe(int(together[0]))
     moment = Moment(observation, Beliefs.of(x), together.tolist())
-    for k, choice in product_of(np.diff(x.option_ptr)[together]):
+    counts = np.diff(x.option_ptr)[together]
+    for k, choice in ((k, o) for k, n in enumerate(counts) for o in range(n)):
         decision = early.copy()
         decision[together[k]] = choice
         found = replay(x, decision)
         genes = [-1] * len(together)
         genes[k] = choice
         assert moment.fitness(genes) <= float(-found.cost_s[together].sum()) + 1e-9
-
-
-def product_of(counts: np.ndarray) -> list[tuple[int, int]]:
-    """Every (task, option)."""
-    return [(k, o) for k, n in enumerate(counts) for o in range(n)]
 
 
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"expected-lookahead"}))
@@ -135,6 +132,30 @@ def test_rules_want_an_instance_of_theirs():
 
     with pytest.raises(ValueError, match="has no network of failing nodes"):
         rollout(comllm.generate("paper", 0, slots=2), rule("ratc"))
+
+
+def test_a_misled_rule_decides_on_what_it_was_told():
+    """2 cycles at rate 0.1 at a (0.82), at rate 0.05 x 1 s and a hop of 0.1 s at b (0.95).
+
+    The rule of one step sees the same order at any factor but 0, where all chances are 1 and the
+    option listed first is taken; what happens is not changed.
+    """
+    x = made(pair(0.1, 0.05), [(0.0, 0, 1.0, 2.0)], 3.0)
+    assert rollout(x, rule("expected-success")).choice.tolist() == [1]
+    assert rollout(x, Misled(rule("expected-success"), 2.0)).choice.tolist() == [1]
+    told_nothing = rollout(x, Misled(rule("expected-success"), 0.0))
+    assert told_nothing.choice.tolist() == [0]
+    assert told_nothing.instance.content_hash == x.content_hash
+
+
+def test_the_lookahead_can_be_misled_too():
+    x = ledrl.generate("paper", 0, slots=20)
+    right = rollout(x, rule("expected-lookahead"))
+    assert np.array_equal(right.choice, rollout(x, Misled(rule("expected-lookahead"), 1.0)).choice)
+    wrong = rollout(x, Misled(rule("expected-lookahead"), 0.0))
+    assert not np.array_equal(right.choice, wrong.choice)
+    with pytest.raises(ValueError, match="factor = -1"):
+        Misled(rule("ratc"), -1)
 
 
 def test_refused():

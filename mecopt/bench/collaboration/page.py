@@ -56,6 +56,7 @@ def success_picture(card: pd.DataFrame) -> Figure:
             panel.annotate(
                 f"{100 * row.success_rate:.1f} %", (reach or 100 * row.success_rate, i), (6, 0),
                 textcoords="offset points", va="center", fontsize=8.5, color=INK,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )  # fmt: skip
         for column, words in (
             ("bound_success_rate_rates_only", "bound,\nrates known"),

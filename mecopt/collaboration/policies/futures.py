@@ -53,7 +53,9 @@ def ledrl_futures(seed: int = 0, data_dir: Any = None) -> Futures:
             )
             for i in range(samples)
         )
-        return [expected(x) for x in drawn]
+        # Worth is what the rates of the instance say, also where a rule was told wrong ones.
+        told = {"collaboration": meta["collaboration"]}
+        return [expected(replace(x, meta={**x.meta, **told})) for x in drawn]
 
     return futures
 
