@@ -132,7 +132,7 @@ def measured(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, float]:
     return {
         "nodes": solved["nodes"],
         "success_rate": 1.0 - schedule.drop_rate,
-        "bound_success_rate": -solved["bound_s"],
+        "bound_success_rate": min(1.0, -solved["bound_s"]),  # safe bounds are rounded up
         "bound_success_rate_rates_only": solved["bound_rates_only"],
     }
 
