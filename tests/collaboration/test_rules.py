@@ -135,27 +135,31 @@ def test_rules_want_an_instance_of_theirs():
 
 
 def test_a_misled_rule_decides_on_what_it_was_told():
-    """2 cycles at rate 0.1 at a (0.82), at rate 0.05 x 1 s and a hop of 0.1 s at b (0.95).
+    """Two cycles, 2 s at a with rate 0.1, 1 s and a hop at b with rate 0.25: 0.82 against 0.78.
 
-    The rule of one step sees the same order at any factor but 0, where all chances are 1 and the
-    option listed first is taken; what happens is not changed.
+    Told 0.2 and 0.125, half and twice the true ratio, it is 0.67 against 0.88.
     """
-    x = made(pair(0.1, 0.05), [(0.0, 0, 1.0, 2.0)], 3.0)
-    assert rollout(x, rule("expected-success")).choice.tolist() == [1]
-    assert rollout(x, Misled(rule("expected-success"), 2.0)).choice.tolist() == [1]
-    told_nothing = rollout(x, Misled(rule("expected-success"), 0.0))
-    assert told_nothing.choice.tolist() == [0]
-    assert told_nothing.instance.content_hash == x.content_hash
+    x = made(pair(0.1, 0.25), [(0.0, 0, 1.0, 2.0)], 3.0)
+    assert rollout(x, rule("expected-success")).choice.tolist() == [0]
+    told = {}
+    for seed in range(20):
+        misled = Misled(rule("expected-success"), 2.0, seed)
+        rates = [n.execution_failure_per_s for n in misled.told(Network.of(x)).nodes]
+        told[tuple(rates)] = schedule = rollout(x, misled)
+        assert schedule.instance.content_hash == x.content_hash
+    assert set(told) == {(a, b) for a in (0.05, 0.2) for b in (0.125, 0.5)}
+    assert told[0.2, 0.125].choice.tolist() == [1]
+    assert told[0.05, 0.5].choice.tolist() == [0]
 
 
 def test_the_lookahead_can_be_misled_too():
     x = ledrl.generate("paper", 0, slots=20)
-    right = rollout(x, rule("expected-lookahead"))
-    assert np.array_equal(right.choice, rollout(x, Misled(rule("expected-lookahead"), 1.0)).choice)
-    wrong = rollout(x, Misled(rule("expected-lookahead"), 0.0))
-    assert not np.array_equal(right.choice, wrong.choice)
-    with pytest.raises(ValueError, match="factor = -1"):
-        Misled(rule("ratc"), -1)
+    right = rollout(x, rule("expected-lookahead")).choice
+    same = rollout(x, Misled(rule("expected-lookahead"), 1.0)).choice
+    wrong = rollout(x, Misled(rule("expected-lookahead"), 3.0)).choice
+    assert np.array_equal(right, same) and not np.array_equal(right, wrong)
+    with pytest.raises(ValueError, match="factor = 0.5 must be >= 1"):
+        Misled(rule("ratc"), 0.5)
 
 
 def test_refused():
