@@ -72,7 +72,13 @@ def build() -> typer.Typer:
         "data_dir": (DataDir, None),
         "instance": (_path("Solve this instance file instead."), None),
         "plan": (_path("Place the calls of this task graph instead, with --nodes."), None),
-        "nodes": (_path("Machines and links for --plan."), None),
+        "nodes": (
+            text_option(
+                "Machines and links for --plan; or how many nodes, with --scenario ledrl.",
+                "FILE|N",
+            ),
+            None,
+        ),
         "method": (text_option(f"{routes} (the first by default).", "NAME"), None),
         "time_limit": (
             Annotated[
@@ -105,7 +111,7 @@ def solve(
     *,
     instance: Path | None,
     plan: Path | None,
-    nodes: Path | None,
+    nodes: str | None,
     method: str | None,
     time_limit: float | None,
     gap: float,
@@ -127,7 +133,11 @@ def solve(
 
     seed = 0 if made["seed"] is None else made["seed"]
     check_stopping(time_limit, gap, seed)
-    is_own = own_graph.is_asked(plan, nodes, picture)
+    machines = None
+    if nodes is not None and (plan is not None or not _has_option(made["scenario"], "nodes")):
+        machines, nodes = Path(nodes), None
+    made["nodes"] = nodes
+    is_own = own_graph.is_asked(plan, machines, picture)
     if instance is not None:
         _refuse(made, "instance", but="scenario")
     if is_own:
@@ -139,10 +149,10 @@ def solve(
         "certificate": certificate,
         "picture": picture,
     }
-    reads = {"instance": instance, "plan": plan, "nodes": nodes}
+    reads = {"instance": instance, "plan": plan, "nodes": machines}
     with Outputs(written, reads=reads) as outputs:
         if is_own:
-            problem = own_graph.read(plan, nodes)
+            problem = own_graph.read(plan, machines)
         else:
             problem = load_instance(instance) if instance is not None else _generate(made, data_dir)
         family = family_of(problem)
@@ -173,6 +183,14 @@ def solve(
             outputs.write("picture", lambda path: own_graph.draw(path, result), "picture: {path}")
     if result.termination == "interrupted":
         raise typer.Exit(shell.INTERRUPTED)
+
+
+def _has_option(scenario: str | None, option: str) -> bool:
+    """Whether a scenario has an option of its own of this name."""
+    from mecopt.bench.families import family_of_scenario
+
+    family = None if scenario is None else family_of_scenario(scenario)
+    return family is not None and option in family.scenario(str(scenario)).flags()
 
 
 def _refuse(asked: Mapping[str, Any], chosen: str, but: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The offloading family: its scenarios, those of task graphs included, scorecard and page."""
+"""The offloading family: scenarios, also of task graphs and failing nodes, scorecard, page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import pandas as pd
 from mecopt import checks
 from mecopt.accuracy_delay import stream
 from mecopt.accuracy_delay.scenarios import goa
+from mecopt.bench.collaboration import scenario as collaboration
 from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, percent, tenths_of_percent
 from mecopt.bench.families import Family, Scenario, Tables, option
 from mecopt.bench.offloading import page
 from mecopt.bench.reading import parse_interval, parse_number, parse_whole, parse_window, short
 from mecopt.bench.task_graphs import scenario as task_graphs
 from mecopt.bench.task_graphs.page import GRAPH, graph_text
+from mecopt.collaboration.network import OUTCOME
 from mecopt.offloading import schedule_file
 from mecopt.offloading.instance import FORMAT, OffloadingInstance
 from mecopt.offloading.metrics import performance_ratio, run_policy
@@ -241,6 +243,7 @@ def _describe(result: Result, best: Schedule, oracle: Schedule) -> dict[str, Any
         "solver_objective_s": result.objective / x.n_tasks,
         "oracle_cost_s": oracle.mean_cost_s,
         **({GRAPH: graph_text(best)} if task_graphs.is_rewarded(x) else {}),
+        **(collaboration.described(result) if collaboration.is_counted(x) else {}),
     }
 
 
@@ -259,6 +262,8 @@ def _play(instance: OffloadingInstance, policy: Any) -> tuple[Schedule, dict[str
 
 
 def _measure(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, Any]:
+    if collaboration.is_counted(schedule.instance):
+        return collaboration.measured(schedule, solved)
     slot_s = solved["slot_s"]
     late = np.isnan(schedule.latency_s)
     p95_s = float(np.quantile(np.where(late, np.inf, schedule.latency_s), 0.95))
@@ -274,7 +279,8 @@ def _measure(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _timelines(result: Result, shown: Mapping[str, Schedule]) -> pd.DataFrame:
-    return pd.concat([s.timeline().assign(schedule=name) for name, s in shown.items()])
+    rows = pd.concat([s.timeline().assign(schedule=name) for name, s in shown.items()])
+    return rows[rows["resource"] != OUTCOME] if collaboration.is_counted(result.instance) else rows
 
 
 def _complete(tables: Tables) -> Tables:
@@ -296,8 +302,15 @@ COLUMNS: Sequence[Column] = (
     Column("mean_cost_slots", "cost, slots", fixed(4), scenarios=("comllm",)),
     Column("mean_cost_ms", "cost, ms", fixed(1), ("console", "page"), scenarios=_TIMED),
     *task_graphs.COLUMNS,
+    *collaboration.COLUMNS,
     *(replace(column, scenarios=_TIMED) for column in GAPS),
-    Column("p95_latency_ms", "latency p95, ms", fixed(1), ("page", "record")),
+    Column(
+        "p95_latency_ms",
+        "latency p95, ms",
+        fixed(1),
+        ("page", "record"),
+        scenarios=(*_TIMED, *task_graphs.REWARDED),
+    ),
     Column("drop_rate", "late or dropped, %", percent, scenarios=_TIMED),
     Column(  # no ratio where costs may be negative
         "pr",
@@ -309,6 +322,7 @@ COLUMNS: Sequence[Column] = (
     ),  # fmt: skip
     extra("extra over best, ms", _TIMED),
     extra("reward below best, 1/1000", task_graphs.REWARDED),
+    extra("on time below best, 1/1000", collaboration.COUNTED),
     Column("backlog_fairness", "backlog fairness", fixed(3), ("conduct",)),
     Column("assignment_fairness", "assignment fairness", fixed(3), ("conduct",)),
     Column("parse_rate", "answers parsed, %", tenths_of_percent, ("conduct", "record")),
@@ -331,7 +345,7 @@ FAMILY = Family(
     policies=by_name.POLICIES,
     play=_play,
     reference="one-step-oracle",
-    scenarios=(COMLLM, TRACES, GOA_STREAM, task_graphs.WIFI),
+    scenarios=(COMLLM, TRACES, GOA_STREAM, task_graphs.WIFI, collaboration.LEDRL),
     columns=tuple(COLUMNS),
     ranked_by="mean_cost_ms",
     size=("n_tasks", "tasks"),

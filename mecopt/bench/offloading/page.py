@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mecopt.bench.collaboration import page as collaboration
+from mecopt.bench.collaboration.scenario import COUNTED
 from mecopt.bench.columns import percent
 from mecopt.bench.html import images
 from mecopt.bench.offloading import plot
@@ -19,9 +21,10 @@ from mecopt.offloading.policies import by_name
 
 
 def pictures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
-    """Figures by name: timeline-PRESET, and those of task graphs where a run has them."""
+    """Figures by name: timeline-PRESET, and those that only some scenarios have."""
     timelines = tables["timelines"]
-    return task_graphs.pictures(tables) | {
+    own = task_graphs.pictures(tables) | collaboration.pictures(tables)
+    return own | {
         f"timeline-{preset}": plot.timeline_picture(
             _named(timelines[timelines["preset"] == preset], tables)
         )
@@ -41,6 +44,8 @@ def _named(timeline: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.Dat
     def words(ms: float) -> str:
         if "mean_reward" in here and here["mean_reward"].notna().all():
             return f"reward {-1e-3 * ms:.4f} per task"
+        if "success_rate" in here and here["success_rate"].notna().all():
+            return f"{-0.1 * ms:.1f} % on time"
         return f"{ms:.1f} ms per task"
 
     title = {"best known": f"{best}: {words(instance['incumbent_s'] * 1e3)}"}
@@ -52,18 +57,23 @@ def context(
     tables: Mapping[str, pd.DataFrame], suite: Mapping[str, Any], drawn: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """What ``report_offloading.html`` needs."""
-    has_reward = suite["scenario"] in REWARDED
+    has_reward, has_success = suite["scenario"] in REWARDED, suite["scenario"] in COUNTED
     title = "COMLLM, Table II"
     notes: tuple[str, ...] = published.COMLLM_TABLE_II_NOTES
     rows = _published(suite, scorecard(tables["results"], "offloading"))
     if has_reward:
         title = "arXiv 2604.21399"
         rows, notes = task_graphs.published(tables["results"])
+    elif has_success:
+        title = "arXiv 2605.05727"
+        rows, notes = collaboration.published(tables["results"])
     return {
         "prices_of": "prices on shared resource time",
         "has_slots": suite["scenario"] == "comllm",
         "has_worth": suite["scenario"] == "goa-stream",
         "has_reward": has_reward,
+        "has_success": has_success,
+        "successes": images(drawn, "success", "Tasks on time of every rule, and both bounds"),
         "planes": images(drawn, "plane", "Latency and accuracy of every rule"),
         "graphs": images(drawn, "graph-", "One task over machines and channels on"),
         "timelines": images(drawn, "timeline-", "Resource timelines on"),

@@ -1,0 +1,1 @@
+"""Online rules for collaborative edge computing."""

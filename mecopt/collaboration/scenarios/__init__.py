@@ -1,0 +1,1 @@
+"""Seeded episodes of collaborative edge computing."""
