@@ -17,6 +17,7 @@ from learning import recipes, zoo
 from learning.caching import zoo as caching
 from learning.offloading import zoo as offloading
 from learning.task_graphs import zoo as distilled
+from mecopt.collaboration.policies import by_name as failing
 from mecopt.task_graphs.policies import by_name as graph_rules
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +133,7 @@ def test_entry_points_of_the_project_are_the_names_of_the_tables():
     declared = {
         "mecopt.policies": {
             *(*offloading.NAMES, *offloading.TEACHERS, "checkpoint"),
-            *(*SNAPSHOT_RULES, *GRAPH_RULES),
+            *(*SNAPSHOT_RULES, *GRAPH_RULES, *failing.RULES),
         },
         "mecopt.caching_policies": {*caching.NAMES, "checkpoint"},
     }
