@@ -7,7 +7,8 @@ import pytest
 
 from formulations.offloading.branch import Allowed, Tightener, everything
 from formulations.offloading.pricing.oracle import Oracle, root_branch
-from mecopt.certificates.offloading.pricing import ExactPricer, leaf_of
+from mecopt.certificates.offloading.leaf import leaf_of
+from mecopt.certificates.offloading.pricing import ExactPricer
 from mecopt.certificates.offloading.structure import structure_of
 from mecopt.certificates.scales import COST_SCALE
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from formulations.offloading.branch import Allowed
 from formulations.offloading.pricing.oracle import Oracle
-from mecopt.certificates.offloading.pricing import Alternatives
+from mecopt.certificates.offloading.leaf import Alternatives
 from mecopt.certificates.scales import PRICE_SCALE
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.replay import replay

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mecopt.certificates.budget import Budget
-from mecopt.certificates.offloading.pricing import Alternatives, ExactPricer, leaf_of
+from mecopt.certificates.offloading.leaf import Alternatives, leaf_of
+from mecopt.certificates.offloading.pricing import ExactPricer
 from mecopt.certificates.offloading.replay import exact_replay
 from mecopt.certificates.offloading.structure import structure_of
 from mecopt.offloading.instance import OffloadingInstance
