@@ -38,6 +38,19 @@ def interval(values: Any) -> list[float]:
     return list(bootstrap_interval(values, resamples=2000))
 
 
+def solves(part: pd.DataFrame) -> dict[str, Any]:
+    """Means, worst cases and interval of a table of solves: columns gap, seconds, cpu_seconds."""
+    return {
+        "mean_gap": part["gap"].mean(),
+        "gap_interval": interval(part["gap"]),
+        "worst_gap": part["gap"].max(),
+        "mean_seconds": part["seconds"].mean(),
+        "worst_seconds": part["seconds"].max(),
+        "mean_cpu_seconds": part["cpu_seconds"].mean(),
+        "worst_cpu_seconds": part["cpu_seconds"].max(),
+    }
+
+
 def exists(name: str) -> bool:
     """Whether there is a result of this name."""
     return (RESULTS / f"{name}.json").exists()

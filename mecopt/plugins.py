@@ -103,6 +103,22 @@ class Asked(NamedTuple):
     data_dir: str | os.PathLike[str] | None
 
 
+def rule_entry(name: str, make: Callable[[Asked], PolicyT]) -> Callable[..., PolicyT]:
+    """A factory as entry points have it, of a rule without parameters to load."""
+
+    def entry(
+        preset: str | None = None,
+        seed: int = 0,
+        data_dir: str | os.PathLike[str] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> PolicyT:
+        if checkpoint is not None:
+            raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
+        return make(Asked(preset, seed, data_dir))
+
+    return entry
+
+
 @dataclass(frozen=True)
 class PolicyNames(Generic[PolicyT]):
     """The policies of one family by name.
@@ -165,10 +181,8 @@ class PolicyNames(Generic[PolicyT]):
             if folder is not None:
                 check_path(argument, folder)
         if name in self.own:
-            if checkpoint is not None:
-                raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
-            rule: PolicyT = self.own[name](Asked(preset, seed, data_dir))
-            return rule
+            own: PolicyT = rule_entry(name, self.own[name])(preset, seed, data_dir, checkpoint)
+            return own
         if checkpoint is None and name not in names(self.group):
             raise ValueError(f"policy: unknown name {name!r}, one of {', '.join(self.names())}")
         policy: PolicyT = make(

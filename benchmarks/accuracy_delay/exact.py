@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import formulations
-from benchmarks.common import interval, write
+from benchmarks.common import solves, write
 from mecopt.accuracy_delay import replay
 from mecopt.accuracy_delay.instance import QuerySnapshot
 from mecopt.accuracy_delay.scenarios import goa
@@ -59,13 +59,7 @@ def _means(rows: list[dict[str, Any]], by: list[str]) -> list[dict[str, Any]]:
             | {
                 "instances": len(part),
                 "optimal": int((part["termination"] == "optimal").sum()),
-                "mean_gap": part["gap"].mean(),
-                "gap_interval": interval(part["gap"]),
-                "worst_gap": part["gap"].max(),
-                "mean_seconds": part["seconds"].mean(),
-                "worst_seconds": part["seconds"].max(),
-                "mean_cpu_seconds": part["cpu_seconds"].mean(),
-                "worst_cpu_seconds": part["cpu_seconds"].max(),
+                **solves(part),
             }
         )
         print(out[-1], flush=True)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import formulations
-from benchmarks.common import interval, write
+from benchmarks.common import solves, write
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import replay
 from mecopt.task_graphs.scenarios import wifi
@@ -67,15 +67,9 @@ def _summary(rows: list[dict[str, Any]], gap: float) -> list[dict[str, Any]]:
                 "mean_tasks": part["tasks"].mean(),
                 "mean_options": part["options"].mean(),
                 "reached": int((part["gap"] <= gap).sum()),
-                "mean_gap": part["gap"].mean(),
-                "gap_interval": interval(part["gap"]),
-                "worst_gap": part["gap"].max(),
+                **solves(part),
                 "worst_gap_per_task": part["gap_per_task"].max(),
                 "worst_replay_deviation": part["replay_deviation"].max(),
-                "mean_seconds": part["seconds"].mean(),
-                "worst_seconds": part["seconds"].max(),
-                "mean_cpu_seconds": part["cpu_seconds"].mean(),
-                "worst_cpu_seconds": part["cpu_seconds"].max(),
             }
         )
         print(out[-1], flush=True)

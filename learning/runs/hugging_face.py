@@ -103,6 +103,22 @@ def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **chang
     return kind(**(common | changes))
 
 
+def paced(settings: Any) -> dict[str, Any]:
+    """Fields of an SFT configuration from settings with steps, batch, learning rate and saves."""
+    return {
+        "max_steps": settings.steps,
+        "per_device_train_batch_size": settings.batch,
+        "learning_rate": settings.learning_rate,
+        "adam_beta2": 0.98,
+        "weight_decay": 0.0,
+        "logging_steps": min(settings.log_every, settings.steps),
+        "save_steps": settings.save_every,
+        "save_total_limit": 1,
+        "dataloader_pin_memory": False,
+        "max_length": None,
+    }
+
+
 def device_fields(dtype: str) -> dict[str, Any]:
     """Arguments of a trainer that takes a GPU where there is one."""
     on_cpu = not torch.cuda.is_available()

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mecopt import checks
+from mecopt import checks, plugins
 from mecopt.accuracy_delay.instance import LOCAL, QuerySnapshot
 from mecopt.accuracy_delay.margins import Margins
 from mecopt.accuracy_delay.policies import by_name
@@ -267,14 +267,7 @@ def rule(name: str, **asked: Any) -> Batched:
 
 
 def _entry(name: str) -> Any:
-    def make(
-        preset: str | None = None, seed: int = 0, data_dir: Any = None, checkpoint: Any = None
-    ) -> Batched:
-        if checkpoint is not None:
-            raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
-        return rule(name, seed=seed)
-
-    return make
+    return plugins.rule_entry(name, lambda asked: rule(name, seed=asked.seed))
 
 
 #: Entry points of the group ``mecopt.policies``.

@@ -187,11 +187,11 @@ class Network:
             a, b = self.index[link.start], self.index[link.end]
             beside[a].add(b)
             beside[b].add(a)
-        seen, todo = {0}, deque([0])
-        while todo:
-            new = beside[todo.popleft()] - seen
+        seen, reached = {0}, deque([0])
+        while reached:
+            new = beside[reached.popleft()] - seen
             seen |= new
-            todo.extend(new)
+            reached.extend(new)
         return [node.name for i, node in enumerate(self.nodes) if i not in seen]
 
     def routes(self, origin: int, most_hops: int) -> list[tuple[tuple[int, ...], int]]:

@@ -98,7 +98,7 @@ def outcome_of(episode: Episode, schedule: Schedule, task: int = 0) -> Outcome:
     network, weights = episode.network, episode.weights
     is_call = resource < len(network.nodes)
     plan = next(p for p in episode.tasks[task].ways if len(p) == is_call.sum())
-    todo = iter(plan.order)
+    calls = iter(plan.order)
     item: list[str] = []
     rows = []
     slot = int(x.arrays.slot_ptr[task])
@@ -106,7 +106,7 @@ def outcome_of(episode: Episode, schedule: Schedule, task: int = 0) -> Outcome:
         after = (x.pred[x.pred_ptr[first + s] : x.pred_ptr[first + s + 1]] - first).tolist()
         right, role = np.nan, ""
         if is_call[s]:
-            subtask = plan.subtasks[next(todo)]
+            subtask = plan.subtasks[next(calls)]
             role = subtask.role
             item.append(subtask.name)
             if subtask.critical and weights.accuracy > 0:

@@ -115,7 +115,7 @@ def test_lookahead_sees_what_is_to_come():
 
 def test_futures_come_from_generated_episodes():
     x = made(line(), [(0.0, 0, 5.0, 2.0)], 9.0)
-    with pytest.raises(ValueError, match="scenario None is not ledrl"):
+    with pytest.raises(ValueError, match="scenario None has no generator"):
         rollout(x, rule("expected-lookahead"))
 
 

@@ -196,7 +196,7 @@ def test_lookahead_plays_sampled_futures_of_the_same_network():
 
 
 def test_lookahead_needs_a_wifi_episode():
-    with pytest.raises(ValueError, match="futures: scenario None is not wifi"):
+    with pytest.raises(ValueError, match="futures: scenario None has no generator"):
         rollout(chain().instance, by_name.rule("graph-lookahead"))
     with pytest.raises(ValueError, match="meta.parameters: cannot be read"):
         wifi_futures()(replace(small(0), meta={"scenario": "wifi", "parameters": None}), 1)

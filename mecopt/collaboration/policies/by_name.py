@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mecopt import checks
+from mecopt import checks, plugins
 from mecopt.collaboration.policies.futures import lookahead
 from mecopt.collaboration.policies.genetic import GeneticSearch
 from mecopt.collaboration.policies.simple import (
@@ -45,15 +45,7 @@ def rule(name: str, seed: int = 0, data_dir: Any = None) -> Policy:
 
 def entry(name: str) -> Callable[..., Policy]:
     """A factory as entry points have it (`mecopt.plugins`)."""
-
-    def make(
-        preset: str | None = None, seed: int = 0, data_dir: Any = None, checkpoint: Any = None
-    ) -> Policy:
-        if checkpoint is not None:
-            raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
-        return rule(name, seed, data_dir)
-
-    return make
+    return plugins.rule_entry(name, lambda asked: rule(name, asked.seed, asked.data_dir))
 
 
 keep, earliest_start = entry("keep"), entry("earliest-start")

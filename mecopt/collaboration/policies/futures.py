@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,10 +10,8 @@ from mecopt.collaboration.expected import expected
 from mecopt.collaboration.scenarios import ledrl
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.policies.lookahead import Lookahead
-from mecopt.offloading.scenarios.futures import Futures
+from mecopt.offloading.scenarios.futures import Futures, generated_from, task_seeds
 
-#: Task seeds of futures begin here, far from those of a person who draws a few.
-_FIRST_TASK_SEED = 1_000_000
 #: Futures per decision, how far they are played (s), options tried (D): from a sweep on preset
 #: `paper`, seeds 1000:1004.
 SAMPLES, HORIZON_S, CANDIDATES = 16, 2.0, 8
@@ -38,20 +35,12 @@ def ledrl_futures(seed: int = 0, data_dir: Any = None) -> Futures:
     check_seed(seed)
 
     def futures(instance: OffloadingInstance, samples: int) -> list[OffloadingInstance]:
-        meta: Mapping[str, Any] = instance.meta
-        if meta.get("scenario") != "ledrl":
-            raise ValueError(
-                f"futures: scenario {meta.get('scenario')!r} is not ledrl; give "
-                "ExpectedLookahead(futures=...), a function of (instance, samples) that returns "
-                "instances over the same resources"
-            )
-        first = _FIRST_TASK_SEED + 1_000 * seed
-        changes = ledrl.frozen_changes(meta)
+        meta, changes = instance.meta, generated_from(instance, "ledrl")
         drawn = (
             ledrl.generate(
-                meta["preset"], meta["seed"], task_seed=first + i, data_dir=data_dir, **changes
+                meta["preset"], meta["seed"], task_seed=task_seed, data_dir=data_dir, **changes
             )
-            for i in range(samples)
+            for task_seed in task_seeds(seed, samples)
         )
         # Worth is what the rates of the instance say, also where a rule was told wrong ones.
         told = {"collaboration": meta["collaboration"]}

@@ -224,11 +224,3 @@ def _world(p: Parameters, network: Network, tasks: int, rng: np.random.Generator
         for own in rng.spawn(len(network.nodes))
     ]
     return World(down_s, strength)
-
-
-def frozen_changes(meta: Any) -> dict[str, Any]:
-    """Parameters of an instance's meta as `generate` takes them: lists become tuples."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in meta["parameters"].items()
-    }

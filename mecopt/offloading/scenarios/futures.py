@@ -9,6 +9,7 @@ from typing import Any
 
 from mecopt.checks import check_seed
 from mecopt.offloading.instance import OffloadingInstance
+from mecopt.strict_json import shown
 
 #: (instance, samples) -> that many companions.
 Futures = Callable[[OffloadingInstance, int], Sequence[OffloadingInstance]]
@@ -38,24 +39,42 @@ def generated_futures(seed: int = 0, data_dir: str | os.PathLike[str] | None = N
     def futures(instance: OffloadingInstance, samples: int) -> list[OffloadingInstance]:
         from mecopt.offloading.scenarios import comllm, traces
 
-        meta = instance.meta
-        scenario = meta.get("scenario")
-        if scenario not in ("comllm", "traces"):
-            raise ValueError(
-                f"futures: scenario {scenario!r} has no generator of sampled futures; give "
-                "Lookahead(futures=...), a function of (instance, samples) that returns "
-                "instances over the same resources"
-            )
-        changes = {name: _frozen(value) for name, value in meta["parameters"].items()}
-        first = _FIRST_TASK_SEED + 1_000 * seed
+        meta, changes = instance.meta, generated_from(instance, "comllm", "traces")
         # Either generator takes its setting, the seed of what stays, and the seed of the tasks.
-        if scenario == "comllm":
+        if meta["scenario"] == "comllm":
             generate = partial(comllm.generate, meta["preset"])
         else:
             generate = partial(traces.generate, meta["trace"], meta["window"], data_dir=data_dir)
-        return [generate(meta["seed"], task_seed=first + i, **changes) for i in range(samples)]
+        return [generate(meta["seed"], task_seed=s, **changes) for s in task_seeds(seed, samples)]
 
     return futures
+
+
+def task_seeds(seed: int, count: int) -> range:
+    """Task seeds of so many futures; equal seeds give equal ones."""
+    first = _FIRST_TASK_SEED + 1_000 * seed
+    return range(first, first + count)
+
+
+def generated_from(instance: OffloadingInstance, *scenarios: str) -> dict[str, Any]:
+    """Parameters of the generator of an instance, as the generator takes them.
+
+    Raises
+    ------
+    ValueError
+        If the instance names none of these scenarios, or its parameters cannot be read.
+    """
+    scenario = instance.meta.get("scenario")
+    if scenario not in scenarios:
+        raise ValueError(
+            f"futures: scenario {scenario!r} has no generator of sampled futures here; give "
+            "Lookahead(futures=...), a function of (instance, samples) that returns instances "
+            "over the same resources"
+        )
+    try:
+        return {name: _frozen(value) for name, value in instance.meta["parameters"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"meta.parameters: cannot be read ({shown(error)})") from None
 
 
 def _frozen(value: Any) -> Any:

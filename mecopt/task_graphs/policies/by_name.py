@@ -7,9 +7,8 @@ planner believes, and pays for its time: ``graph-greedy-teacher``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from mecopt import checks
+from mecopt import checks, plugins
 from mecopt.offloading.policies.lookahead import Lookahead
 from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.policies.simple import OneStepOracle
@@ -83,14 +82,11 @@ def rule(name: str, planner: Planner | None = None, seed: int = 0) -> Policy:
 def entry(name: str, planner: str | None = None) -> Callable[..., Policy]:
     """A factory as entry points have it (`mecopt.plugins`)."""
 
-    def make(
-        preset: str | None = None, seed: int = 0, data_dir: Any = None, checkpoint: Any = None
-    ) -> Policy:
-        if checkpoint is not None:
-            raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
-        return rule(name, None if planner is None else PLANNERS[planner](seed), seed)
+    def make(asked: plugins.Asked) -> Policy:
+        made = None if planner is None else PLANNERS[planner](asked.seed)
+        return rule(name, made, asked.seed)
 
-    return make
+    return plugins.rule_entry(name, make)
 
 
 whole_local, nearest_edge = entry("whole-local"), entry("nearest-edge")

@@ -7,7 +7,6 @@ serves several times, turned by an eighth of its length: what is played of a fut
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +16,9 @@ from numpy.typing import NDArray
 from mecopt.checks import check_seed
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import OnlineSystem
-from mecopt.offloading.scenarios.futures import Futures
-from mecopt.strict_json import shown
+from mecopt.offloading.scenarios.futures import Futures, generated_from, task_seeds
 from mecopt.task_graphs.scenarios import wifi
 
-#: Task seeds of futures begin here, far from those of a person who draws a few.
-_FIRST_TASK_SEED = 1_000_000
 #: How often an episode serves.
 _TURNS = 8
 
@@ -45,23 +41,12 @@ def wifi_futures(seed: int = 0, most_options: int = 5) -> Futures:
     check_seed(seed)
 
     def futures(instance: OffloadingInstance, samples: int) -> list[OffloadingInstance]:
-        meta: Mapping[str, Any] = instance.meta
-        if meta.get("scenario") != "wifi":
-            raise ValueError(
-                f"futures: scenario {meta.get('scenario')!r} is not wifi; give "
-                "Lookahead(futures=...), a function of (instance, samples) that returns "
-                "instances over the same resources"
-            )
-        first = _FIRST_TASK_SEED + 1_000 * seed
-        try:
-            changes = wifi.frozen_changes(meta)
-            period_ns = round(1e9 * changes["horizon_s"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"meta.parameters: cannot be read ({shown(error)})") from None
+        meta, changes = instance.meta, generated_from(instance, "wifi")
+        period_ns = round(1e9 * wifi.parameters(meta["preset"], **changes).horizon_s)
         turns = _TURNS if period_ns > 0 else 1
         out: list[OffloadingInstance] = []
-        for i in range(-(-samples // turns)):
-            drawn = wifi.generate(meta["preset"], meta["seed"], task_seed=first + i, **changes)
+        for task_seed in task_seeds(seed, -(-samples // turns)):
+            drawn = wifi.generate(meta["preset"], meta["seed"], task_seed=task_seed, **changes)
             few = thinned(drawn, most_options)
             out += [turned(few, t * period_ns // turns, period_ns) for t in range(turns)]
         return out[:samples]

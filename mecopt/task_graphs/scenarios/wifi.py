@@ -13,7 +13,6 @@ two rules without a planner come near the paper's rows (``benchmarks/task_graphs
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -282,11 +281,3 @@ def _tasks(p: Parameters, rng: np.random.Generator) -> tuple[tuple[GraphTask, ..
         )
         texts.append(request.text)
     return tuple(tasks), texts
-
-
-def frozen_changes(meta: Any) -> dict[str, Any]:
-    """Parameters of an instance's meta as `generate` takes them: lists become tuples."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in meta["parameters"].items()
-    }
