@@ -49,7 +49,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing mecopt with its test and notebook tools into $(VENV) (a few minutes)'
 	@$(PIP) $(TORCH)
-	@$(PIP) -e '.[dev,notebooks,distributed,learning,drl]'
+	@$(PIP) -e '.[dev,notebooks,distributed,learning,drl,serve,export]'
 	@touch $(VENV)/.base $@
 
 $(VENV)/.bench: $(VENV)/.dev
@@ -81,7 +81,7 @@ demo: $(VENV)/.base $(VENV)/.warm
 	fi
 
 test: lint $(VENV)/.warm
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 	MECOPT_QUICK=1 $(BIN)/pytest --nbmake --nbmake-timeout=300 $(NOTEBOOKS)
 
 # ---------------------------------------------------------------- for developers

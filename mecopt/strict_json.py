@@ -32,6 +32,10 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
 
 def shown(value: Any) -> str:
     """A value from a file in a message: short, on one line, without control characters."""
+    if type(value) is str and len(value) < _SHORT.maxstring:
+        whole = repr(value)
+        if len(whole) <= _SHORT.maxstring:
+            return whole  # as below, ten times faster: every name is prepared for a message
     return _SHORT.repr(value)
 
 

@@ -75,6 +75,8 @@ def test_a_missing_package_is_one_sentence(package, kind, name, extra, changes, 
     ("package", "command", "extra"),
     [
         ("ray", "bench comllm --seeds 0:1 --policies random --engine ray", "distributed"),
+        ("starlette", "serve --policy ratc --port 0", "serve"),
+        ("uvicorn", "serve --policy ratc --port 0", "serve"),
         ("torch", "bench comllm --seeds 0:1 --policies sft", "learning"),
         ("trl", "train sft --states 4 --steps 1", "learning"),
         ("stable_baselines3", "train dqn --steps 1", "drl"),

@@ -1,4 +1,4 @@
-"""The command line: ``mecopt solve | verify | bench | report | data | audit | train``.
+"""The command line: ``mecopt solve | verify | bench | report | data | audit | train | serve``.
 
 Heavy imports happen inside the commands, so that help is quick.
 """

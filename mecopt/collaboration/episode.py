@@ -148,9 +148,10 @@ def _options(network: Network, tasks: Tasks, most_hops: int) -> _Options:
     n_nodes, outcome = len(network.nodes), len(network.resource_names) - 1
     bytes_per_s = np.array([link.bytes_per_s for link in network.links])
     cycles_per_s = np.array([node.cycles_per_s for node in network.nodes])
-    ways = [network.routes(v, most_hops) for v in range(n_nodes)]
-    names = [[_label(network, links) for links, _ in own] for own in ways]
-    labels = {name: i for i, name in enumerate(dict.fromkeys(n for own in names for n in own))}
+    ways = {v: network.routes(v, most_hops) for v in sorted(set(tasks.origin.tolist()))}
+    names = {v: [_label(network, links) for links, _ in own] for v, own in ways.items()}
+    every = dict.fromkeys(name for own in names.values() for name in own)
+    labels = {name: i for i, name in enumerate(every)}
     option_ptr, stage_ptr = [0], [0]
     label: list[int] = []
     resource: list[int] = []

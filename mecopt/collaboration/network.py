@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -214,10 +214,38 @@ class Network:
     # ------------------------------------------------------------------ in the meta of an instance
     def document(self) -> dict[str, Any]:
         """JSON-able; `of` is the inverse."""
-        return asdict(self) | {
-            "nodes": [asdict(node) for node in self.nodes],
-            "links": [asdict(link) for link in self.links],
+        return {
+            "nodes": [dict(vars(node)) for node in self.nodes],
+            "links": [dict(vars(link)) for link in self.links],
+            "node_failure_per_s": self.node_failure_per_s,
+            "repair_per_s": self.repair_per_s,
         }
+
+    @classmethod
+    def read(cls, document: Any, name: str = "network") -> Network:
+        """The network of a document, as `document` makes it.
+
+        Parameters
+        ----------
+        document : object
+            From a file that anybody may have written.
+        name : str
+            What it is, for the message.
+
+        Raises
+        ------
+        ValueError
+            If it is no network.
+        """
+        try:
+            return cls(
+                tuple(Node(**node) for node in document["nodes"]),
+                tuple(Link(**link) for link in document["links"]),
+                document["node_failure_per_s"],
+                document["repair_per_s"],
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{name}: cannot be read ({shown(error)})") from None
 
     @classmethod
     def of(cls, instance: OffloadingInstance) -> Network:
@@ -231,15 +259,7 @@ class Network:
         document = instance.meta.get("collaboration")
         if document is None:
             raise ValueError(f"instance: {instance!r} has no network of failing nodes in its meta")
-        try:
-            found = cls(
-                tuple(Node(**node) for node in document["nodes"]),
-                tuple(Link(**link) for link in document["links"]),
-                document["node_failure_per_s"],
-                document["repair_per_s"],
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"meta.collaboration: cannot be read ({shown(error)})") from None
+        found = cls.read(document, "meta.collaboration")
         if found.resource_names != instance.resource_names:
             raise ValueError("meta.collaboration: its nodes and links are not the resources")
         return found

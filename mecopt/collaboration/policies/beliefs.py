@@ -36,15 +36,21 @@ class Beliefs:
     intact: FloatArray
 
     @classmethod
-    def of(cls, instance: OffloadingInstance) -> Beliefs:
+    def of(cls, instance: OffloadingInstance, network: Network | None = None) -> Beliefs:
         """Beliefs in the rates that an instance says.
+
+        Parameters
+        ----------
+        instance : OffloadingInstance
+        network : Network, optional
+            That of its meta, where it is at hand.
 
         Raises
         ------
         ValueError
             If it is not of this family.
         """
-        network = Network.of(instance)
+        network = Network.of(instance) if network is None else network
         last = instance.stage_ptr[1:] - 2  # before the outcome
         node = instance.stage_resource[last].astype(np.int64)
         return cls(network, node, instance.believed_ns[last], intact(instance, network))
@@ -74,7 +80,11 @@ class Believing:
     _beliefs: Beliefs | None = None
 
     def reset(self, instance: OffloadingInstance) -> None:
-        self._beliefs = Beliefs.of(instance)
+        self.believe(Beliefs.of(instance))
+
+    def believe(self, beliefs: Beliefs) -> None:
+        """Go on with other beliefs."""
+        self._beliefs = beliefs
 
     @property
     def beliefs(self) -> Beliefs:

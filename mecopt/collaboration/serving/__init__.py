@@ -1,0 +1,1 @@
+"""Decisions for failing nodes over HTTP."""
