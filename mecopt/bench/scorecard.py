@@ -125,7 +125,7 @@ def headline(tables: Mapping[str, pd.DataFrame], family: Family | str) -> str:
         f"{policy} {' / '.join(percent(float(g), 1) for g in row)} %"
         for policy, row in zip(gaps.index, gaps.to_numpy(), strict=True)
     ]
-    where = f"on {' / '.join(presets)}, each rule is at most this far above the best possible"
+    where = f"on {' / '.join(presets)}, each rule is at most this far from the best possible"
     sentence = f"{proven[0].upper()}{proven[1:]}, {where} schedule: {', '.join(figures)}."
     return " ".join(filter(None, (sentence, family.remark(tables))))
 

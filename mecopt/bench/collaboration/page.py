@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mecopt.bench.collaboration.sweeps import BOUNDS, sweep_pictures
 from mecopt.bench.plot import BLUE, INK, MUTED, clean, new_figure, title
 from mecopt.bench.scorecard import rows_of, scorecard
+from mecopt.collaboration.scenarios.sweeps import SWEEPS
 
 #: Nodes -> method -> tasks on time in %, as the paper (arXiv 2605.05727) prints them.
 PAPER: Mapping[int, Mapping[str, float]] = {
@@ -33,10 +35,14 @@ _NOTES = (
 
 
 def pictures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
-    """The picture ``success`` of runs that count tasks on time; none of others."""
+    """Pictures of runs that count tasks on time; none of others.
+
+    ``success``, and those of `mecopt.bench.collaboration.sweeps`.
+    """
     if "success_rate" not in tables["results"]:
         return {}
-    return {"success": success_picture(scorecard(tables["results"], "offloading"))}
+    card = scorecard(tables["results"], "offloading")
+    return {"success": success_picture(card), **sweep_pictures(card)}
 
 
 def success_picture(card: pd.DataFrame) -> Figure:
@@ -58,15 +64,12 @@ def success_picture(card: pd.DataFrame) -> Figure:
                 textcoords="offset points", va="center", fontsize=8.5, color=INK,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             )  # fmt: skip
-        for column, words in (
-            ("bound_success_rate_rates_only", "bound,\nrates known"),
-            ("bound_success_rate", "bound,\nall known"),
-        ):
+        for column, words in BOUNDS.items():
             at = 100 * float(part[column].iloc[0])
             panel.axvline(at, color=MUTED, linewidth=1.2, linestyle="--")
             panel.annotate(
-                words, (at, len(part) - 0.45), (-3, 0), textcoords="offset points", ha="right",
-                va="bottom", fontsize=8, color=MUTED,
+                f"bound,\n{words}", (at, len(part) - 0.45), (-3, 0), textcoords="offset points",
+                ha="right", va="bottom", fontsize=8, color=MUTED,
             )  # fmt: skip
         panel.set_yticks(range(len(part)), part["policy"])
         panel.set_ylim(len(part) - 0.4, -0.6)
@@ -83,7 +86,7 @@ def published(results: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
     Empty where the paper has no such number of nodes, or none of its methods was run.
     """
-    here = results[results["preset"].isin(["paper", "twenty"])]
+    here = results[results["preset"].isin(["paper", *SWEEPS["nodes"].presets])]
     rows = []
     for nodes, printed in PAPER.items():
         mine = here[here["nodes"] == nodes].groupby("policy")["success_rate"].mean()

@@ -74,6 +74,7 @@ def context(
         "has_reward": has_reward,
         "has_success": has_success,
         "successes": images(drawn, "success", "Tasks on time of every rule, and both bounds"),
+        "sweeps": images(drawn, "sweep-", "Tasks on time against"),
         "planes": images(drawn, "plane", "Latency and accuracy of every rule"),
         "graphs": images(drawn, "graph-", "One task over machines and channels on"),
         "timelines": images(drawn, "timeline-", "Resource timelines on"),

@@ -22,6 +22,7 @@ from mecopt.collaboration import topology
 from mecopt.collaboration.episode import Tasks, World, instance_of
 from mecopt.collaboration.failures import down_intervals
 from mecopt.collaboration.network import Link, Network, Node
+from mecopt.collaboration.scenarios.sweeps import SWEEPS
 from mecopt.data.folder import find, resolve_data_dir
 from mecopt.data.tables import read
 from mecopt.offloading.instance import OffloadingInstance
@@ -67,9 +68,13 @@ TAGS = {
 
 PRESETS: dict[str, Parameters] = {
     "paper": Parameters(),
-    "twenty": Parameters(nodes=20),
     "random": Parameters(topology="random"),
     "sites": Parameters(topology="eua"),
+    **{
+        name: Parameters(**sweep.changes(value))
+        for sweep in SWEEPS.values()
+        for name, value in sweep.presets.items()
+    },
 }
 
 
