@@ -26,6 +26,7 @@ from mecopt.collaboration.episode import Tasks, World, instance_of
 from mecopt.collaboration.network import Network
 from mecopt.offloading import projection
 from mecopt.offloading.observation import Observation
+from mecopt.offloading.status import NEVER
 from mecopt.strict_json import number, shown
 
 #: Longest time in a question, s: a year.
@@ -82,9 +83,12 @@ class Asker:
             first, last = instance.arrays.free_ptr[resource : resource + 2]
             # An instance has no more places than its tasks can use: the first to be free.
             free_ns[first:last] = [round(1e9 * wait) for wait in waits_s[: last - first]]
+        # Nothing has been decided before, as far as a rule can see.
+        never = np.full(int(instance.arrays.slot_ptr[-1]), NEVER, dtype=np.int64)
         return Observation(
             instance, 0, 0, np.full(1, -1), np.empty(0, dtype=np.int64), up, free_ns,
-            projection.entries_for(instance.n_resources, 1), (),
+            projection.entries_for(instance.n_resources, 1),
+            (never, never, never, np.zeros(1, dtype=np.int64)),
         )  # fmt: skip
 
     def answer(self, observation: Observation, option: int) -> dict[str, Any]:
