@@ -67,7 +67,7 @@ _TINY = np.log(1e4)
 _WORTHWHILE = 0.05
 #: Most of the time left that one ascent takes.
 _ASCENT = 0.2
-#: Options of a task that are tried where trying is dear.
+#: Options of a task that are tried where trying is dear, or options are many.
 _PROMISING = 12
 #: Up to this many tasks the tree is worked; beyond, time goes to schedules and finer buckets.
 _TREE_TASKS = 100
@@ -192,7 +192,8 @@ class _Solve:
                 again = -np.inf
             if again > value:
                 prices, value = on_grid(polished), again
-        self.improver.consider(oracle.promising(prices.copy(), branch, _PROMISING))
+        if not self.x.is_chain or self.x.n_options > _PROMISING * self.x.n_tasks:
+            self.improver.consider(oracle.promising(prices.copy(), branch, _PROMISING))
         if value > self.bound_ns + self._worthwhile_ns:
             self.oracle, self.prices, self.bound_ns = oracle, prices, value
         elif self.oracle is None:  # prices of zero prove the first bound

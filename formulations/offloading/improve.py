@@ -23,9 +23,13 @@ from formulations.offloading.search import (
 )
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.replay import replay
+from mecopt.offloading.status import ON_TIME
+from mecopt.offloading.units import INFINITE_NS
 
 #: Annealing takes the time after this many moves.
 _MOVES_AT_A_TIME = 100_000
+#: Up to so many tasks a search by full replays is quick.
+_FEW = 50
 #: Costs are uneven when their mean is this many times their median or more.
 _UNEVEN = 10.0
 
@@ -53,10 +57,9 @@ class Improver:
         self._score = score_of(self._cost)
         self._rng = np.random.default_rng(seed)
         self._stop = never() if stop is None else stop
-        plain = instance.is_chain and not len(instance.down_ns)
-        self._search = Search(instance, self._stop) if plain else None
+        self._search = Search(instance, self._stop) if instance.is_chain else None
         self._graphs = None
-        if not plain and not instance.needs_events:
+        if self._search is None and not instance.needs_events:
             self._graphs = GraphSearch(instance, self._stop)
         self._candidates = candidates(instance)
 
@@ -85,9 +88,8 @@ class Improver:
         return False
 
     def consider(self, candidates: Candidates) -> None:
-        """Try only these from now on, where trying is dear: where options are graphs."""
-        if self._graphs is not None:
-            self._candidates = candidates
+        """Try only these from now on."""
+        self._candidates = candidates
 
     def settle(self, moves_per_task: int, until: float) -> None:
         """A cool pass over all tasks from the incumbent, or as much as `until` leaves time for."""
@@ -101,6 +103,10 @@ class Improver:
                 self.offer(descend(self.instance, self.choice, rounds=20, seed=seed, until=until))
             return
         self._anneal(self._candidates, 0.01, moves_per_task * self.instance.n_tasks, until)
+        if len(self.instance.down_ns) and self.instance.n_tasks <= _FEW:
+            # Losing work on purpose, which annealing does not weigh rightly.
+            seed = int(self._rng.integers(2**31))
+            self.offer(descend(self.instance, self.choice, rounds=20, seed=seed, until=until))
 
     def windows(self, until: float, target: float = -np.inf) -> None:
         """Reheat windows until `time.perf_counter()` passes `until` or the objective `target`."""
@@ -142,11 +148,20 @@ class Improver:
         drawn = np.abs(self._cost[self._rng.choice(where.movable)])
         return float(drawn) if 0.0 < drawn < np.inf else mean
 
+    @property
+    def _served(self) -> NDArray[np.int64]:
+        """The incumbent without the tasks that it loses or finishes late, where they may drop."""
+        if not len(self.instance.down_ns):
+            return self.choice
+        status = replay(self.instance, self.choice).status
+        may = self.instance.drop_cost_ns < INFINITE_NS
+        return np.where(may & (status != ON_TIME), -1, self.choice)
+
     def _anneal(self, where: Candidates, heat: float, moves: int, until: float) -> None:
         """Anneal from the incumbent; `heat` is the first temperature per typical task cost."""
         search = self._search
         assert search is not None
-        search.set(self.choice)
+        search.set(self._served)
         hot = heat * self._typical_s(where) * 1e9
         hot = hot if hot > 0 else 1.0
         parts = -(-moves // _MOVES_AT_A_TIME)

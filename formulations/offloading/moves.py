@@ -5,6 +5,10 @@ and inserts its jobs; only jobs whose start can change are recomputed, in order 
 changed finish can touch only jobs that arrive before the later of its old and new value. A
 rejected move is undone from a log.
 
+A task that is with a resource when that goes down, or arrives while it is down, costs as much as
+its drop. Here it keeps its place all the same, where in truth it would be gone; once it is dropped
+costs are exact.
+
 A drop that is forbidden has infinite cost. Such tasks are counted apart from the sum of the finite
 costs, so that fewer of them are better whatever anything costs.
 """
@@ -105,6 +109,38 @@ def _reprice(delta, forbidden, old, new):
     return delta, forbidden
 
 
+@njit(cache=True, inline="always")
+def _lost(down_ptr, down_ns, r, arrival, finish):
+    """Whether resource r goes down or is down from an arrival until before a finish."""
+    a, b = down_ptr[r], down_ptr[r + 1]
+    while a < b:  # the first interval that ends after the arrival
+        mid = (a + b) >> 1
+        if down_ns[mid, 1] > arrival:
+            b = mid
+        else:
+            a = mid + 1
+    return a < down_ptr[r + 1] and (down_ns[a, 0] < finish or down_ns[a, 0] <= arrival)
+
+
+@njit(cache=True, inline="always")
+def _cost(static, state, task, end):
+    """Cost of a task in ns whose last stage finishes at `end`."""
+    (
+        release, deadline, drop_cost, weight, fixed, stage_ptr, resource, service, task_of_slot,
+        first_slot, list_ptr, capacity, longest, down_ptr, down_ns,
+    ) = static  # fmt: skip
+    arrival, finish, option = state[2], state[4], state[6]
+    if end - release[task] > deadline[task]:
+        return drop_cost[task]
+    o = option[task]
+    if len(down_ns) > 0:
+        for s in range(stage_ptr[o], stage_ptr[o + 1]):
+            slot = first_slot[task] + s - stage_ptr[o]
+            if _lost(down_ptr, down_ns, resource[s], arrival[slot], finish[slot]):
+                return drop_cost[task]
+    return weight[task] * (end - release[task]) + fixed[o]
+
+
 _REMOVED, _INSERTED, _TIMES, _ARRIVAL, _COST, _STAGE, _OPTION = 0, 1, 2, 3, 4, 5, 6
 
 
@@ -117,7 +153,7 @@ def change(static, state, k, new):
     """
     (
         release, deadline, drop_cost, weight, fixed, stage_ptr, resource, service, task_of_slot,
-        first_slot, list_ptr, capacity, longest,
+        first_slot, list_ptr, capacity, longest, down_ptr, down_ns,
     ) = static  # fmt: skip
     (
         jobs, length, arrival, start, finish, stage_of, option, cost, dirty, moved,
@@ -203,17 +239,19 @@ def change(static, state, k, new):
         onward = limited and at + 1 < lo + length[r] and (shifted or capacity[r] > 1)
         if onward and arrival[jobs[at + 1]] < until:
             size = _mark(dirty, heap_t, heap_s, size, arrival, jobs[at + 1], until)
-        if end == was:
-            continue
         task = task_of_slot[slot]
-        o = option[task]
-        if s + 1 == stage_ptr[o + 1]:
+        last = stage_ptr[option[task] + 1] - 1
+        if end == was:
+            # It may have reached in time, or not, a resource that goes down.
+            ended = finish[slot + last - s]
+            if not shifted or ended < 0 or down_ptr[r] == down_ptr[r + 1]:
+                continue
+        if s == last or end == was:
             if task != k:
                 n_log = _note(log, n_log, _COST, task, n_saved, 0)
                 saved[n_saved] = cost[task]
                 n_saved += 1
-            late = end - release[task] > deadline[task]
-            now = drop_cost[task] if late else weight[task] * (end - release[task]) + fixed[o]
+            now = _cost(static, state, task, finish[slot + last - s])
             delta, forbidden = _reprice(delta, forbidden, cost[task], now)
             cost[task] = now
             continue

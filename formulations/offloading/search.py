@@ -1,7 +1,7 @@
 """Local search over the true FIFO system: annealing with incremental replay.
 
-`Search` takes chains without down intervals and moves with `formulations.offloading.moves`; other
-instances use `descend`, which replays every candidate in full.
+`Search` takes chains and moves with `formulations.offloading.moves`; other instances use `descend`,
+which replays every candidate in full.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Search:
     Parameters
     ----------
     instance : OffloadingInstance
-        Chains without down intervals.
+        Chains. Where resources go down, the scores of choices that lose tasks are too high, or off
+        by what lost tasks do to others (`formulations.offloading.moves`).
     stop : (1,) int64, optional
         Anything but zero ends what is going on (see `formulations.offloading.clock`).
 
@@ -54,8 +55,8 @@ class Search:
 
     def __init__(self, instance: OffloadingInstance, stop: NDArray[np.int64] | None = None) -> None:
         x, a = instance, instance.arrays
-        if not x.is_chain or len(x.down_ns):
-            raise ValueError("Search: only chains without down intervals; use descend")
+        if not x.is_chain:
+            raise ValueError("Search: only chains; use descend")
         self.instance = x
         self._stop = never() if stop is None else stop
         slots = int(a.slot_ptr[-1])
@@ -70,6 +71,7 @@ class Search:
             x.fixed_cost_ns.astype(float), x.stage_ptr, x.stage_resource, x.service_ns,
             np.repeat(np.arange(x.n_tasks), np.diff(a.slot_ptr)), a.slot_ptr,
             np.concatenate([[0], np.cumsum(uses)]).astype(np.int64), x.capacity, longest,
+            a.down_ptr, a.down_ns,
         )  # fmt: skip
         widest = int(x.capacity[x.capacity != UNLIMITED].max(initial=1))
         room = 16 * slots + 4096
