@@ -118,9 +118,9 @@ def describe(
             row[4] = min(CEILING, b.failure[p, there] * seconds)
             row[5] = min(CEILING, work[there] / deadline)
             row[10] = max(-CEILING, 1.0 - (t - now) / deadline)
-            row[12] = b.size[k] / (seconds * b.most_bytes_per_s[p])
-            row[13] = b.cycles[k] / (seconds * b.mean_speed[p])
-            row[14] = seen[there] * float(b.slot_ns[p]) / (now + b.slot_ns[p])
+            row[12] = min(CEILING, b.size[k] / (seconds * b.most_bytes_per_s[p]))
+            row[13] = min(CEILING, b.cycles[k] / (seconds * b.mean_speed[p]))
+            row[14] = min(CEILING, seen[there] * float(b.slot_ns[p]) / (now + b.slot_ns[p]))
         if b.way[o] >> (BITS * hop) == c and b.hops[o] == hop + (c > 0):
             row[9] = chance[o - first]
         if columns > 15:
@@ -147,3 +147,11 @@ def work_left(b, p, now, free, entries, scratch, out):
             for u in range(hi - lo):
                 total += max(0, scratch[u] - now)
         out[r] = total / max(1, hi - lo)
+
+
+@njit(cache=True)
+def waits(b, p, now, free, entries, scratch, out):
+    """Wait (R,) in s at the back of the queue of every node and link, as in an observation."""
+    for r in range(len(out)):
+        lo, hi = b.free_ptr[p, r], b.free_ptr[p, r + 1]
+        out[r] = max(0, free_for(free, lo, hi, r, NEVER, entries, scratch) - now) * 1e-9

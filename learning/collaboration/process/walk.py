@@ -127,9 +127,7 @@ class Walk(ABC):
         rows.work_left(b, 0, now, free, entries, self._units, self._work)
         self._seen[b.origin[k]] += 1
         self._counted += 1
-        self.released(
-            Release(b, k, now, up, free, entries, self._work, self._seen), observation
-        )
+        self.released(Release(b, k, now, up, free, entries, self._work, self._seen), observation)
         node, hop, way, at = int(b.origin[k]), 0, 0, now
         while True:
             allowed = rows.describe(
