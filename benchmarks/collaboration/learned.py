@@ -46,7 +46,11 @@ LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ledrl, no prior": ("ledrl", {"prior": "none"}),
     "ledrl, MLP": ("ledrl", {"alignment": "mlp"}),
     "ledrl, no memory": ("ledrl", {"memory": False}),
+    "mappo, chances not worked out": ("mappo", {"view": "raw"}),
+    "ledrl, chances not worked out": ("ledrl", {"view": "raw"}),
     "mappo, all routes seen": ("mappo", {"view": "routes"}),
+    "mappo, hops cost nothing": ("mappo", {"hop_reward": 0.0}),
+    "ledrl, hops cost nothing": ("ledrl", {"hop_reward": 0.0}),
     "mappo, never drops": ("mappo", {"drop_hopeless": False}),
     "ledrl, never drops": ("ledrl", {"drop_hopeless": False}),
 }

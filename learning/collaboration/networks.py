@@ -12,7 +12,7 @@ the row.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -129,8 +129,10 @@ class Alignment(nn.Module):
             return mixed
         tokens = torch.stack([self.embed[name](x) for name, x in inputs.items()], dim=2)
         q, k, v = self.attend(tokens).chunk(3, dim=-1)
-        weight = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(dim=-1)
-        mixed = tokens + self.dropout(self.out(weight @ v))
+        # Sums of products: thousands of products of matrices this small take longer.
+        alike = (q.unsqueeze(3) * k.unsqueeze(2)).sum(dim=-1) / q.shape[-1] ** 0.5
+        seen = (alike.softmax(dim=-1).unsqueeze(-1) * v.unsqueeze(2)).sum(dim=3)
+        mixed = tokens + self.dropout(self.out(seen))
         return mixed.mean(dim=2).relu()
 
 
@@ -141,11 +143,14 @@ class Scores(nn.Module):
     ----------
     shape : Shape
     central : bool
-        Whether it sees all nodes, as critics do.
+        Whether it sees all nodes, as critics do. These are the same for every actor: a critic is
+        told neither prior nor memory.
     """
 
     def __init__(self, shape: Shape, *, central: bool = False) -> None:
         super().__init__()
+        if central:
+            shape = replace(shape, prior=False, memory=False)
         self.shape, self.central = shape, central
         self.align = Alignment(shape) if shape.prior or shape.memory else None
         inputs = shape.columns + (shape.embedding if self.align is not None else 0)

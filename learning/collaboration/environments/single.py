@@ -47,7 +47,7 @@ class CollaborationEnv(gymnasium.Env):
     candidates : int
         Most candidates of a decision: 1 + the most links that leave a node.
     view : str
-        ``"local"`` or ``"routes"``.
+        ``"raw"``, ``"local"`` or ``"routes"``.
     drop_hopeless : bool
         Drop tasks that no option is believed to bring home in time; nobody is asked.
 

@@ -26,7 +26,7 @@ from mecopt.offloading.fifo import enqueue, serve, step
 from mecopt.offloading.heap import pop, push
 from mecopt.offloading.status import NEVER
 
-#: What a decision of a hop after the first brings.
+#: What a decision of a hop after the first brings (N).
 HOP_REWARD = -0.3
 #: What became of a task, as agents come to know it: on time, late, damaged, lost with a node.
 OUTCOMES = ("on time", "late", "damaged", "lost")
@@ -66,6 +66,7 @@ class State(NamedTuple):
     open_size: NDArray[np.int64]  # (E,)
     counts: NDArray[np.int64]  # (E, N, C, 4) ends known so far, by who sent the task and where
     carried: NDArray[np.float64]  # (E,) rewards before the first decision of an episode
+    hop_reward: NDArray[np.float64]  # (1,)
     over: NDArray[np.bool_]  # (E,) whether the last step ended an episode
     finished: NDArray[np.int64]  # (E, 2) tasks of the episode that ended, and how many on time
 
@@ -154,7 +155,7 @@ def _carry_out(b, state, scratch, seen, e, c):
         state.place[e, 1] = hop + 1
         state.place[e, 2] = way
         state.place[e, 3] = seen.arrival[e, c]
-        return HOP_REWARD if hop > 0 else 0.0
+        return state.hop_reward[0] if hop > 0 else 0.0
     for o in range(b.option_ptr[k], b.option_ptr[k + 1]):
         if b.way[o] == way:
             break

@@ -3,7 +3,7 @@
 Times are believed ones, as an online policy sees them; they are in deadlines of the task, rates in
 events per deadline. Nothing here is later than the release of the task. The columns of `LOCAL` say
 what a node knows of itself, its links and its neighbours; `ROUTES` adds what it would know of all
-routes.
+routes, `RAW` leaves out what has to be worked out, the chance to be on time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from learning.collaboration.process.batch import BITS
 from mecopt.offloading.fifo import free_for
 from mecopt.offloading.status import NEVER
 
-LOCAL = (
+RAW = (
     "keep",  # 1 for the node itself
     "up",  # whether the candidate is up
     "place_wait",  # until a place is free there for the task
@@ -25,19 +25,18 @@ LOCAL = (
     "link_wait",
     "transfer",
     "link_failures",
-    "chance",  # that the task is on time if it goes there and stays
     "time_left",  # when it is there
     "hops",  # used when it is there, over the most
     "size",  # over what the fastest link carries in a deadline
     "cycles",  # over what a place of mean speed does in a deadline
     "arrivals",  # tasks a slot released there so far
 )
-ROUTES = ("best_chance",)  # over all routes that go on through the candidate
-COLUMNS = (*LOCAL, *ROUTES)
-KEEP_COLUMN, UP_COLUMN = COLUMNS.index("keep"), COLUMNS.index("up")
-CHANCE_COLUMN, BEST_COLUMN = COLUMNS.index("chance"), COLUMNS.index("best_chance")
+LOCAL = (*RAW, "chance")  # that the task is on time if it goes there and stays
+ROUTES = (*LOCAL, "best_chance")  # over all routes that go on through the candidate
+COLUMNS = ROUTES
+CHANCE_COLUMN = COLUMNS.index("chance")
 #: Columns of each view.
-VIEWS = {"local": len(LOCAL), "routes": len(COLUMNS)}
+VIEWS = {"raw": len(RAW), "local": len(LOCAL), "routes": len(ROUTES)}
 #: Times and rates are cut here.
 CEILING = 3.0
 
@@ -117,17 +116,17 @@ def describe(
             row[3] = min(CEILING, b.cycles[k] / b.speed[p, there] / seconds)
             row[4] = min(CEILING, b.failure[p, there] * seconds)
             row[5] = min(CEILING, work[there] / deadline)
-            row[10] = max(-CEILING, 1.0 - (t - now) / deadline)
-            row[12] = min(CEILING, b.size[k] / (seconds * b.most_bytes_per_s[p]))
-            row[13] = min(CEILING, b.cycles[k] / (seconds * b.mean_speed[p]))
-            row[14] = min(CEILING, seen[there] * float(b.slot_ns[p]) / (now + b.slot_ns[p]))
-        if b.way[o] >> (BITS * hop) == c and b.hops[o] == hop + (c > 0):
-            row[9] = chance[o - first]
+            row[9] = max(-CEILING, 1.0 - (t - now) / deadline)
+            row[11] = min(CEILING, b.size[k] / (seconds * b.most_bytes_per_s[p]))
+            row[12] = min(CEILING, b.cycles[k] / (seconds * b.mean_speed[p]))
+            row[13] = min(CEILING, seen[there] * float(b.slot_ns[p]) / (now + b.slot_ns[p]))
+        if b.way[o] >> (BITS * hop) == c and b.hops[o] == hop + (c > 0) and columns > 14:
+            row[14] = chance[o - first]
         if columns > 15:
             row[15] = max(row[15], np.float32(chance[o - first]))
     for c in range(len(mask)):
         if mask[c]:
-            rows[c, 11] = (hop + (c > 0)) / most_hops
+            rows[c, 10] = (hop + (c > 0)) / most_hops
     return allowed
 
 

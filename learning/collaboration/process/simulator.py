@@ -38,10 +38,12 @@ class Simulator:
     candidates : int
         Most candidates of a decision (C).
     view : str
-        ``"local"`` or ``"routes"`` (`learning.collaboration.process.rows`).
+        ``"raw"``, ``"local"`` or ``"routes"`` (`learning.collaboration.process.rows`).
     drop_hopeless : bool
         A task that no option is believed to bring home in time is dropped at its release, as
         `expected-success` does; nobody is asked.
+    hop_reward : float
+        What a decision of a hop after a task's first brings.
     order : callable, optional
         ``order(n)`` gives the next n positions in `instances`; in turn unless given.
 
@@ -72,6 +74,7 @@ class Simulator:
         candidates: int = CANDIDATES,
         view: str = "local",
         drop_hopeless: bool = True,
+        hop_reward: float = play.HOP_REWARD,
         order: Callable[[int], NDArray[np.int64]] | None = None,
     ) -> None:
         checks.known("view", view, VIEWS)
@@ -101,7 +104,8 @@ class Simulator:
             head=whole(resources), tail=whole(resources), link=whole(room), at=whole(room),
             done=whole(room), open_task=whole(tasks + 1), open_size=whole(),
             counts=whole(nodes, candidates, len(play.OUTCOMES)),
-            carried=np.zeros(places), over=np.zeros(places, dtype=np.bool_), finished=whole(2),
+            carried=np.zeros(places), hop_reward=np.array([float(hop_reward)]),
+            over=np.zeros(places, dtype=np.bool_), finished=whole(2),
         )  # fmt: skip
         self._scratch = play.Scratch(
             *(np.zeros(n, dtype=np.int64) for n in (units, nodes, tasks + 1, tasks + 1, units))

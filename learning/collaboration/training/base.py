@@ -6,12 +6,14 @@ cut into segments. Each begins with freshly seeded episodes and generators (and,
 have one, an empty replay memory) and ends with its state kept, so that an interrupted training
 ends where it would have ended anyway.
 
-The budget is the number of decisions, the same for every learner.
+The budget is the number of decisions, the same for every learner. Of the actors that progress was
+measured of, the one with most tasks on time on tuning episodes is kept.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +28,7 @@ from learning import seeds
 from learning.collaboration.networks import Scores, Shape, Told
 from learning.collaboration.player import Arrays, Player
 from learning.collaboration.policy import LearnedPolicy, make_prior
+from learning.collaboration.process.play import HOP_REWARD
 from learning.collaboration.process.simulator import Simulator
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, one_of, positive, share
@@ -54,6 +57,8 @@ class Settings:
         In all.
     segment : int
         Decisions between two states kept.
+    report : int
+        Decisions between two rows of progress.
     environments : int
         Episodes played side by side.
     learning_rate, gamma
@@ -62,7 +67,7 @@ class Settings:
         Of the actor.
     prior : str
         ``"none"``, ``"rule"`` or ``"language"``.
-    drop_hopeless : bool
+    drop_hopeless, hop_reward
         See `learning.collaboration.process.simulator.Simulator`.
 
     Raises
@@ -74,8 +79,9 @@ class Settings:
     preset: str = "paper"
     episodes: int = 96
     most_link_failure: float = 0.25
-    decisions: int = 1_000_000
-    segment: int = 131_072
+    decisions: int = 200_000
+    segment: int = 100_000
+    report: int = 20_000
     environments: int = 64
     view: str = "local"
     hidden: int = 64  # P
@@ -87,9 +93,11 @@ class Settings:
     embedding: int = 8  # P
     dropout: float = 0.1  # P
     drop_hopeless: bool = True
+    hop_reward: float = HOP_REWARD
 
     def __post_init__(self) -> None:
-        at_least(self, episodes=1, most_link_failure=0, decisions=1, segment=1, environments=1)
+        at_least(self, episodes=1, most_link_failure=0, decisions=1, segment=1)
+        at_least(self, report=1, environments=1)
         one_of(self, preset=tuple(ledrl.PRESETS), prior=("none", "rule", "language"))
         positive(self, "learning_rate")
         share(self, "gamma")
@@ -160,9 +168,14 @@ def player_of(
         places=places,
         view=settings.view,
         drop_hopeless=settings.drop_hopeless,
+        hop_reward=settings.hop_reward,
         order=None if rng is None else drawn,
     )
     return Player(simulator, settings.shape, make_prior(settings.prior))
+
+
+#: Decisions of a segment so far, and figures.
+Progress = tuple[int, dict[str, float]]
 
 
 @dataclass
@@ -183,16 +196,39 @@ class Learner(ABC):
     kind: ClassVar[str]
 
     @abstractmethod
-    def segment(self, player: Player, decisions: int, done: float) -> dict[str, float]:
-        """Learn from so many decisions, a share `done` of the training over; figures of it."""
+    def segment(self, player: Player, decisions: int, done: float) -> Iterator[Progress]:
+        """Learn from so many decisions, a share `done` of the training over.
+
+        Every `report` decisions, and at the end, the decisions so far and the figures since the
+        last time are given.
+        """
 
     @abstractmethod
     def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         """All that the next segment depends on."""
 
-    def rate(self, done: float) -> float:
-        """Learning rate: it falls linearly to a twentieth."""
-        return float(self.settings.learning_rate * max(0.05, 1.0 - done))
+    def begin(self, optimiser: torch.optim.Optimizer, done: float) -> None:
+        """Set the learning rate, which falls linearly to a twentieth."""
+        for group in optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * max(0.05, 1.0 - done)
+
+
+class Figures:
+    """Rewards and losses since the last report."""
+
+    def __init__(self, report: int, decisions: int) -> None:
+        self._report, self._decisions, self._next = report, decisions, report
+        self.rewards: list[float] = []
+        self.losses: list[float] = []
+
+    def due(self, so_far: int) -> Iterator[Progress]:
+        """What to give after so many decisions of the segment, if anything."""
+        at = min(so_far, self._decisions)
+        if at < min(self._next, self._decisions):
+            return
+        self._next = at - at % self._report + self._report
+        yield at, {"reward": float(np.mean(self.rewards)), "loss": float(np.mean(self.losses or 0))}
+        self.rewards, self.losses = [], []
 
 
 def train(
@@ -232,8 +268,9 @@ def train(
     tuning = list(_tuning(settings.preset))
     measured = player_of(settings, tuning, len(tuning))
     drawn = episodes(settings, seed)
+    best, chosen = -1.0, _weights(learner.actor)
     if kept := run.load_state():
-        step = kept["step"]
+        step, best, chosen = (kept[name] for name in ("step", "best", "chosen"))
         for name, part in learner.parts().items():
             part.load_state_dict(kept["parts"][name])
     with run.watch([learner.actor], lambda: step):
@@ -242,18 +279,26 @@ def train(
             torch.manual_seed(int(rng.integers(2**31)))
             player = player_of(settings, drawn, settings.environments, rng)
             count = min(settings.segment, settings.decisions - step)
-            figures = learner.segment(player, count, step / settings.decisions)
+            for so_far, figures in learner.segment(player, count, step / settings.decisions):
+                row = figures | {"success_rate": success_rate(learner.actor, measured)}
+                if row["success_rate"] > best:
+                    best, chosen = row["success_rate"], _weights(learner.actor)
+                run.record(step + so_far, **row)
+                if on_progress is not None:
+                    on_progress(step + so_far, settings.decisions, row)
             step += count
-            row = figures | {"success_rate": success_rate(learner.actor, measured)}
-            run.record(step, **row)
             parts = {name: part.state_dict() for name, part in learner.parts().items()}
-            run.save_state(step, {"parts": parts})
-            if on_progress is not None:
-                on_progress(step, settings.decisions, row)
+            run.save_state(step, {"parts": parts, "best": best, "chosen": chosen})
+    learner.actor.load_state_dict(chosen)
     about = {"seed": seed, "settings": asdict(settings)}
     policy = LearnedPolicy(
         net=learner.actor, kind=make.kind, prior=settings.prior,
         drop_hopeless=settings.drop_hopeless, about=about,
     )  # fmt: skip
     policy.save(run.checkpoint)
-    return run.finish({"decisions": step, **run.rows[-1]})
+    return run.finish({"decisions": step, "tuning_success_rate": best})
+
+
+def _weights(net: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of the weights."""
+    return {name: w.clone() for name, w in net.state_dict().items()}

@@ -8,6 +8,7 @@ sb3-contrib's PPO: there the discount is per step, and actor and critic read the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,7 +20,7 @@ from torch import nn
 from learning.collaboration.networks import Scores, Told, Value
 from learning.collaboration.player import Arrays, Player
 from learning.collaboration.training import base
-from learning.collaboration.training.base import told_by
+from learning.collaboration.training.base import Figures, Progress, told_by
 from learning.runs.settings import at_least, positive
 from learning.runs.settings import share as in_unit
 
@@ -96,20 +97,18 @@ class Mappo(base.Learner):
         """Networks and optimiser."""
         return {"networks": self.networks, "optimiser": self.optimiser}
 
-    def segment(self, player: Player, decisions: int, done: float) -> dict[str, float]:
+    def segment(self, player: Player, decisions: int, done: float) -> Iterator[Progress]:
         """Updates of `horizon` decisions of each environment."""
         s = self.settings
-        per_update = s.horizon * s.environments
-        updates = -(-decisions // per_update)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(done)
-        reward, loss = [], []
-        for i in range(updates):
-            steps = min(s.horizon, -(-(decisions - i * per_update) // s.environments))
+        figures, so_far = Figures(s.report, decisions), 0
+        while so_far < decisions:
+            self.begin(self.optimiser, done + so_far / s.decisions)
+            steps = min(s.horizon, -(-(decisions - so_far) // s.environments))
             rollout = self._collect(player, steps)
-            reward.append(float(rollout.reward.mean()))
-            loss.append(self._update(rollout, player))
-        return {"reward": float(np.mean(reward)), "loss": float(np.mean(loss))}
+            figures.rewards.append(float(rollout.reward.mean()))
+            figures.losses.append(self._update(rollout, player))
+            so_far += steps * s.environments
+            yield from figures.due(so_far)
 
     @torch.no_grad()
     def _collect(self, player: Player, steps: int) -> _Rollout:

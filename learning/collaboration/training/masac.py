@@ -8,6 +8,7 @@ maintained library has soft actors over choices that are masked.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +19,7 @@ from torch import nn
 from learning.collaboration.networks import Scores
 from learning.collaboration.player import Player
 from learning.collaboration.training import base
-from learning.collaboration.training.base import told_by
+from learning.collaboration.training.base import Figures, Progress, told_by
 from learning.collaboration.training.replay import Replay
 from learning.collaboration.training.vdn import follow
 from learning.runs.settings import at_least, positive
@@ -84,15 +85,14 @@ class Masac(base.Learner):
         """Networks and optimiser."""
         return {"networks": self.networks, "slow": self.slow, "optimiser": self.optimiser}
 
-    def segment(self, player: Player, decisions: int, done: float) -> dict[str, float]:
+    def segment(self, player: Player, decisions: int, done: float) -> Iterator[Progress]:
         """Play, and learn from what is remembered every few decisions."""
         s = self.settings
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(done)
+        figures = Figures(s.report, decisions)
         rng = np.random.default_rng([self.seed, 2, int(1e6 * done)])
         memory = Replay(s.room)
-        rewards, losses = [], []
         for i in range(-(-decisions // s.environments)):
+            self.begin(self.optimiser, done + i * s.environments / s.decisions)
             told = player.look(central=True)
             with torch.no_grad():
                 log = self.actor.eval()(told_by(told)).log_softmax(dim=1)
@@ -103,10 +103,10 @@ class Masac(base.Learner):
             passed = np.maximum(player.simulator.slot - slot, 0)
             discount = np.where(over, 0.0, s.gamma**passed).astype(np.float32)
             memory.add(told, action=action, reward=gain.astype(np.float32), discount=discount)
-            rewards.append(gain.mean())
+            figures.rewards.append(float(gain.mean()))
             if memory.count > 2 + s.batch // s.environments and i % s.every == 0:
-                losses.append(self._update(memory, rng))
-        return {"reward": float(np.mean(rewards)), "loss": float(np.mean(losses or [0.0]))}
+                figures.losses.append(self._update(memory, rng))
+            yield from figures.due((i + 1) * s.environments)
 
     def _update(self, memory: Replay, rng: np.random.Generator) -> float:
         s = self.settings

@@ -9,6 +9,7 @@ of which different ones decide in every slot.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +21,7 @@ from torch import nn
 from learning.collaboration.networks import Scores
 from learning.collaboration.player import Player
 from learning.collaboration.training import base
-from learning.collaboration.training.base import told_by
+from learning.collaboration.training.base import Figures, Progress, told_by
 from learning.collaboration.training.replay import Replay
 from learning.runs.settings import at_least, positive
 from learning.runs.settings import share as in_unit
@@ -81,19 +82,18 @@ class Vdn(base.Learner):
         """Networks and optimiser."""
         return {"actor": self.actor, "slow": self.slow, "optimiser": self.optimiser}
 
-    def segment(self, player: Player, decisions: int, done: float) -> dict[str, float]:
+    def segment(self, player: Player, decisions: int, done: float) -> Iterator[Progress]:
         """Play, and learn from what is remembered every few decisions."""
         s = self.settings
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(done)
+        figures = Figures(s.report, decisions)
         rng = np.random.default_rng([self.seed, 1, int(1e6 * done)])
         memory = Replay(s.room)
         places = s.environments
         group_of = np.zeros(places, dtype=np.int64)
         slot = player.simulator.slot
-        rewards, losses = [], []
         for i in range(-(-decisions // places)):
             share = done + i * places / s.decisions
+            self.begin(self.optimiser, share)
             explore = max(s.last_explore, s.explore + (s.last_explore - s.explore) * 2 * share)
             told = player.look()
             with torch.no_grad():
@@ -108,10 +108,10 @@ class Vdn(base.Learner):
             after = player.simulator.slot
             group_of = group_of + (over | (after != slot))
             slot = after
-            rewards.append(gain.mean())
+            figures.rewards.append(float(gain.mean()))
             if memory.count > 2 * _WINDOW and i % s.every == 0:
-                losses.append(self._update(memory, rng))
-        return {"reward": float(np.mean(rewards)), "loss": float(np.mean(losses or [0.0]))}
+                figures.losses.append(self._update(memory, rng))
+            yield from figures.due((i + 1) * places)
 
     def _update(self, memory: Replay, rng: np.random.Generator) -> float:
         s = self.settings

@@ -155,7 +155,7 @@ def test_what_cannot_be_played_is_refused():
         Simulator([])
     with pytest.raises(ValueError, match="candidates = 2: a node of instance 0 has 2 links"):
         Simulator([one_task()], candidates=2)
-    with pytest.raises(ValueError, match="view: unknown 'all', one of local, routes"):
+    with pytest.raises(ValueError, match="view: unknown 'all', one of raw, local, routes"):
         Simulator([one_task()], view="all")
     alone = made(line(), [(0.0, 0, 10.0, 8.0)], 10.0, most_hops=0)
     with pytest.raises(ValueError, match="instance 0: there is nothing to decide in it"):

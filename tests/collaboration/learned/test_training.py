@@ -21,8 +21,16 @@ from mecopt.collaboration.scenarios import ledrl
 from tests.collaboration.hand_made import line
 
 #: Seconds of training: enough to run every line, not to learn much.
-TINY = {"decisions": 1024, "segment": 512, "environments": 16, "episodes": 4, "hidden": 8}
+SMALL = {
+    "decisions": 1024,
+    "segment": 512,
+    "report": 256,
+    "environments": 16,
+    "episodes": 4,
+    "hidden": 8,
+}
 NAMES = ("mappo", "ledrl", "vdn", "masac")
+TINY = {name: SMALL | ({"horizon": 16} if name in ("mappo", "ledrl") else {}) for name in NAMES}
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +42,10 @@ def _one_short_tuning_episode(monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_training_leaves_a_policy(name, tmp_path):
     """Equal settings and seeds give equal policies; rows of progress draw convergence curves."""
-    folder = recipes.train(name, tmp_path / "a", seed=1, changes=TINY)
-    again = recipes.train(name, tmp_path / "b", seed=1, changes=TINY)
+    folder = recipes.train(name, tmp_path / "a", seed=1, changes=TINY[name])
+    again = recipes.train(name, tmp_path / "b", seed=1, changes=TINY[name])
     rows = pd.read_parquet(folder / "progress.parquet")
-    assert rows["step"].tolist() == [512, 1024]
+    assert rows["step"].tolist() == [256, 512, 768, 1024]
     assert rows["success_rate"].between(0.0, 1.0).all()
     x = ledrl.generate("paper", 1001, slots=10)
     one, other = (
@@ -49,15 +57,16 @@ def test_a_training_leaves_a_policy(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["ledrl", "vdn"])
 def test_an_interrupted_training_ends_where_it_would_have(name, tmp_path):
-    """Stopped after the first segment, it goes on from the state kept."""
+    """Stopped in the second segment, it goes on from the state kept after the first."""
 
     def stop(step, total, row):
-        raise KeyboardInterrupt
+        if step > 512:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        recipes.train(name, tmp_path / "a", changes=TINY, on_progress=stop)
-    recipes.train(name, tmp_path / "a", changes=TINY)
-    recipes.train(name, tmp_path / "b", changes=TINY)
+        recipes.train(name, tmp_path / "a", changes=TINY[name], on_progress=stop)
+    recipes.train(name, tmp_path / "a", changes=TINY[name])
+    recipes.train(name, tmp_path / "b", changes=TINY[name])
     first, second = (
         (tmp_path / run / "checkpoint" / "model.safetensors").read_bytes() for run in "ab"
     )
