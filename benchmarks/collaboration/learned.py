@@ -1,6 +1,6 @@
 """Trained agents of failing nodes: several trainings of each, on test episodes.
 
-    python -m benchmarks.collaboration.learned [--trainings 0:5] [--only mappo,ledrl]
+    python -m benchmarks.collaboration.learned [--trainings 0:5] [--ablations 0:3]
     python -m benchmarks.collaboration.learned --ship 0       # ship the checkpoints of a training
 
 Trains what is missing into ``runs/collaboration`` (resumed when interrupted), equal budgets of
@@ -54,6 +54,8 @@ LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "mappo, never drops": ("mappo", {"drop_hopeless": False}),
     "ledrl, never drops": ("ledrl", {"drop_hopeless": False}),
 }
+#: Those that are no ablation, in order.
+MAIN = ("mappo", "vdn", "masac", "ledrl")
 #: What every difference is to.
 BASE = "mappo"
 
@@ -126,7 +128,7 @@ def main() -> None:
     """Train, play, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trainings", default="0:5")
-    parser.add_argument("--only", default=",".join(LEARNERS).replace(", ", "; "))
+    parser.add_argument("--ablations", default="0:3")
     parser.add_argument("--ship", type=int)
     asked = parser.parse_args()
     if asked.ship is not None:
@@ -136,13 +138,17 @@ def main() -> None:
                 target.mkdir(parents=True, exist_ok=True)
                 shutil.copy(trained(name, asked.ship) / "checkpoint" / file, target / file)
         return
-    first, last = parse_range(asked.trainings, "trainings")
-    names = [name.replace("; ", ", ") for name in asked.only.split(",")]
+    trainings = range(*parse_range(asked.trainings, "trainings"))
+    ablations = range(*parse_range(asked.ablations, "ablations"))
     parts = {
         part: [ledrl.generate("paper", seed, **changes) for seed in SEEDS]
         for part, changes in PARTS.items()
     }
-    done = [measured(name, seed, parts) for seed in range(first, last) for name in names]
+    done = [
+        measured(name, seed, parts)
+        for name in LEARNERS
+        for seed in (trainings if name in MAIN else ablations)
+    ]
     rows = pd.DataFrame([row for of in done for row in of["rows"]])
     body = {
         "seeds": [SEEDS.start, SEEDS.stop],

@@ -10,6 +10,7 @@ from learning.collaboration.process.play import HOP_REWARD
 from learning.collaboration.process.simulator import Simulator
 from learning.collaboration.process.walk import Ends, Walk
 from mecopt.collaboration.policies.beliefs import Beliefs
+from mecopt.collaboration.policies.misled import Misled
 from mecopt.collaboration.scenarios import ledrl
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import OnlineSystem
@@ -137,6 +138,22 @@ def test_chances_are_those_of_rules():
         rows.chances(b, 0, k, seen.now_ns, seen.free_ns, seen.entries, seen.up, scratch, out)
         assert out[: seen.n_options] == pytest.approx(beliefs.chance(seen))
         system.commit(k, k % seen.n_options)
+
+
+def test_wrong_rates_are_believed():
+    """Told rates twice as high or half as high, agents see those rates, and the queues there are."""
+    x = ledrl.generate("paper", 5, slots=3)
+    plain = Recorded()
+    misled = Misled(Recorded(), 2.0)
+    for walk in (plain, misled):
+        mecopt.rollout(x, walk)
+    first, told = plain.saw[0][0], misled.rule.saw[0][0]
+    rate = first[0, COLUMN["execution_failures"]]
+    assert told[0, COLUMN["execution_failures"]] / rate in (
+        pytest.approx(0.5), pytest.approx(2.0),
+    )  # fmt: skip
+    for name in ("place_wait", "execution", "transfer"):
+        assert np.array_equal(first[:, COLUMN[name]], told[:, COLUMN[name]])
 
 
 def test_answers_that_are_not_allowed_are_counted():
