@@ -8,6 +8,7 @@ of its candidates, as far as that is known, in this episode.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from learning.collaboration.process import rows
 from learning.collaboration.process.batch import Batch
+from learning.collaboration.process.play import OUTCOMES
 from learning.collaboration.process.simulator import Simulator
 from learning.collaboration.process.walk import Release
 from mecopt.collaboration.network import Network
@@ -42,6 +44,8 @@ class Moment:
     counts : (N, C, 4) int
         Ends known in this episode, by node that decided, candidate and
         `learning.collaboration.process.play.OUTCOMES`.
+    lately : (N, C, 4) int
+        Those of them that became known since the prior was last asked.
     """
 
     network: Network
@@ -53,15 +57,18 @@ class Moment:
     node_wait_s: NDArray[np.float64]
     link_wait_s: NDArray[np.float64]
     counts: NDArray[np.int64]
+    lately: NDArray[np.int64]
+
+
+#: Shares (N, C) over the candidates of every node, and its risk (N,) in [0, 1].
+Answer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 class Prior(Protocol):
     """A source of strategies."""
 
-    def __call__(
-        self, moment: Moment, candidates: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Shares (N, C) over the candidates of every node, and its risk (N,) in [0, 1]."""
+    def __call__(self, moments: Sequence[Moment], candidates: int) -> Sequence[Answer]:
+        """One answer for each moment, of different episodes."""
         ...
 
 
@@ -80,10 +87,11 @@ class RulePrior:
 
     temperature: float = 0.1
 
-    def __call__(
-        self, moment: Moment, candidates: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def __call__(self, moments: Sequence[Moment], candidates: int) -> list[Answer]:
         """See `Prior`."""
+        return [self._answer(moment, candidates) for moment in moments]
+
+    def _answer(self, moment: Moment, candidates: int) -> Answer:
         net = moment.network
         prior = np.zeros((len(net.nodes), candidates), dtype=np.float32)
         risk = np.zeros(len(net.nodes), dtype=np.float32)
@@ -135,6 +143,7 @@ class _Kept:
 
     prior: NDArray[np.float32]
     risk: NDArray[np.float32]
+    counts: NDArray[np.int64]
     slot: int = -EVERY_SLOTS
     up: NDArray[np.bool_] | None = None
 
@@ -162,23 +171,25 @@ class BatchContext:
         self._risk = np.zeros((places, nodes), dtype=np.float32)
         self._slot = np.full(places, -EVERY_SLOTS)
         self._up = np.zeros((places, nodes), dtype=np.bool_)
-        self._episode = np.full(places, -1)
+        self._begun = np.zeros(places, dtype=np.int64)
+        self._counts = np.zeros_like(self.simulator.state.counts)
 
     def look(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Prior (E, C) and risk (E,) of the agents that decide now."""
         sim = self.simulator
         slot, up, node = sim.slot, sim.state.up, sim.node
-        stale = (
-            (slot >= self._slot + EVERY_SLOTS)
-            | (slot < self._slot)
-            | (sim.state.episode != self._episode)
-            | (up != self._up).any(axis=1)
-        )
-        for e in np.flatnonzero(stale):
-            n = len(sim.networks[sim.state.episode[e]].nodes)
-            found = self.prior(self.moment(int(e)), sim.mask.shape[1])
-            self._prior[e, :n], self._risk[e, :n] = found
-            self._slot[e], self._up[e], self._episode[e] = slot[e], up[e], sim.state.episode[e]
+        new = sim.state.begun != self._begun
+        stale = new | (slot >= self._slot + EVERY_SLOTS) | (up != self._up).any(axis=1)
+        asked = np.flatnonzero(stale)
+        if len(asked):
+            self._counts[new] = 0
+            moments = [self.moment(int(e)) for e in asked]
+            for e, answer in zip(asked, self.prior(moments, sim.mask.shape[1]), strict=True):
+                n = len(answer[1])
+                self._prior[e, :n], self._risk[e, :n] = answer
+            self._slot[asked], self._up[asked] = slot[asked], up[asked]
+            self._begun[asked] = sim.state.begun[asked]
+            self._counts[asked] = sim.state.counts[asked]
         every = np.arange(len(node))
         return self._prior[every, node], self._risk[every, node]
 
@@ -189,7 +200,7 @@ class BatchContext:
         entries = s.head[e], s.tail[e], s.link[e], s.at[e], s.done[e]
         return _moment(
             sim.batch, p, sim.networks[p], int(s.task[e]), int(s.now[e]), s.up[e], s.free[e],
-            entries, s.size_sum[e] / max(1, s.seen[e].sum()), s.counts[e],
+            entries, s.size_sum[e] / max(1, s.seen[e].sum()), s.counts[e], self._counts[e],
         )  # fmt: skip
 
 
@@ -210,7 +221,9 @@ class EpisodeContext:
 
     def __post_init__(self) -> None:
         n = len(self.network.nodes)
-        self._kept = _Kept(np.zeros((n, self.candidates), np.float32), np.zeros(n, np.float32))
+        nothing = np.zeros((n, self.candidates, len(OUTCOMES)), dtype=np.int64)
+        share, risk = np.zeros((n, self.candidates), np.float32), np.zeros(n, np.float32)
+        self._kept = _Kept(share, risk, nothing)
         self._sizes = np.zeros(2)
         self._next = 0
 
@@ -224,10 +237,10 @@ class EpisodeContext:
         if self._kept.stale(slot, release.up):
             moment = _moment(
                 b, 0, self.network, k, release.now_ns, release.up, release.free, release.entries,
-                self._sizes / (k + 1), counts,
+                self._sizes / (k + 1), counts, self._kept.counts,
             )  # fmt: skip
-            prior, risk = self.prior(moment, self.candidates)
-            self._kept = _Kept(prior, risk, slot, release.up.copy())
+            ((prior, risk),) = self.prior([moment], self.candidates)
+            self._kept = _Kept(prior, risk, counts.copy(), slot, release.up.copy())
 
     def told(self, node: int) -> tuple[NDArray[np.float32], np.float32]:
         """Prior (C,) and risk of a node."""
@@ -245,6 +258,7 @@ def _moment(
     entries: tuple[NDArray[np.int64], ...],
     mean: NDArray[np.float64],
     counts: NDArray[np.int64],
+    before: NDArray[np.int64],
 ) -> Moment:
     n = len(network.nodes)
     wait = np.empty(n + len(network.links))
@@ -252,5 +266,5 @@ def _moment(
     rows.waits(b, p, now, free, entries, scratch, wait)
     return Moment(
         network, float(b.deadline[task]) * 1e-9, now * 1e-9, float(mean[0]), float(mean[1]),
-        up[:n], wait[:n], wait[n:], counts[:n],
+        up[:n], wait[:n], wait[n:], counts[:n], counts[:n] - before[:n],
     )  # fmt: skip

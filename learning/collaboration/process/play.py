@@ -39,6 +39,7 @@ class State(NamedTuple):
 
     episode: NDArray[np.int64]  # (E,) of the batch
     coming: NDArray[np.int64]  # (E,) the episode after that
+    begun: NDArray[np.int64]  # (E,) episodes begun so far
     task: NDArray[np.int64]  # (E,) that is decided
     place: NDArray[np.int64]  # (E, 4) node, hop, way so far, believed arrival there
     now: NDArray[np.int64]  # (E,)
@@ -94,6 +95,7 @@ def begin(b, state, scratch, seen, e, drop_hopeless):
     """Start the coming episode at place e and go to its first decision."""
     p = state.coming[e]
     state.episode[e] = p
+    state.begun[e] += 1
     state.task[e] = b.task_ptr[p] - 1
     state.now[e] = 0
     state.free[e, :] = 0

@@ -141,7 +141,7 @@ def test_chances_are_those_of_rules():
 
 
 def test_wrong_rates_are_believed():
-    """Told rates twice as high or half as high, agents see those rates, and the queues there are."""
+    """Told rates twice or half as high, agents see those rates, and the queues as they are."""
     x = ledrl.generate("paper", 5, slots=3)
     plain = Recorded()
     misled = Misled(Recorded(), 2.0)
