@@ -68,6 +68,13 @@ MODULES = {
     "planner-lora": Trainer(
         "learning.task_graphs.train", "learning", "wifi", "task_graphs", "graph-greedy-distilled"
     ),
+    **{
+        name: Trainer(f"learning.collaboration.training.{module}", "drl", "ledrl", "collaboration")
+        for name, module in (
+            *(("mappo", "mappo"), ("ledrl", "mappo")),
+            *(("vdn", "vdn"), ("masac", "masac")),
+        )
+    },
 }
 #: What ``mecopt train`` takes.
 NAMES = tuple(MODULES)

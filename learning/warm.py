@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 def warm_up() -> None:
     """Compile, or load from the on-disk cache, the kernels of states, rewards and environments."""
+    from learning import seeds
     from learning.offloading import zoo
     from learning.offloading.states import decision_states as states
     from learning.offloading.states import option_features
@@ -18,6 +19,15 @@ def warm_up() -> None:
     for name in zoo.TEACHERS:
         rollout(episode, policies.make(name))
     option_features.of_states(states.collect([episode]))
+
+    from learning.collaboration import zoo as agents
+    from learning.collaboration.process.simulator import Simulator
+    from mecopt.collaboration.scenarios import ledrl
+
+    failing = ledrl.generate("paper", seeds.FIRST_TRAINING, slots=2)
+    play = Simulator([failing])
+    play.step(play.mask.argmax(axis=1))
+    rollout(failing, agents.load("ledrl"))
     if find_spec("gymnasium") is not None:
         from learning.offloading.training.environment import OffloadingEnv
 

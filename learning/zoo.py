@@ -16,6 +16,8 @@ from typing import Any
 
 from mecopt import checkpoints, extras
 
+#: Agents of failing nodes decide offloading instances, too.
+_AGENTS = dict.fromkeys(("mappo", "vdn", "masac"), "learning.collaboration.policy")
 #: Family -> kind of checkpoint -> module with ``load(folder) -> policy``.
 KINDS = {
     "offloading": {
@@ -26,7 +28,9 @@ KINDS = {
         "ppo": "learning.offloading.policies.networks",
         "equivariant": "learning.offloading.policies.networks",
         "mlp": "learning.offloading.policies.networks",
+        **_AGENTS,
     },
+    "collaboration": _AGENTS,
     "caching": {"t2drl": "learning.caching.policy"},
     "task_graphs": {"planner": "learning.task_graphs.planner"},
 }

@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 
 from learning import recipes, zoo
 from learning.caching import zoo as caching
+from learning.collaboration import zoo as agents
 from learning.offloading import zoo as offloading
 from learning.task_graphs import zoo as distilled
 from mecopt.collaboration.policies import by_name as failing
@@ -133,7 +134,7 @@ def test_entry_points_of_the_project_are_the_names_of_the_tables():
     declared = {
         "mecopt.policies": {
             *(*offloading.NAMES, *offloading.TEACHERS, "checkpoint"),
-            *(*SNAPSHOT_RULES, *GRAPH_RULES, *failing.RULES),
+            *(*SNAPSHOT_RULES, *GRAPH_RULES, *failing.RULES, *agents.NAMES),
         },
         "mecopt.caching_policies": {*caching.NAMES, "checkpoint"},
     }
@@ -148,8 +149,9 @@ def test_entry_points_of_the_project_are_the_names_of_the_tables():
 
 def test_shipped_checkpoints_are_those_that_are_named():
     """Every trained name comes with a checkpoint, and no checkpoint is left without a name."""
-    for name in offloading.NAMES:
-        assert offloading.shipped(name) is not None
-    folders = (ROOT / "learning" / "offloading" / "checkpoints").iterdir()
-    assert {folder.name for folder in folders if folder.is_dir()} == set(offloading.NAMES)
-    assert offloading.shipped("no-such-name") is None
+    for family, names in (("offloading", offloading), ("collaboration", agents)):
+        for name in names.NAMES:
+            assert names.shipped(name) is not None
+        folders = (ROOT / "learning" / family / "checkpoints").iterdir()
+        assert {folder.name for folder in folders if folder.is_dir()} == set(names.NAMES)
+        assert names.shipped("no-such-name") is None

@@ -1,0 +1,1 @@
+"""The decision process behind the interfaces of gymnasium and PettingZoo."""

@@ -1,0 +1,53 @@
+"""Trained agents of failing nodes by name: what pyproject.toml declares as entry points."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from learning import recipes
+from learning import zoo as checkpoints
+
+if TYPE_CHECKING:
+    from mecopt.offloading.policies.protocol import Policy
+
+#: Names of trained policies (docs/failing_nodes.md says how each is trained).
+NAMES = recipes.policies("collaboration")
+
+
+def shipped(name: str) -> Path | None:
+    """Folder of the checkpoint that comes with the package; None when there is none."""
+    return checkpoints.shipped("collaboration", name)
+
+
+def load(name: str, folder: str | os.PathLike[str] | None = None) -> Policy:
+    """Trained agents: the shipped checkpoint, or that of a folder (`learning.zoo.load`).
+
+    Raises
+    ------
+    ValueError
+        If none is shipped, or the folder holds no checkpoint that can be loaded.
+    """
+    found = shipped(name) if folder is None else folder
+    if found is None:
+        raise ValueError(
+            f"policy: no checkpoint of {name!r} is shipped; train one with `mecopt train "
+            f"{name} --out FOLDER` and give --checkpoint {name}=FOLDER"
+        )
+    policy: Policy = checkpoints.load("collaboration", name, found)
+    policy.name = name
+    return policy
+
+
+def _trained(name: str, *, checkpoint: str | os.PathLike[str] | None = None, **_: Any) -> Policy:
+    return load(name, checkpoint)
+
+
+def __getattr__(attribute: str) -> Callable[..., Policy]:
+    """The factory that an entry point names."""
+    if attribute in NAMES:
+        return partial(_trained, attribute)
+    raise AttributeError(f"module {__name__!r} has no attribute {attribute!r}")
