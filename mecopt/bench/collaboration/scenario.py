@@ -40,11 +40,20 @@ class LedrlOptions:
         "PER_SECOND", read=lambda text: parse_number(text, "link-failure"), text=short,
     )  # fmt: skip
 
+    drift_nodes: int | None = option(
+        "Nodes whose executions go wrong more often from the middle of the episode on, untold.",
+        "N", read=lambda text: parse_whole(text, "drift-nodes"),
+    )  # fmt: skip
+    drift_factor: float | None = option(
+        "True rate over the told one on such nodes, in place of 4.",
+        "FACTOR", read=lambda text: parse_number(text, "drift-factor"), text=short,
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
-        for name in ("nodes", "slots"):
+        for name, least in (("nodes", 1), ("slots", 1), ("drift_nodes", 0)):
             value = getattr(self, name)
             if value is not None:
-                checks.whole(name, value, 1)
+                checks.whole(name, value, least)
                 object.__setattr__(self, name, int(value))
         for name in ("node_failure", "link_failure"):
             value = getattr(self, name)
@@ -60,6 +69,8 @@ class LedrlOptions:
             "slots": self.slots,
             "node_failure_per_s": self.node_failure,
             "link_failure_per_s": None if rate is None else (rate, rate),
+            "drift_nodes": self.drift_nodes,
+            "drift_factor": self.drift_factor,
         }
         return {name: value for name, value in of.items() if value is not None}
 
