@@ -28,6 +28,7 @@ KINDS = {
         "mlp": "learning.offloading.policies.networks",
     },
     "caching": {"t2drl": "learning.caching.policy"},
+    "collaboration": {"strategist": "learning.collaboration.strategists"},
     "task_graphs": {"planner": "learning.task_graphs.planner"},
 }
 
