@@ -21,8 +21,8 @@ class EmbeddedModel:
 
     Parameters
     ----------
-    model : LlamaForCausalLM
-        Over `learning.collaboration.words`. Its weights are read once.
+    model : StrategistForCausalLM
+        Its weights are read once, but for the embedding.
     """
 
     name = "embedded"
@@ -30,7 +30,8 @@ class EmbeddedModel:
     @torch.inference_mode()
     def __init__(self, model: Any) -> None:
         self._layers = Layers(model)
-        self._words = model.get_input_embeddings().weight.detach().clone()
+        self._embedding = model.get_input_embeddings()
+        self._words = self._embedding.weight.detach().clone()
         places = torch.arange(words.CONTEXT)
         self._cos, self._sin = (x[0] for x in model.model.rotary_emb(self._words, places[None]))
 
@@ -39,7 +40,7 @@ class EmbeddedModel:
         """(B, 2, words) logits of what follows ``risk`` and ``act``."""
         n = ids.shape[1]
         cos, sin = self._cos[None, None, :n], self._sin[None, None, :n]
-        last = self._layers(self._words[ids], cos, sin, None, places=2)
+        last = self._layers(self._embedding(ids), cos, sin, None, places=2)
         return last @ self._words.T
 
     def answer(self, seen: Seen) -> Answers:

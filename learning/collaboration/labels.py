@@ -1,8 +1,13 @@
-"""What a strategist learns from: where a look-ahead sends the tasks of the next ten slots.
+"""What a strategist learns from: where a look-ahead would send the tasks of the next ten slots.
 
-The teacher, `expected-lookahead`, knows the true rates and plays whole episodes. Every two slots
-each node looks around; its label is how the teacher's first decisions for its tasks of the next ten
-slots are spread over its candidates, and whether more of these tasks than usual (the median) are
+The teacher, `expected-lookahead`, knows the true rates and plays whole episodes. At every node on
+the way of a task its costs say how good each candidate is: that of the best option which goes on
+that way. Candidates are given softmax(-cost / temperature), so that those that are about as good
+have about the same share. (Which of several equally good ones the teacher takes is chance: its
+decisions alone say little more than equal shares do.)
+
+Every two slots each node looks around. Its label is the mean of these shares over the decisions
+made there in the next ten slots, and whether more of its own tasks than usual (the median) are
 late, damaged or lost. In one half of the episodes the teacher's decisions are not always carried
 out, so that fuller queues are seen than it leaves. In one half nodes are told wrong rates of some
 executions: memory then says what the rates do not.
@@ -26,20 +31,22 @@ from learning.collaboration.sight import Moment, Seen, Sight, together
 from mecopt import files
 from mecopt.collaboration.failures import FloatArray
 from mecopt.collaboration.network import Network
-from mecopt.collaboration.policies.by_name import rule
+from mecopt.collaboration.policies.futures import lookahead
 from mecopt.collaboration.scenarios import ledrl
 from mecopt.collaboration.walk import Walks
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
-from mecopt.offloading.policies.protocol import Policy
+from mecopt.offloading.policies.lookahead import Lookahead
 from mecopt.offloading.replay import rollout
-from mecopt.offloading.status import ON_TIME
+from mecopt.offloading.status import NEVER, ON_TIME
 
 #: Slots of a label (P: how often the model is asked), slots between looks (D).
 WINDOW, EVERY = 10, 2
 #: Shares of decisions not carried out in exploring episodes, of rates told wrong in misled ones,
 #: of rows without memory (D).
 EXPLORED, WRONG, FORGOTTEN = 0.3, 0.5, 0.3
+#: Candidates whose costs differ by this much, in tasks, differ by a factor e (D).
+TEMPERATURE = 0.05
 #: Told rates are off by a factor between these, either way (D).
 FACTORS = (2.0, 5.0)
 #: Arrays of a file, in the order of the fields.
@@ -54,23 +61,18 @@ class Labelled:
     ----------
     seen : Seen
         What nodes saw, without their networks.
-    hops : (P, C) float
-        The teacher's first decisions by candidate.
+    strategy : (P, C) float
+        The teacher's shares of the candidates.
     bad : (P,) float
-        Share of those tasks that were not on time.
+        Share of the node's own tasks that were not on time.
     """
 
     seen: Seen
-    hops: FloatArray
+    strategy: FloatArray
     bad: FloatArray
 
     def __len__(self) -> int:
         return len(self.bad)
-
-    @property
-    def strategy(self) -> FloatArray:
-        """(P, C) shares of the candidates."""
-        return self.hops / self.hops.sum(axis=1, keepdims=True)
 
     def risky(self, median: float) -> NDArray[np.bool_]:
         """(P,) whether more tasks than usual were not on time."""
@@ -78,7 +80,7 @@ class Labelled:
 
     def __getitem__(self, which: NDArray[np.int64]) -> Labelled:
         """Some of the rows."""
-        return Labelled(self.seen[which], self.hops[which], self.bad[which])
+        return Labelled(self.seen[which], self.strategy[which], self.bad[which])
 
 
 @dataclass
@@ -87,7 +89,7 @@ class Watched:
 
     Parameters
     ----------
-    teacher : Policy
+    teacher : Lookahead
     told : Network
         What nodes are told of rates.
     explored : float
@@ -95,13 +97,13 @@ class Watched:
     rng : Generator
     """
 
-    teacher: Policy
+    teacher: Lookahead
     told: Network
     explored: float
     rng: np.random.Generator
     name: str = "watched"
     looks: list[tuple[int, Seen]] = field(default_factory=list)
-    first_hop: list[int] = field(default_factory=list)
+    decisions: list[tuple[int, int, FloatArray]] = field(default_factory=list)
 
     def reset(self, instance: OffloadingInstance) -> None:
         self.teacher.reset(instance)
@@ -110,7 +112,8 @@ class Watched:
         self._slot_s = float(instance.meta["slot_s"])
         memory = Memory.of(self._sight.node, self._slot_s)
         self._evaluator = Evaluator(instance, self._walks, memory)
-        self.looks, self.first_hop, self._next = [], [], 0
+        self._wide = self._sight.node.shape[1]
+        self.looks, self.decisions, self._next = [], [], 0
 
     def act(self, observation: Observation) -> int:
         slot = round(observation.now_ns * 1e-9 / self._slot_s)
@@ -119,12 +122,26 @@ class Watched:
             moment = Moment.of(observation, self._evaluator.memory)
             self.looks.append((slot, self._sight.look(moment)))
             self._next = slot + EVERY
-        choice = self.teacher.act(observation)
-        first = observation.instance.option_ptr[observation.task]
-        self.first_hop.append(int(self._walks.candidate[first + choice, 0]) if choice >= 0 else -1)
+        costs = self.teacher.candidate_costs(observation)
+        choice = self.teacher.best(observation, costs)
+        if choice >= 0:
+            self._note(slot, observation, costs[:-1], choice)
         if self.rng.random() < self.explored:
             return int(self.rng.integers(observation.n_options))
-        return int(choice)
+        return choice
+
+    def _note(self, slot: int, observation: Observation, costs: FloatArray, choice: int) -> None:
+        """Shares of the candidates at each node on the way."""
+        options = observation.instance.options_of(observation.task)
+        candidate = self._walks.candidate[options.start : options.stop]
+        node = self._walks.node[options.start + choice]
+        alike = np.isfinite(costs) & (observation.completion_ns < NEVER)
+        for hop in range(int((node >= 0).sum())):
+            best = np.full(self._wide, np.inf)
+            np.minimum.at(best, candidate[alike, hop], costs[alike])
+            share = np.exp(-(best - best.min()) / TEMPERATURE)
+            self.decisions.append((slot, int(node[hop]), share / share.sum()))
+            alike &= candidate[:, hop] == candidate[choice, hop]
 
 
 def misled(network: Network, rng: np.random.Generator) -> Network:
@@ -156,7 +173,7 @@ def episode(seed: int, kind: int, preset: str = "paper") -> Labelled:
     changes: dict[str, Any] = {"link_failure_per_s": (0.0, 0.25)} if rng.random() < 0.3 else {}
     x = ledrl.generate(preset, seed, **changes)
     told = misled(Network.of(x), rng) if kind % 4 >= 2 else Network.of(x)
-    teacher = rule("expected-lookahead", seed)
+    teacher = lookahead(seed)
     watched = Watched(teacher, told, EXPLORED if kind % 2 else 0.0, rng)
     done = rollout(x, watched)
     return _labelled(x, watched, done.status != ON_TIME)
@@ -165,17 +182,20 @@ def episode(seed: int, kind: int, preset: str = "paper") -> Labelled:
 def _labelled(x: OffloadingInstance, watched: Watched, bad: NDArray[np.bool_]) -> Labelled:
     """What was seen, with what followed."""
     slot = np.rint(x.release_ns * 1e-9 / float(x.meta["slot_s"])).astype(np.int64)
-    hop, owner = np.array(watched.first_hop), np.asarray(x.owner)
     nodes, wide = watched.looks[0][1].up.shape
+    when, where, share = (np.array(column) for column in zip(*watched.decisions, strict=True))
     parts = []
     for at, seen in watched.looks:
-        inside = (slot >= at) & (slot < at + WINDOW) & (hop >= 0)
-        hops = np.zeros((nodes, wide))
-        np.add.at(hops, (owner[inside], hop[inside]), 1.0)
-        lost = np.bincount(owner[inside], weights=bad[inside], minlength=nodes)
-        total = hops.sum(axis=1)
-        some = np.flatnonzero(total)
-        parts.append(Labelled(replace(seen, where=()), hops, lost / np.maximum(total, 1.0))[some])
+        inside = (when >= at) & (when < at + WINDOW)
+        total = np.zeros((nodes, wide))
+        np.add.at(total, where[inside], share[inside])
+        own = (slot >= at) & (slot < at + WINDOW)
+        lost = np.bincount(x.owner[own], weights=bad[own], minlength=nodes)
+        tasks = np.bincount(x.owner[own], minlength=nodes)
+        some = np.flatnonzero(total.sum(axis=1))
+        strategy = total[some] / total[some].sum(axis=1, keepdims=True)
+        bare = replace(seen, where=())[some]
+        parts.append(Labelled(bare, strategy, (lost / np.maximum(tasks, 1))[some]))
     return concat(parts)
 
 
@@ -208,8 +228,8 @@ def concat(parts: Sequence[Labelled]) -> Labelled:
     """Rows one after the other."""
     seen = together([part.seen for part in parts])
     wide = seen.up.shape[1]
-    hops = [np.pad(p.hops, [(0, 0), (0, wide - p.hops.shape[1])]) for p in parts]
-    return Labelled(seen, np.concatenate(hops), np.concatenate([p.bad for p in parts]))
+    shares = [np.pad(p.strategy, [(0, 0), (0, wide - p.strategy.shape[1])]) for p in parts]
+    return Labelled(seen, np.concatenate(shares), np.concatenate([p.bad for p in parts]))
 
 
 # ------------------------------------------------------------------------------------------ files
@@ -220,7 +240,7 @@ def write(labelled: Labelled, file: Path) -> None:
         buffer,
         **{name: getattr(seen, name) for name in _SEEN},
         **{name: getattr(seen.known, name) for name in _KNOWN},
-        hops=labelled.hops,
+        strategy=labelled.strategy,
         bad=labelled.bad,
     )
     files.write_bytes(file, buffer.getvalue())
@@ -238,6 +258,6 @@ def read(file: Path) -> Labelled:
         with np.load(file, allow_pickle=False) as kept:
             known = Recollection(*(kept[name] for name in _KNOWN))
             seen = Seen(where=(), known=known, **{name: kept[name] for name in _SEEN})
-            return Labelled(seen, kept["hops"], kept["bad"])
+            return Labelled(seen, kept["strategy"], kept["bad"])
     except (AttributeError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
         raise ValueError(f"{file}: no labelled rows ({error})") from None

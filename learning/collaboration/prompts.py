@@ -86,7 +86,7 @@ def _candidate(seen: Seen, i: int, c: int, sight: Sight, v: int) -> str:
     if c == 0:
         return there
     behind = "" if value["b"] >= 20 else (
-        f"; quickest node behind it ends {value['b']:g} s later, failures {value['g']:g} per s"
+        f"; best node behind it ends {value['b']:g} s later, failures {value['g']:g} per s"
     )  # fmt: skip
     return (
         f"{there}; transfer {value['t']:g} s, wait {value['q']:g} s, failures {value['r']:g} per s"

@@ -106,5 +106,11 @@ class Reflexion:
         return choice
 
     def delay_s(self, seconds: float) -> NDArray[np.float64]:
-        """(K,) time that each decision of the last episode waited, at so many s per question."""
+        """(K,) wait of each decision of the last episode, at so many seconds per question."""
         return seconds * np.array(self.waits, dtype=np.float64)
+
+    @property
+    def waited_s(self) -> NDArray[np.float64]:
+        """(K,) the same at the measured time of an answer of the model."""
+        seconds = self.strategist.counts.seconds_per_question
+        return self.delay_s(0.0 if np.isnan(seconds) else seconds)

@@ -1,7 +1,7 @@
 """A rule in place of the language model: the ablation that its prior is compared with.
 
 It reads what the model reads, and gives each candidate a share by the chance that a typical task
-sent there ends on time: at that node, or at the quickest one behind it.
+sent there ends on time: at that node, or at the best one behind it.
 """
 
 from __future__ import annotations

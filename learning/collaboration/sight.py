@@ -20,6 +20,8 @@ from mecopt.collaboration.network import Network
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
 
+#: What a prompt depends on.
+Key = tuple[object, ...]
 #: Candidates of a node have letters, A is the node itself.
 LETTERS = tuple("ABCDEFGHIJKLMNOP")
 
@@ -43,10 +45,12 @@ QUANTITIES = {
     "t": (SECONDS, "transfer of a typical task to it, s"),
     "q": (SECONDS, "wait for the link to it, s"),
     "r": (RATES, "transfers that go wrong, per s"),
-    "b": (SECONDS, "end of a typical task at the quickest node behind it that is up, s from there"),
+    "b": (SECONDS, "end of a typical task at the safest node behind it in time, s from there"),
     "g": (RATES, "executions that go wrong at that node, per s"),
 }
 OWN = 3
+#: End of a task where there is no node to end at, s.
+_NEVER_S = 1e9
 _EDGES = tuple(
     (np.array(values[1:]) + np.array(values[:-1])) / 2 for values, _ in QUANTITIES.values()
 )
@@ -181,11 +185,13 @@ class Sight:
             behind_link, behind = self._behind
             end = moment.node_wait_s[behind] + execution[behind]
             end += moment.link_wait_s[behind_link] + transfer[behind_link]
-            end[(behind < 0) | ~moment.up[behind]] = np.inf
-            quickest = end.argmin(axis=2)[..., None]
-            values[..., 6] = np.take_along_axis(end, quickest, axis=2)[..., 0]
-            best = np.take_along_axis(behind, quickest, axis=2)[..., 0]
-            values[..., 7] = np.where(np.isfinite(values[..., 6]), failure[best], 0.0)
+            end[(behind < 0) | ~moment.up[behind]] = _NEVER_S
+            # The least danger among those in time; the quickest where none is.
+            late = end > self.typical.deadline_s
+            chosen = np.where(late, _NEVER_S + end, failure[behind] * end).argmin(axis=2)[..., None]
+            values[..., 6] = np.take_along_axis(end, chosen, axis=2)[..., 0]
+            best = np.take_along_axis(behind, chosen, axis=2)[..., 0]
+            values[..., 7] = np.where(values[..., 6] < _NEVER_S, failure[best], 0.0)
         values[..., OWN:][~linked] = 0.0
         places = np.stack(
             [np.searchsorted(edge, values[..., i], side="right") for i, edge in enumerate(_EDGES)],
@@ -276,7 +282,7 @@ class Seen:
         )
 
     @cached_property
-    def keys(self) -> list[tuple[object, ...]]:
+    def keys(self) -> list[Key]:
         """What a prompt depends on: rows with equal keys are one question."""
         rows = np.concatenate(
             [

@@ -1,74 +1,23 @@
-"""Who is asked when: strategies of all nodes, kept between questions, and a cache of answers.
+"""Who asks when: strategies of all nodes of episodes that run side by side.
 
 A node asks every ten slots, and when it or one of its neighbours goes down or comes up. Questions
-of many nodes and episodes go to the model together; a question that was asked before, numbers
-rounded, is answered from the cache.
+of many nodes and episodes go to the model together, through a cache.
 """
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.collaboration.answers import UNKNOWN_RISK, Answers, uniform
-from learning.collaboration.sight import Moment, Seen, Sight, together
+from learning.collaboration.answers import UNKNOWN_RISK, uniform
+from learning.collaboration.cache import Cache, Counts, Model
+from learning.collaboration.sight import Moment, Sight, together
 
-#: Slots between questions (D); answers kept.
-EVERY_SLOTS, KEPT = 10, 100_000
-#: What a prompt depends on (`learning.collaboration.sight.Seen.keys`).
-Key = tuple[object, ...]
-
-
-class Model(Protocol):
-    """Who answers: the small strategist, another causal model, an endpoint, a rule."""
-
-    name: str
-
-    def answer(self, seen: Seen) -> Answers:
-        """Strategy and risk of every row."""
-
-
-@dataclass
-class Counts:
-    """What asking took.
-
-    Parameters
-    ----------
-    questions : int
-        Times that a node asked.
-    hits : int
-        Of these, answered from the cache.
-    invalid : int
-        Answers of the model that could not be used (uniform in their place).
-    model_seconds : float
-        Wall time in the model.
-    """
-
-    questions: int = 0
-    hits: int = 0
-    invalid: int = 0
-    model_seconds: float = 0.0
-
-    @property
-    def asked(self) -> int:
-        """Questions that the model was asked."""
-        return self.questions - self.hits
-
-    @property
-    def hit_rate(self) -> float:
-        """Share of questions that the cache answered; NaN without questions."""
-        return self.hits / self.questions if self.questions else float("nan")
-
-    @property
-    def parse_rate(self) -> float:
-        """Share of the model's answers that could be used; NaN without any."""
-        return 1.0 - self.invalid / self.asked if self.asked else float("nan")
+#: Slots between questions (D).
+EVERY_SLOTS = 10
 
 
 @dataclass
@@ -83,17 +32,22 @@ class Strategist:
 
     Attributes
     ----------
-    counts : Counts
-        Since it was made.
+    cache : Cache
+        Its answers stay from episode to episode.
     """
 
     model: Model
     every_slots: int = EVERY_SLOTS
-    counts: Counts = field(default_factory=Counts)
-    _cache: OrderedDict[Key, tuple[NDArray[np.float32], float]] = field(
-        default_factory=OrderedDict, repr=False
-    )
+    cache: Cache = field(init=False)
     _sights: list[Sight] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        self.cache = Cache(self.model)
+
+    @property
+    def counts(self) -> Counts:
+        """What asking took so far."""
+        return self.cache.counts
 
     def begin(self, sights: Sequence[Sight], slot_s: float = 0.5) -> None:
         """Begin episodes over these networks; all nodes have yet to ask.
@@ -166,38 +120,9 @@ class Strategist:
                 rows += [(b, v) for v in which.tolist()]
                 self._slot[b, which], self._pattern[b, which] = slot, pattern[which]
         if parts:
-            self._ask(together(parts), rows, asked)
+            shares, risks, waited = self.cache.answer(together(parts))
+            episode, node = np.array(rows).T
+            self._prior[episode, node] = 0.0
+            self._prior[episode, node, : shares.shape[1]] = shares
+            self._risk[episode, node], asked[episode, node] = risks, waited
         return self._prior, self._risk, asked
-
-    def _ask(self, seen: Seen, rows: list[tuple[int, int]], asked: NDArray[np.bool_]) -> None:
-        """Answers from the cache, and of the model to what is left, each question once."""
-        keys = seen.keys
-        new = {key: i for i, key in enumerate(keys) if key not in self._cache}
-        self.counts.questions += len(keys)
-        self.counts.hits += sum(key in self._cache for key in keys)
-        answered = dict(self._put_to_model(seen, new)) if new else {}
-        for key, (b, v) in zip(keys, rows, strict=True):
-            if key in answered:
-                asked[b, v] = True
-                prior, risk = answered[key]
-            else:
-                prior, risk = self._cache[key]
-                self._cache.move_to_end(key)
-            self._prior[b, v] = 0.0
-            self._prior[b, v, : len(prior)] = prior
-            self._risk[b, v] = risk
-        for key, answer in answered.items():
-            self._cache[key] = answer
-        while len(self._cache) > KEPT:
-            self._cache.popitem(last=False)
-
-    def _put_to_model(
-        self, seen: Seen, new: Mapping[Key, int]
-    ) -> Iterator[tuple[Key, tuple[NDArray[np.float32], float]]]:
-        which = np.fromiter(new.values(), dtype=np.int64)
-        begin = time.perf_counter()
-        found = self.model.answer(seen[which])
-        self.counts.model_seconds += time.perf_counter() - begin
-        self.counts.invalid += int((~found.valid).sum())
-        for i, (key, row) in enumerate(new.items()):
-            yield key, (found.prior[i, : seen.count[row]].copy(), float(found.risk[i]))

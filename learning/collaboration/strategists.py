@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from learning import zoo as checkpoints
 
 if TYPE_CHECKING:
-    from learning.collaboration.strategist import Model
+    from learning.collaboration.cache import Model
     from mecopt.offloading.policies.protocol import Policy
 
 #: Policies with a strategist alone, and whether their prompts hold what became of earlier tasks.
@@ -68,17 +68,21 @@ def load(folder: Path) -> Model:
     if source == "endpoint":
         from learning.collaboration.endpoint import Endpoint
 
-        fields = {k: v for k, v in described.items() if k not in ("kind", "source")}
-        return Endpoint(**fields)
+        envelope = ("schema", "version", "kind", "source")
+        return Endpoint(**{k: v for k, v in described.items() if k not in envelope})
     raise ValueError(f"{folder}: source is {source!r}, one of {', '.join(SOURCES)}")
 
 
 def _embedded(folder: Path) -> Model:
-    from learning.collaboration import words
+    from learning.collaboration import small_model, words
     from learning.collaboration.embedded import EmbeddedModel
     from learning.language import pretrained_models
 
     small, tokenizer = pretrained_models.load(str(folder))
+    if not isinstance(small, small_model.StrategistForCausalLM):
+        raise ValueError(
+            f"{folder}: no strategist, its model is of type {small.config.model_type!r}"
+        )
     if tokenizer.get_vocab() != words.ID:
         raise ValueError(f"{folder}: trained with other words than this mecopt has")
     return EmbeddedModel(small)

@@ -26,7 +26,7 @@ from torch import Tensor
 from trl import SFTConfig
 
 from learning import seeds
-from learning.collaboration import labels, words
+from learning.collaboration import labels, small_model, words
 from learning.collaboration.labels import Labelled
 from learning.collaboration.memory import Recollection
 from learning.collaboration.sight import LETTERS
@@ -111,7 +111,7 @@ def train(
     torch.set_num_threads(1)
     data = labelled if labelled is not None else _kept(settings, seed, run.path / "labelled.npz")
     seconds = run.cpu_seconds
-    model = words.create(seed, hidden=settings.hidden, layers=settings.layers)
+    model = small_model.create(seed, hidden=settings.hidden, layers=settings.layers)
     trainer = make_trainer(settings, model, data, run, seed=seed)
     hugging_face.fit(trainer, run, on_progress)
     model.eval().save_pretrained(run.checkpoint)
@@ -176,7 +176,7 @@ def training_rows(data: Labelled, rows: int, *, seed: int) -> hf.Dataset:
 
 def shuffled(data: Labelled, rng: np.random.Generator) -> Labelled:
     """Every row with its neighbours in another order; the node itself stays first."""
-    n, wide = data.hops.shape
+    n, wide = data.strategy.shape
     draw = rng.random((n, wide))
     draw[:, 0] = -1.0
     draw[np.arange(wide) >= data.seen.count[:, None]] = 2.0
@@ -189,7 +189,7 @@ def shuffled(data: Labelled, rng: np.random.Generator) -> Labelled:
 
     recalled = Recollection(taken(known.trouble), taken(known.share), taken(known.lately))
     there = replace(seen, places=taken(seen.places), up=taken(seen.up), known=recalled)
-    return Labelled(there, taken(data.hops), data.bad)
+    return Labelled(there, taken(data.strategy), data.bad)
 
 
 def collate(rows: list[Mapping[str, Any]]) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 
 from learning import recipes, zoo
 from learning.caching import zoo as caching
+from learning.collaboration import strategists
 from learning.offloading import zoo as offloading
 from learning.task_graphs import zoo as distilled
 from mecopt.collaboration.policies import by_name as failing
@@ -133,7 +134,7 @@ def test_entry_points_of_the_project_are_the_names_of_the_tables():
     declared = {
         "mecopt.policies": {
             *(*offloading.NAMES, *offloading.TEACHERS, "checkpoint"),
-            *(*SNAPSHOT_RULES, *GRAPH_RULES, *failing.RULES),
+            *(*SNAPSHOT_RULES, *GRAPH_RULES, *failing.RULES, *strategists.NAMES),
         },
         "mecopt.caching_policies": {*caching.NAMES, "checkpoint"},
     }

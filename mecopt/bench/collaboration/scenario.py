@@ -11,6 +11,7 @@ from mecopt.bench.collaboration.bounds import rates_only
 from mecopt.bench.columns import GAPS, Column, tenths_of_percent
 from mecopt.bench.families import Scenario, option
 from mecopt.bench.reading import parse_number, parse_whole, short
+from mecopt.collaboration.charge import charged
 from mecopt.collaboration.scenarios import ledrl
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.schedule import Schedule
@@ -138,6 +139,15 @@ def described(result: Result) -> dict[str, Any]:
     }
 
 
+def played(policy: Any, schedule: Schedule) -> dict[str, float]:
+    """Share of tasks on time with the time of a language model charged.
+
+    A policy that waits for one keeps the wait of each decision in an attribute ``waited_s``.
+    """
+    waited_s = getattr(policy, "waited_s", 0.0)
+    return {"success_rate_llm_time_charged": charged(schedule.instance, schedule.choice, waited_s)}
+
+
 def measured(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, float]:
     """Share of tasks on time, and both bounds on it."""
     return {
@@ -151,6 +161,10 @@ def measured(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, float]:
 COLUMNS: Sequence[Column] = (
     Column("nodes", "nodes", str, ("page", "record"), "same", scenarios=COUNTED),
     Column("success_rate", "on time, %", tenths_of_percent, interval=True, scenarios=COUNTED),
+    Column(
+        "success_rate_llm_time_charged", "model time charged, %", tenths_of_percent,
+        scenarios=COUNTED,
+    ),
     Column(
         "bound_success_rate_rates_only", "bound, rates known, %", tenths_of_percent,
         scenarios=COUNTED,

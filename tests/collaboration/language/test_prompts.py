@@ -30,13 +30,13 @@ def test_the_compact_prompt():
     )
 
 
-def test_memory_is_told_in_sentences_of_three_words():
+def test_memory_is_told_in_its_line():
     """Of five tasks that a sent to b two were damaged; of three there is no sentence."""
     memory = Memory(3, 3)
     memory.add(np.zeros(5, int), np.ones(5, int), [FINE, FINE, FINE, DAMAGED, DAMAGED])
     memory.add([1] * 3, [2] * 3, [FINE] * 3)
     rows = seen(memory)
-    assert "d4 B damaged s0.4 e4" in compact(rows, 0)
+    assert compact(rows, 0).endswith("b3.5 g0.25 damaged s0.4 B risk act")
     assert " s0" not in compact(rows, 1)
     assert prompts.sentences(rows, 0) == [
         "Of its tasks by B in the last 10 slots, 40 % went wrong on the way or there."
@@ -49,7 +49,7 @@ def test_the_prompt_in_english():
     assert text[1] == "A: keep it here (up); execution 4 s, wait 0.5 s, failures 0.25 per s"
     assert text[2] == (
         'B: send it to "b" (up); execution 2 s, wait 1 s, failures 0.25 per s; transfer 2 s, wait '
-        "0 s, failures 0.1 per s; quickest node behind it ends 3.5 s later, failures 0.25 per s"
+        "0 s, failures 0.1 per s; best node behind it ends 3.5 s later, failures 0.25 per s"
     )
     down = sight().look(moment(up=(True, False, True)))
     assert '"b" (DOWN)' in prompts.texts(down)[0]
