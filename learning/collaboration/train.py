@@ -23,6 +23,7 @@ import datasets as hf
 import numpy as np
 import torch
 from torch import Tensor
+from transformers.utils import logging
 from trl import SFTConfig
 
 from learning import seeds
@@ -108,6 +109,8 @@ def train(
     run = TrainingRun.open(out, "ledrl-prior", settings, seed=seed, resume=resume)
     if run.is_whole:
         return run.path
+    hf.disable_progress_bars()  # of rows and shards; training has its own
+    logging.disable_progress_bar()
     torch.set_num_threads(1)
     data = labelled if labelled is not None else _kept(settings, seed, run.path / "labelled.npz")
     seconds = run.cpu_seconds

@@ -1,5 +1,7 @@
 """Who is asked when, what is kept, and the policy that follows."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ pytest.importorskip("torch")
 
 from learning.collaboration.answers import Answers
 from learning.collaboration.memory import DAMAGED, Memory
+from learning.collaboration.prior import LanguagePrior
 from learning.collaboration.reflexion import Reflexion
 from learning.collaboration.rule_prior import RulePrior
 from learning.collaboration.strategist import Strategist
@@ -100,6 +103,24 @@ def test_networks_of_other_sizes_are_refused():
         from tests.collaboration.language.cases import TASK
 
         strategist.begin([sight(), Sight(alone(0.0, 1.0), TASK)])
+
+
+def test_the_prior_that_agents_are_told():
+    """Two networks asked together; rows of four candidates; b's memory is in its question."""
+    model = Says(1, 2, 1)
+    prior = LanguagePrior(model)
+    counts = np.zeros((3, 4, 4), dtype=np.int64)
+    plain = at(0.0)
+    told = SimpleNamespace(
+        network=line(0.25, 0.1), deadline_s=4.0, now_s=0.0, mean_bytes=20.0, mean_cycles=4.0,
+        up=plain.up, node_wait_s=plain.node_wait_s, link_wait_s=plain.link_wait_s, counts=counts,
+    )  # fmt: skip
+    one, two = prior.several([told, told], 4)
+    assert one[0].shape == (3, 4) and one[0][0] == pytest.approx([1 / 3, 2 / 3, 0, 0])
+    assert np.array_equal(one[0], two[0]) and one[1].tolist() == [0.25] * 3
+    assert model.asked == [3]
+    counts[1, 2] = [0, 0, 5, 0]
+    assert np.array_equal(prior(told, 4)[0], one[0]) and model.asked == [3, 1]
 
 
 # ------------------------------------------------------------------------------------ the policy
