@@ -62,6 +62,9 @@ MODULES = {
     "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning", policy=""),
     "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching"),
     "t2drl-ppo": Trainer("learning.caching.train", "drl", "caching", "caching", "ppo"),
+    "ledrl-prior": Trainer(
+        "learning.collaboration.train", "learning", "ledrl", "collaboration", "reflexion"
+    ),
     "planner": Trainer(
         "learning.task_graphs.train", "learning", "wifi", "task_graphs", "graph-greedy-distilled"
     ),

@@ -32,6 +32,7 @@ KINDS = {
     },
     "collaboration": _AGENTS,
     "caching": {"t2drl": "learning.caching.policy"},
+    "collaboration": {"strategist": "learning.collaboration.strategists"},
     "task_graphs": {"planner": "learning.task_graphs.planner"},
 }
 

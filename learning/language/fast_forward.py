@@ -1,4 +1,4 @@
-"""The forward pass of `learning.language.tiny_model.TinyForCausalLM` where a decision needs it.
+"""The forward pass of small Llama-style models where a decision needs it.
 
 Same weights, same mathematics as the model's own forward pass, and tested to give the same logits;
 faster at batch 1 because nothing is looked up, checked or kept for later, and at any batch because
@@ -12,44 +12,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from transformers import LlamaForCausalLM
 
 from learning.language import vocabulary
 from learning.language.tiny_model import TinyForCausalLM, kinds
 
 
-class AnswerLogits:
-    """Logits of the word after each prompt.
+class Layers:
+    """The layers of a `transformers.LlamaForCausalLM` with as many heads of keys as of queries.
 
     Parameters
     ----------
-    model : TinyForCausalLM
+    model : LlamaForCausalLM
         Its weights are read once; later changes are not seen.
     """
 
     @torch.inference_mode()
-    def __init__(self, model: TinyForCausalLM) -> None:
+    def __init__(self, model: LlamaForCausalLM) -> None:
         config, base = model.config, model.model
         self._heads = config.num_attention_heads
         self._width = config.hidden_size // self._heads
         self._epsilon = config.rms_norm_eps
-        embedding = base.embed_tokens
-        words = embedding.weight.detach()
-        # Vectors of all words and quantities, and what a quantity adds to the name of its line.
-        every = torch.arange(vocabulary.SIZE)[None]
-        self._vectors = embedding(every)[0].clone()  # (SIZE, H)
-        hidden = config.hidden_size
-        lines = []
-        for i, key in enumerate(vocabulary.SERVER_KEYS):
-            start = vocabulary.KEY_ID[key]
-            vectors = self._vectors[start : start + vocabulary.N_NUMBERS]
-            lines.append(vectors @ embedding.line.weight[:, i * hidden : (i + 1) * hidden].T)
-        self._in_line = torch.cat(lines)  # (keys x N_NUMBERS, H)
-        self._line_first = vocabulary.KEY_ID[next(iter(vocabulary.SERVER_KEYS))]
-        self._head = words.clone()
         self._norm = base.norm.weight.detach().clone()
-        places = torch.arange(int(kinds().max()) + 1)
-        cos, sin = base.rotary_emb(words, places[None])
-        self._cos, self._sin = cos[0][kinds()], sin[0][kinds()]  # (SIZE, head width)
         self._layers = []
         for layer in base.layers:
             attention, mlp = layer.self_attn, layer.mlp
@@ -66,15 +50,32 @@ class AnswerLogits:
             )
 
     @torch.inference_mode()
-    def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(B, T) prompts of ``compact_ids`` -> (B, words) logits."""
-        tokens = torch.from_numpy(ids)
-        batch, length = tokens.shape
-        hidden = self._head.shape[1]
-        x = self._embed(tokens)
-        cos, sin = self._cos[tokens][:, None], self._sin[tokens][:, None]
-        mask = self._mask(tokens)
+    def __call__(
+        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, places: int = 1
+    ) -> Tensor:
+        """Normed output of the last layer at the last places.
+
+        Parameters
+        ----------
+        x : (B, T, H)
+            Embedded words.
+        cos, sin : (B or 1, 1, T, width)
+            Rotations of their positions.
+        mask : (B, 1, T, T) bool, optional
+            What each place may attend to; all before it unless given.
+        places : int
+            How many of the last ones are read.
+
+        Returns
+        -------
+        (B, places, H) Tensor
+        """
+        batch, length, hidden = x.shape
         norm = (hidden,)
+        if mask is None and places > 1:
+            ends = torch.ones(length, length, dtype=torch.bool).tril()[-places:]
+        else:
+            ends = None if mask is None else mask[:, :, -places:]
         for i, (before, qkv, out, after, up, down) in enumerate(self._layers):
             last = i == len(self._layers) - 1
             h = F.rms_norm(x, norm, before, self._epsilon)
@@ -83,19 +84,60 @@ class AnswerLogits:
             turned = turned * cos + _half_turn(turned) * sin
             q, k = turned.chunk(2, dim=1)
             if last:
-                x, q = x[:, -1:], q[:, :, -1:]
+                x, q = x[:, -places:], q[:, :, -places:]
             attended = F.scaled_dot_product_attention(
                 q,
                 k,
                 v,
-                attn_mask=None if mask is None else (mask[:, :, -1:] if last else mask),
+                attn_mask=ends if last else mask,
                 is_causal=mask is None and not last,
             )
             x = x + F.linear(attended.transpose(1, 2).reshape(batch, -1, hidden), out)
             h = F.rms_norm(x, norm, after, self._epsilon)
             gate, value = F.linear(h, up).chunk(2, dim=-1)
             x = x + F.linear(F.silu(gate) * value, down)
-        answer = F.rms_norm(x[:, -1], norm, self._norm, self._epsilon)
+        return F.rms_norm(x, norm, self._norm, self._epsilon)
+
+
+class AnswerLogits:
+    """Logits of the word after each prompt.
+
+    Parameters
+    ----------
+    model : TinyForCausalLM
+        Its weights are read once; later changes are not seen.
+    """
+
+    @torch.inference_mode()
+    def __init__(self, model: TinyForCausalLM) -> None:
+        config, base = model.config, model.model
+        self._layers = Layers(model)
+        embedding = base.embed_tokens
+        words = embedding.weight.detach()
+        # Vectors of all words and quantities, and what a quantity adds to the name of its line.
+        every = torch.arange(vocabulary.SIZE)[None]
+        self._vectors = embedding(every)[0].clone()  # (SIZE, H)
+        hidden = config.hidden_size
+        lines = []
+        for i, key in enumerate(vocabulary.SERVER_KEYS):
+            start = vocabulary.KEY_ID[key]
+            vectors = self._vectors[start : start + vocabulary.N_NUMBERS]
+            lines.append(vectors @ embedding.line.weight[:, i * hidden : (i + 1) * hidden].T)
+        self._in_line = torch.cat(lines)  # (keys x N_NUMBERS, H)
+        self._line_first = vocabulary.KEY_ID[next(iter(vocabulary.SERVER_KEYS))]
+        self._head = words.clone()
+        places = torch.arange(int(kinds().max()) + 1)
+        cos, sin = base.rotary_emb(words, places[None])
+        self._cos, self._sin = cos[0][kinds()], sin[0][kinds()]  # (SIZE, head width)
+
+    @torch.inference_mode()
+    def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(B, T) prompts of ``compact_ids`` -> (B, words) logits."""
+        tokens = torch.from_numpy(ids)
+        x = self._embed(tokens)
+        cos, sin = self._cos[tokens][:, None], self._sin[tokens][:, None]
+        mask = self._mask(tokens)
+        answer = self._layers(x, cos, sin, mask)[:, 0]
         logits: NDArray[np.float32] = F.linear(answer, self._head).numpy()
         return logits
 

@@ -61,12 +61,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from mecopt.collaboration.drift import Drift
 from mecopt.collaboration.failures import FloatArray, uninterrupted
 from mecopt.collaboration.network import Network
 from mecopt.offloading.instance import OffloadingInstance
 
 
-def worth(instance: OffloadingInstance, network: Network | None = None) -> FloatArray:
+def worth(
+    instance: OffloadingInstance, network: Network | None = None, drift: Drift | None = None
+) -> FloatArray:
     """(O,) :math:`W_{ko}` of every option.
 
     Parameters
@@ -75,6 +78,8 @@ def worth(instance: OffloadingInstance, network: Network | None = None) -> Float
         Of this family.
     network : Network, optional
         Rates to believe in, in place of those of the instance.
+    drift : Drift, optional
+        How true rates differ from those; not at all unless given.
 
     Raises
     ------
@@ -83,29 +88,41 @@ def worth(instance: OffloadingInstance, network: Network | None = None) -> Float
     """
     network = Network.of(instance) if network is None else network
     execution = instance.stage_ptr[1:] - 2  # the last stage but one: before the outcome
-    survives = intact(instance, network)
+    survives = intact(instance, network, drift)
     seconds = instance.believed_ns[execution] * 1e-9
     return survives * uninterrupted(seconds, network.node_failure_per_s, network.repair_per_s)
 
 
-def intact(instance: OffloadingInstance, network: Network) -> FloatArray:
+def intact(
+    instance: OffloadingInstance, network: Network, drift: Drift | None = None
+) -> FloatArray:
     """(O,) probability that no stage of an option is damaged, nodes that go down left aside."""
     exponent = network.failure_per_s[instance.stage_resource] * instance.believed_ns * 1e-9
+    if drift is not None:
+        exponent *= drift.times(instance)
     return np.asarray(np.exp(-np.add.reduceat(exponent, instance.stage_ptr[:-1])))
 
 
-def expected(instance: OffloadingInstance) -> OffloadingInstance:
+def expected(instance: OffloadingInstance, *, drifting: bool = False) -> OffloadingInstance:
     """The instance in which nothing fails and an option on time is worth its chance.
 
     Minus a bound on its cost from prices is a bound on the expected number of tasks on time under
     every rule that knows rates only; see the module's text.
+
+    Parameters
+    ----------
+    instance : OffloadingInstance
+    drifting : bool
+        Chances by the true rates where those of nodes drift (`mecopt.collaboration.drift`), for
+        bounds; rules must not know them. The proof holds as it stands, with rates that depend on
+        the task: the bound is one for rules that are told of the drift, and for all others.
 
     Raises
     ------
     ValueError
         If the instance has no network in its meta.
     """
-    gain = worth(instance)
+    gain = worth(instance, drift=Drift.of(instance) if drifting else None)
     return replace(
         instance,
         down_ptr=np.zeros_like(instance.down_ptr),

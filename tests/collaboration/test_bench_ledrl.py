@@ -59,6 +59,7 @@ def test_figures_agree(finished):
     assert (rows["bound_success_rate_rates_only"] < rows["bound_success_rate"]).all()
     gap = (rows["bound_success_rate"] - rows["success_rate"]) / rows["bound_success_rate"]
     assert np.allclose(rows["gap_to_bound"], gap)
+    assert np.allclose(rows["success_rate_llm_time_charged"], rows["success_rate"])  # no model
     instances = tables["instances"]
     assert (instances["incumbent_rates_only"] <= instances["bound_rates_only"] + 1e-9).all()
     for row in scorecard.records(tables["results"], "offloading"):
@@ -115,6 +116,9 @@ def test_solve_takes_a_number_of_nodes(tmp_path):
         ("--nodes 0", "nodes = 0 must be"),
         ("--nodes many", "nodes: 'many' is not a whole number"),
         ("--link-failure -1", "link_failure = -1.0 must be >= 0"),
+        ("--drift-nodes -1", "drift_nodes = -1 must be"),
+        ("--nodes 3 --drift-nodes 4", "drift_nodes = 4 must be at most nodes = 3"),
+        ("--drift-nodes 1 --drift-factor 0", "drift_factor = 0.0 must be >= 1"),
         ("--node-failure nan", "node_failure = nan must be >= 0"),
         ("--policies ratc-best", "unknown 'ratc-best'"),
         ("--preset star", "unknown 'star'"),

@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 from learning import recipes, zoo
 from learning.caching import zoo as caching
 from learning.collaboration import zoo as agents
+from learning.collaboration import strategists
 from learning.offloading import zoo as offloading
 from learning.task_graphs import zoo as distilled
 from mecopt.collaboration.policies import by_name as failing
@@ -135,6 +136,7 @@ def test_entry_points_of_the_project_are_the_names_of_the_tables():
         "mecopt.policies": {
             *(*offloading.NAMES, *offloading.TEACHERS, "checkpoint"),
             *(*SNAPSHOT_RULES, *GRAPH_RULES, *failing.RULES, *agents.NAMES),
+            *strategists.NAMES,
         },
         "mecopt.caching_policies": {*caching.NAMES, "checkpoint"},
     }

@@ -44,6 +44,8 @@ def rates_only(
 ) -> RatesOnly:
     """Bound on the expected share of tasks on time of every rule that knows failure rates only.
 
+    Where rates of nodes drift, it is for rules that know that, too.
+
     Parameters
     ----------
     instance : OffloadingInstance
@@ -56,7 +58,8 @@ def rates_only(
     ValueError
         If the instance has no network in its meta.
     """
-    result = formulations.solve(expected(instance), time_limit=time_limit, gap=gap, seed=seed)
+    second = expected(instance, drifting=True)
+    result = formulations.solve(second, time_limit=time_limit, gap=gap, seed=seed)
     bound = result.bound
     if result.proof.root.parts:  # a tree
         at_root = replace(result, proof=replace(result.proof, root=Node(prices=0)))

@@ -11,6 +11,7 @@ from mecopt.bench.collaboration.bounds import rates_only
 from mecopt.bench.columns import GAPS, Column, tenths_of_percent
 from mecopt.bench.families import Scenario, option
 from mecopt.bench.reading import parse_number, parse_whole, short
+from mecopt.collaboration.charge import charged
 from mecopt.collaboration.scenarios import ledrl
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.schedule import Schedule
@@ -40,11 +41,20 @@ class LedrlOptions:
         "PER_SECOND", read=lambda text: parse_number(text, "link-failure"), text=short,
     )  # fmt: skip
 
+    drift_nodes: int | None = option(
+        "Nodes whose executions go wrong more often from the middle of the episode on, untold.",
+        "N", read=lambda text: parse_whole(text, "drift-nodes"),
+    )  # fmt: skip
+    drift_factor: float | None = option(
+        "True rate over the told one on such nodes, in place of 4.",
+        "FACTOR", read=lambda text: parse_number(text, "drift-factor"), text=short,
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
-        for name in ("nodes", "slots"):
+        for name, least in (("nodes", 1), ("slots", 1), ("drift_nodes", 0)):
             value = getattr(self, name)
             if value is not None:
-                checks.whole(name, value, 1)
+                checks.whole(name, value, least)
                 object.__setattr__(self, name, int(value))
         for name in ("node_failure", "link_failure"):
             value = getattr(self, name)
@@ -60,6 +70,8 @@ class LedrlOptions:
             "slots": self.slots,
             "node_failure_per_s": self.node_failure,
             "link_failure_per_s": None if rate is None else (rate, rate),
+            "drift_nodes": self.drift_nodes,
+            "drift_factor": self.drift_factor,
         }
         return {name: value for name, value in of.items() if value is not None}
 
@@ -127,6 +139,15 @@ def described(result: Result) -> dict[str, Any]:
     }
 
 
+def played(policy: Any, schedule: Schedule) -> dict[str, float]:
+    """Share of tasks on time with the time of a language model charged.
+
+    A policy that waits for one keeps the wait of each decision in an attribute ``waited_s``.
+    """
+    waited_s = getattr(policy, "waited_s", 0.0)
+    return {"success_rate_llm_time_charged": charged(schedule.instance, schedule.choice, waited_s)}
+
+
 def measured(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, float]:
     """Share of tasks on time, and both bounds on it."""
     return {
@@ -140,6 +161,10 @@ def measured(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, float]:
 COLUMNS: Sequence[Column] = (
     Column("nodes", "nodes", str, ("page", "record"), "same", scenarios=COUNTED),
     Column("success_rate", "on time, %", tenths_of_percent, interval=True, scenarios=COUNTED),
+    Column(
+        "success_rate_llm_time_charged", "model time charged, %", tenths_of_percent,
+        scenarios=COUNTED,
+    ),
     Column(
         "bound_success_rate_rates_only", "bound, rates known, %", tenths_of_percent,
         scenarios=COUNTED,

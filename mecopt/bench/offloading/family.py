@@ -255,6 +255,8 @@ def _play(instance: OffloadingInstance, policy: Any) -> tuple[Schedule, dict[str
         for name in ("mean_cost_s", "mean_cost_charged_s"):
             figures[name] += schedule.mean_cost_s - free_s
         figures |= of_planner
+    if collaboration.is_counted(instance):
+        figures |= collaboration.played(policy, schedule)
     figures["mean_cost_charged_ms"] = figures.pop("mean_cost_charged_s") * 1e3
     figures["mean_cost_ms"] = figures.pop("mean_cost_s") * 1e3
     del figures["policy"]  # a checkpoint has the name that the suite gave it

@@ -4,6 +4,10 @@ In each slot a node releases a task with its own probability, whether it is up o
 go away. Network, speeds and rates are those of the seed; tasks, failures and damage are drawn with
 them, or again for other futures of the same network.
 
+With ``drift_nodes`` executions on so many nodes go wrong more often from the middle of the episode
+on, while the network in the meta, which rules believe, keeps the old rates
+(`mecopt.collaboration.drift`).
+
 Tags: P printed in the paper, N from a neighbouring paper or sister code, D our decision. The queue
 limit of a quarter of the cores is left out: the kernel's queues are unlimited (D).
 """
@@ -11,7 +15,7 @@ limit of a quarter of the cores is left out: the kernel's queues are unlimited (
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,7 @@ from numpy.typing import NDArray
 
 from mecopt import checks
 from mecopt.collaboration import topology
+from mecopt.collaboration.drift import Drift
 from mecopt.collaboration.episode import Tasks, World, instance_of
 from mecopt.collaboration.failures import down_intervals
 from mecopt.collaboration.network import Link, Network, Node
@@ -56,9 +61,11 @@ class Parameters:
     most_hops: int = 3  # D
     range_m: float = 1000.0  # D, of edge sites
     most_links: int = 4  # D, of an edge site
+    drift_nodes: int = 0  # D, nodes whose rate drifts within the episode
+    drift_factor: float = 4.0  # D, their true rate over the told one, from the middle on
 
 
-_DECIDED = ("places", "most_hops", "range_m", "most_links")
+_DECIDED = ("places", "most_hops", "range_m", "most_links", "drift_nodes", "drift_factor")
 _NEIGHBOURING = ("arrival_probability", "repair_per_slot", "execution_failure_per_s")
 #: Where each number comes from; carried into reports.
 TAGS = {
@@ -91,7 +98,12 @@ def parameters(preset: str = "paper", **changes: object) -> Parameters:
     checks.known("topology", p.topology, TOPOLOGIES)
     for name in ("nodes", "slots", "places", "most_links"):
         checks.whole(name, getattr(p, name), 1)
-    checks.whole("most_hops", p.most_hops, 0)
+    for name in ("most_hops", "drift_nodes"):
+        checks.whole(name, getattr(p, name), 0)
+    if p.drift_nodes > p.nodes:
+        raise ValueError(f"drift_nodes = {p.drift_nodes} must be at most nodes = {p.nodes}")
+    if not 1 <= p.drift_factor < float("inf"):
+        raise ValueError(f"drift_factor = {p.drift_factor!r} must be >= 1")
     for name in ("slot_s", "deadline_s", "core_ghz", "range_m"):
         value = getattr(p, name)
         if not 0 < value < float("inf"):
@@ -164,6 +176,7 @@ def generate(
     key = [seed] if task_seed is None else [seed, 1, task_seed]
     tasks = _tasks(p, arrival, np.random.default_rng([10, *key]))
     world = _world(p, network, len(tasks), np.random.default_rng([11, *key]))
+    drift = _drift(p, np.random.default_rng([12, seed]))
     provenance: dict[str, Any] = {
         "scenario": "ledrl",
         "preset": preset,
@@ -176,7 +189,16 @@ def generate(
     }
     if files:
         provenance["files"] = files
+    if drift.nodes:
+        provenance["drift"] = drift.document()
+        world = replace(world, strength=drift.weakened(world.strength, tasks.release_s))
     return instance_of(network, tasks, world, p.most_hops, provenance)
+
+
+def _drift(p: Parameters, rng: np.random.Generator) -> Drift:
+    """Which nodes drift, drawn apart from all else: an episode without is what it always was."""
+    nodes = sorted(rng.choice(p.nodes, size=p.drift_nodes, replace=False).tolist())
+    return Drift(tuple(nodes), p.slots * p.slot_s / 2, p.drift_factor)
 
 
 def _network(

@@ -141,7 +141,11 @@ class Lookahead:
         return np.append(tried, -1) if np.isfinite(observation.drop_cost_s) else tried
 
     def act(self, observation: Observation) -> int:
-        cost = self.candidate_costs(observation)
+        return self.best(observation, self.candidate_costs(observation))
+
+    def best(self, observation: Observation, candidate_costs: NDArray[np.float64]) -> int:
+        """The decision that `act` makes of its costs."""
+        cost = candidate_costs.copy()
         cost[:-1][observation.completion_ns >= NEVER] = np.inf
         best = int(np.argmin(cost))
         return -1 if best == observation.n_options and np.isfinite(cost[-1]) else best
