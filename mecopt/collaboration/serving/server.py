@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import uvicorn
     from starlette.applications import Starlette
 
-#: Largest body of a question in bytes.
-LARGEST = 2**18
+#: Largest body of a question in bytes, and how long it may take to come, s.
+LARGEST, BODY_S = 2**18, 10.0
 #: Most connections at a time, and how long an idle one stays open, s.
 CONNECTIONS, IDLE_S = 256, 60
 #: Threads hand over to each other after this long, s: the policy and the server share the work.
@@ -50,12 +50,13 @@ def application(desk: Desk) -> Starlette:
     async def body(request: Request) -> bytes:
         data = b""
         try:
-            async for part in request.stream():
-                data += part
-                if len(data) > LARGEST:
-                    raise HTTPException(413, f"the body is larger than {LARGEST >> 10} KB")
-        except ClientDisconnect:
-            raise HTTPException(400, "the body did not come to its end") from None
+            async with asyncio.timeout(BODY_S):
+                async for part in request.stream():
+                    data += part
+                    if len(data) > LARGEST:
+                        raise HTTPException(413, f"the body is larger than {LARGEST >> 10} KB")
+        except (ClientDisconnect, TimeoutError):
+            raise HTTPException(400, "the body did not come to its end in time") from None
         return data
 
     async def decide(request: Request) -> JSONResponse:
