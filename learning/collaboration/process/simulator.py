@@ -95,7 +95,8 @@ class Simulator:
             return np.zeros((places, *shape), dtype=np.int64)
 
         self.state = play.State(
-            episode=whole(), coming=whole(), begun=whole(), task=whole(), place=whole(4), now=whole(),
+            episode=whole(), coming=whole(), begun=whole(), task=whole(), place=whole(4),
+            now=whole(),
             free=whole(units), epoch=whole(nodes), heap_t=whole(tasks + 1), heap_s=whole(tasks + 1),
             size=whole(), settled=whole(), value=whole(), option=whole(tasks),
             result=np.zeros((places, tasks), dtype=np.int8), known=whole(tasks), seen=whole(nodes),
