@@ -43,7 +43,6 @@ def measure(env: CollaborationVectorEnv, rule: Callable, seconds: float) -> dict
     seen, _ = env.reset(seed=0)
     env.step(rule(seen))  # compiled from here on
     seen, _ = env.reset(seed=0)
-    state = env.simulator.state
     decisions = tasks = on_time = 0
     begin = time.process_time()
     while time.process_time() - begin < seconds:
@@ -54,7 +53,7 @@ def measure(env: CollaborationVectorEnv, rule: Callable, seconds: float) -> dict
             on_time += int(infos["on_time"].sum())
     spent = time.process_time() - begin
     # Of the episodes under way, the tasks decided so far.
-    started = int((state.task - env.simulator.batch.task_ptr[state.episode]).sum())
+    started = int(env.simulator.task.sum())
     return {
         "tasks_per_second": (tasks + started) / spent,
         "decisions_per_second": decisions / spent,

@@ -77,8 +77,8 @@ def successes(policy: LearnedPolicy, episodes: list[OffloadingInstance]) -> list
     share = np.full(len(episodes), np.nan)
     while np.isnan(share).any():
         player.step(policy.net(told_by(player.look())).argmax(dim=1).numpy())
-        ended = simulator.state.over & np.isnan(share)
-        tasks, on_time = simulator.state.finished[ended].T
+        ended = simulator.over & np.isnan(share)
+        tasks, on_time = simulator.finished[ended].T
         share[ended] = on_time / tasks
     return [float(x) for x in share]
 

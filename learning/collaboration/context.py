@@ -178,7 +178,7 @@ class BatchContext:
         """Prior (E, C) and risk (E,) of the agents that decide now."""
         sim = self.simulator
         slot, up, node = sim.slot, sim.state.up, sim.node
-        new = sim.state.begun != self._begun
+        new = sim.state.here["begun"] != self._begun
         stale = new | (slot >= self._slot + EVERY_SLOTS) | (up != self._up).any(axis=1)
         asked = np.flatnonzero(stale)
         if len(asked):
@@ -188,7 +188,7 @@ class BatchContext:
                 n = len(answer[1])
                 self._prior[e, :n], self._risk[e, :n] = answer
             self._slot[asked], self._up[asked] = slot[asked], up[asked]
-            self._begun[asked] = sim.state.begun[asked]
+            self._begun[asked] = sim.state.here["begun"][asked]
             self._counts[asked] = sim.state.counts[asked]
         every = np.arange(len(node))
         return self._prior[every, node], self._risk[every, node]
@@ -196,11 +196,13 @@ class BatchContext:
     def moment(self, e: int) -> Moment:
         """What may be known in an episode now."""
         sim, s = self.simulator, self.simulator.state
-        p = int(s.episode[e])
+        here = s.here[e]
+        p = int(here["episode"])
         entries = s.head[e], s.tail[e], s.link[e], s.at[e], s.done[e]
+        mean = np.array([here["bytes"], here["cycles"]]) / max(1, s.seen[e].sum())
         return _moment(
-            sim.batch, p, sim.networks[p], int(s.task[e]), int(s.now[e]), s.up[e], s.free[e],
-            entries, s.size_sum[e] / max(1, s.seen[e].sum()), s.counts[e], self._counts[e],
+            sim.batch, p, sim.networks[p], int(here["task"]), int(here["now"]), s.up[e], s.free[e],
+            entries, mean, s.counts[e], self._counts[e],
         )  # fmt: skip
 
 
@@ -231,9 +233,9 @@ class EpisodeContext:
         """Ask again where the last answer is too old."""
         b, k = release.batch, release.task
         for i in range(self._next, k + 1):
-            self._sizes += b.size[i], b.cycles[i]
+            self._sizes += b.task["bytes"][i], b.task["cycles"][i]
         self._next = k + 1
-        slot = release.now_ns // int(b.slot_ns[0])
+        slot = release.now_ns // int(b.episode["slot_ns"][0])
         if self._kept.stale(slot, release.up):
             moment = _moment(
                 b, 0, self.network, k, release.now_ns, release.up, release.free, release.entries,
@@ -265,6 +267,6 @@ def _moment(
     scratch = np.empty(int(b.free_ptr[p, -1]) + 1, dtype=np.int64)
     rows.waits(b, p, now, free, entries, scratch, wait)
     return Moment(
-        network, float(b.deadline[task]) * 1e-9, now * 1e-9, float(mean[0]), float(mean[1]),
+        network, float(b.task["deadline"][task]) * 1e-9, now * 1e-9, float(mean[0]), float(mean[1]),
         up[:n], wait[:n], wait[n:], counts[:n], counts[:n] - before[:n],
     )  # fmt: skip

@@ -30,11 +30,11 @@ class Player:
             raise ValueError("prior: is missing, and the actor is told one")
         self._context = BatchContext(simulator, prior) if shape.prior and prior else None
         b = simulator.batch
-        deadline = b.deadline[b.task_ptr[:-1]].astype(np.float64)
+        deadline = b.task["deadline"][b.episode["first"]].astype(np.float64)
         n = b.speed.shape[1]
         self._deadline = deadline
         self._fixed = np.zeros((len(deadline), n, 2), dtype=np.float32)
-        self._fixed[..., 0] = b.speed / b.mean_speed[:, None]
+        self._fixed[..., 0] = b.speed / b.episode["mean_speed"][:, None]
         self._fixed[..., 1] = b.failure[:, :n] * deadline[:, None] * 1e-9
 
     def look(self, *, central: bool = False) -> Arrays:
@@ -57,11 +57,11 @@ class Player:
     def nodes(self) -> NDArray[np.float32]:
         """(E, N, 6) states of all nodes; see `look`."""
         s, b = self.simulator.state, self.simulator.batch
-        p = s.episode
+        p, slot_ns = self.simulator.episode, b.episode["slot_ns"]
         out = np.empty((len(p), s.up.shape[1], NODE_COLUMNS), dtype=np.float32)
         out[..., 0] = s.up
         out[..., 1] = np.minimum(s.work / self._deadline[p, None], 3.0)
-        out[..., 2] = s.seen * (b.slot_ns[p] / (s.now + b.slot_ns[p]))[:, None]
+        out[..., 2] = s.seen * (slot_ns[p] / (s.here["now"] + slot_ns[p]))[:, None]
         out[..., 3:5] = self._fixed[p]
         out[..., 5] = np.arange(out.shape[1]) == self.simulator.node[:, None]
         return out
@@ -69,4 +69,4 @@ class Player:
     def step(self, action: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Rewards (E,) and whether each episode ended; copies."""
         reward = self.simulator.step(action).copy()
-        return reward, self.simulator.state.over.copy()
+        return reward, self.simulator.over

@@ -95,7 +95,7 @@ class CollaborationEnv(gymnasium.Env):
         if self._over:
             raise RuntimeError("the episode is over: call reset()")
         reward = float(self._simulator.step(np.array([action]))[0])
-        self._over = bool(self._simulator.state.over[0])
+        self._over = bool(self._simulator.over[0])
         return self._observation(), reward, self._over, False, self._info()
 
     def action_masks(self) -> NDArray[np.bool_]:
@@ -117,11 +117,10 @@ class CollaborationEnv(gymnasium.Env):
         sim = self._simulator
         info: dict[str, Any] = {"invalid": int(sim.invalid[0])}
         if self._over:
-            x = sim.instances[0]
-            info["schedule"] = replay(x, sim.state.option[0, : x.n_tasks])
+            info["schedule"] = replay(sim.instances[0], sim.choices(0))
         else:
             info |= {"node": int(sim.node[0]), "hop": int(sim.hop[0])}
-            info |= {"task": int(sim.state.task[0]), "slot": int(sim.slot[0])}
+            info |= {"task": int(sim.task[0]), "slot": int(sim.slot[0])}
         return info
 
 

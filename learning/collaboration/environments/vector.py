@@ -103,10 +103,10 @@ class CollaborationVectorEnv(VectorEnv):
         """
         sim = self.simulator
         reward = sim.step(np.asarray(actions)).copy()
-        over = sim.state.over.copy()
+        over = sim.over
         infos: dict[str, Any] = {}
         if over.any():
-            tasks, on_time = np.where(over[:, None], sim.state.finished, 0).T
+            tasks, on_time = np.where(over[:, None], sim.finished, 0).T
             infos = {"tasks": tasks, "_tasks": over, "on_time": on_time, "_on_time": over}
         return self._observation(), reward, over, np.zeros_like(over), infos
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mecopt.collaboration.expected import intact
 from mecopt.collaboration.network import Network
@@ -22,18 +22,40 @@ from mecopt.offloading.units import DEFAULT_SLOT_S
 BITS, MOST_HOPS = 8, 7
 
 
+#: An episode: its tasks ``first:last``, nodes, length of a slot, rate at which a node goes down,
+#: speed of the fastest link, mean speed of a place.
+EPISODE = np.dtype(
+    [("first", "i8"), ("last", "i8"), ("nodes", "i8"), ("slot_ns", "i8")]
+    + [("node_failure_per_s", "f8"), ("most_bytes_per_s", "f8"), ("mean_speed", "f8")]
+)
+#: A task: release, relative deadline (ns), node, size (0 where no option leaves the node), cycles,
+#: first option (those of the next task begin where its own end).
+TASK = np.dtype(
+    [("release", "i8"), ("deadline", "i8"), ("origin", "i8"), ("option", "i8")]
+    + [("bytes", "f8"), ("cycles", "f8")]
+)
+#: An option: candidates on its way, packed; hops, first stage, what the outcome really takes (ns),
+#: chance that no stage is damaged.
+OPTION = np.dtype(
+    [("way", "i8"), ("hops", "i8"), ("stage", "i8"), ("extra", "i8"), ("intact", "f8")]
+)
+#: A stage: whose it is, where, and how long it takes (ns).
+STAGE = np.dtype([("task", "i8"), ("option", "i8"), ("resource", "i8"), ("takes", "i8")])
+
+
 class Batch(NamedTuple):
     """P episodes, flat; nodes, links, resources padded to the largest episode.
 
     Tasks, options and stages are numbered through all episodes, resources within their episode:
-    nodes first, then links. The outcome, the last stage of an option, is no resource here: what it
-    takes is in `extra`.
+    nodes first, then links. The outcome, the last stage of an option, is no resource here. Records
+    in place of many arrays: kernels pass a batch on to each other, and numba takes a while over
+    every array of it.
     """
 
-    task_ptr: NDArray[np.int64]  # (P + 1,)
-    n_nodes: NDArray[np.int64]  # (P,)
-    slot_ns: NDArray[np.int64]  # (P,) length of a slot
-    node_failure: NDArray[np.float64]  # (P,) rate at which a node goes down, 1/s
+    episode: NDArray[np.void]  # (P,) EPISODE
+    task: NDArray[np.void]  # (K + 1,) TASK
+    option: NDArray[np.void]  # (O,) OPTION
+    stage: NDArray[np.void]  # (S,) STAGE
     speed: NDArray[np.float64]  # (P, N) cycles per second of a place
     failure: NDArray[np.float64]  # (P, R) rate at which a stage goes wrong, 1/s
     leaving: NDArray[np.int64]  # (P, N, C - 1) resource of each link that leaves, -1 for none
@@ -41,23 +63,6 @@ class Batch(NamedTuple):
     free_ptr: NDArray[np.int64]  # (P, R + 1)
     down_ptr: NDArray[np.int64]  # (P, N + 1)
     down_ns: NDArray[np.int64]  # (D, 2)
-    most_bytes_per_s: NDArray[np.float64]  # (P,) of a link
-    mean_speed: NDArray[np.float64]  # (P,) of a place
-    release: NDArray[np.int64]  # (K,)
-    deadline: NDArray[np.int64]  # (K,) relative
-    origin: NDArray[np.int64]  # (K,)
-    size: NDArray[np.float64]  # (K,) bytes; 0 where no option leaves the node
-    cycles: NDArray[np.float64]  # (K,)
-    option_ptr: NDArray[np.int64]  # (K + 1,)
-    way: NDArray[np.int64]  # (O,) candidates on the way, packed
-    hops: NDArray[np.int64]  # (O,)
-    intact: NDArray[np.float64]  # (O,) chance that no stage is damaged
-    extra: NDArray[np.int64]  # (O,) what the outcome really takes
-    stage_ptr: NDArray[np.int64]  # (O + 1,)
-    task_of_stage: NDArray[np.int64]  # (S,)
-    option_of_stage: NDArray[np.int64]  # (S,)
-    resource: NDArray[np.int64]  # (S,)
-    takes: NDArray[np.int64]  # (S,)
 
 
 def batch_of(
@@ -114,11 +119,39 @@ def batch_of(
     option_of_stage = np.repeat(np.arange(len(stage_ptr) - 1), np.diff(stage_ptr))
     downs = np.cumsum([0, *(len(part.down_ns) for part in parts[:-1])])
     down_ptr = padded("down_ptr", most_nodes + 1, 0) + downs[:, None]
+    ends = np.cumsum([x.n_tasks for x in instances])
     return Batch(
-        task_ptr=np.cumsum([0, *(x.n_tasks for x in instances)]).astype(np.int64),
-        n_nodes=np.array([len(net.nodes) for net in nets], dtype=np.int64),
-        slot_ns=np.array([part.slot_ns for part in parts], dtype=np.int64),
-        node_failure=np.array([net.node_failure_per_s for net in nets]),
+        episode=_records(
+            EPISODE,
+            len(parts),
+            first=ends - [x.n_tasks for x in instances],
+            last=ends,
+            nodes=[len(net.nodes) for net in nets],
+            slot_ns=[part.slot_ns for part in parts],
+            node_failure_per_s=[net.node_failure_per_s for net in nets],
+            most_bytes_per_s=[part.most_bytes_per_s for part in parts],
+            mean_speed=[part.speed.mean() for part in parts],
+        ),
+        task=_records(
+            TASK,
+            len(option_ptr),
+            option=option_ptr,
+            **{name: np.append(joined(name), 0) for name in TASK.names or () if name != "option"},
+        ),
+        option=_records(
+            OPTION,
+            len(stage_ptr) - 1,
+            stage=stage_ptr[:-1],
+            **{name: joined(name) for name in OPTION.names or () if name != "stage"},
+        ),
+        stage=_records(
+            STAGE,
+            len(option_of_stage),
+            task=task_of_option[option_of_stage],
+            option=option_of_stage,
+            resource=joined("resource"),
+            takes=joined("takes"),
+        ),
         speed=padded("speed", most_nodes, 0.0),
         failure=padded("failure", most_resources, 0.0),
         leaving=padded("leaving", most_nodes, -1),
@@ -126,24 +159,14 @@ def batch_of(
         free_ptr=padded("free_ptr", most_resources + 1, 0),
         down_ptr=down_ptr.astype(np.int64),
         down_ns=joined("down_ns"),
-        most_bytes_per_s=np.array([part.most_bytes_per_s for part in parts]),
-        mean_speed=np.array([part.speed.mean() for part in parts]),
-        release=joined("release"),
-        deadline=joined("deadline"),
-        origin=joined("origin"),
-        size=joined("size"),
-        cycles=joined("cycles"),
-        option_ptr=option_ptr,
-        way=joined("way"),
-        hops=joined("hops"),
-        intact=joined("intact"),
-        extra=joined("extra"),
-        stage_ptr=stage_ptr,
-        task_of_stage=task_of_option[option_of_stage].astype(np.int64),
-        option_of_stage=option_of_stage.astype(np.int64),
-        resource=joined("resource"),
-        takes=joined("takes"),
     )
+
+
+def _records(kind: np.dtype, n: int, **fields: ArrayLike) -> NDArray[np.void]:
+    out = np.zeros(n, dtype=kind)
+    for name, values in fields.items():
+        out[name] = values
+    return out
 
 
 class _Episode:
@@ -190,8 +213,8 @@ class _Episode:
         # The first option is to stay; of routes, every first stage says how large the task is.
         keep = self.stage_ptr[self.option_ptr[:-1]]
         self.cycles = self.takes[keep] * 1e-9 * self.speed[self.resource[keep]]
-        self.size = np.zeros(x.n_tasks)
+        self.bytes = np.zeros(x.n_tasks)
         leaves = np.flatnonzero(self.hops > 0)
         first = self.stage_ptr[leaves]
         size = self.takes[first] * 1e-9 * bytes_per_s[self.resource[first] - n]
-        self.size[x.task_of_option[leaves]] = size
+        self.bytes[x.task_of_option[leaves]] = size

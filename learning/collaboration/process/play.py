@@ -34,27 +34,33 @@ _SUCCESS, _LATE, _DAMAGED, _LOST = range(4)
 _DROPPED = 4
 
 
+#: Where an episode stands: which one of the batch it is and which follows, how many were begun at
+#: this place; the task that is decided, the node it is at, its hops, the way so far, the believed
+#: arrival there; the time, how many arrivals are to come and tasks whose end is not known; tasks on
+#: time less others, of those whose end is settled and of all committed; whether the last step
+#: ended an episode, its tasks and how many were on time; bytes and cycles released so far, rewards
+#: before the first decision, what a hop after the first brings.
+HERE = np.dtype(
+    [(name, "i8") for name in ("episode", "coming", "begun", "task", "node", "hop", "way", "at")]
+    + [(name, "i8") for name in ("now", "arrivals", "open", "settled", "value")]
+    + [(name, "i8") for name in ("over", "tasks", "on_time")]
+    + [(name, "f8") for name in ("bytes", "cycles", "carried", "hop_reward")]
+)
+#: A task that was committed: option (-1 for dropped), what becomes of it, when that is known; and
+#: room for the list of those whose end is not known.
+KEPT = np.dtype([("option", "i8"), ("result", "i8"), ("known", "i8"), ("open", "i8")])
+
+
 class State(NamedTuple):
     """E episodes as they stand; U units, N nodes, K tasks, C candidates at most."""
 
-    episode: NDArray[np.int64]  # (E,) of the batch
-    coming: NDArray[np.int64]  # (E,) the episode after that
-    begun: NDArray[np.int64]  # (E,) episodes begun so far
-    task: NDArray[np.int64]  # (E,) that is decided
-    place: NDArray[np.int64]  # (E, 4) node, hop, way so far, believed arrival there
-    now: NDArray[np.int64]  # (E,)
+    here: NDArray[np.void]  # (E,) HERE
+    kept: NDArray[np.void]  # (E, K) KEPT
     free: NDArray[np.int64]  # (E, U)
     epoch: NDArray[np.int64]  # (E, N)
     heap_t: NDArray[np.int64]  # (E, K + 1) arrivals to come
     heap_s: NDArray[np.int64]
-    size: NDArray[np.int64]  # (E,) of the heap
-    settled: NDArray[np.int64]  # (E,) tasks on time less others, of those whose end is settled
-    value: NDArray[np.int64]  # (E,) the same of all tasks committed
-    option: NDArray[np.int64]  # (E, K) what was committed, -1 for dropped
-    result: NDArray[np.int8]  # (E, K) what becomes of a task
-    known: NDArray[np.int64]  # (E, K) when that is known
     seen: NDArray[np.int64]  # (E, N) tasks released at each node
-    size_sum: NDArray[np.float64]  # (E, 2) bytes and cycles of tasks released so far
     up: NDArray[np.bool_]  # (E, N)
     work: NDArray[np.float64]  # (E, N) `work_left`
     chance: NDArray[np.float64]  # (E, options)
@@ -63,13 +69,7 @@ class State(NamedTuple):
     link: NDArray[np.int64]
     at: NDArray[np.int64]
     done: NDArray[np.int64]
-    open_task: NDArray[np.int64]  # (E, K + 1) tasks whose end was not known at the last look
-    open_size: NDArray[np.int64]  # (E,)
     counts: NDArray[np.int64]  # (E, N, C, 4) ends known so far, by who sent the task and where
-    carried: NDArray[np.float64]  # (E,) rewards before the first decision of an episode
-    hop_reward: NDArray[np.float64]  # (1,)
-    over: NDArray[np.bool_]  # (E,) whether the last step ended an episode
-    finished: NDArray[np.int64]  # (E, 2) tasks of the episode that ended, and how many on time
 
 
 class Scratch(NamedTuple):
@@ -93,22 +93,23 @@ class Seen(NamedTuple):
 @njit(cache=True)
 def begin(b, state, scratch, seen, e, drop_hopeless):
     """Start the coming episode at place e and go to its first decision."""
-    p = state.coming[e]
-    state.episode[e] = p
-    state.begun[e] += 1
-    state.task[e] = b.task_ptr[p] - 1
-    state.now[e] = 0
+    p = state.here[e].coming
+    state.here[e].episode = p
+    state.here[e].begun += 1
+    state.here[e].task = b.episode[p].first - 1
+    state.here[e].now = 0
     state.free[e, :] = 0
     for v in range(state.epoch.shape[1]):
         state.epoch[e, v] = b.down_ptr[p, v]
-    state.size[e] = 0
-    state.settled[e] = 0
-    state.value[e] = 0
+    state.here[e].arrivals = 0
+    state.here[e].settled = 0
+    state.here[e].value = 0
     state.seen[e, :] = 0
-    state.size_sum[e, :] = 0.0
-    state.open_size[e] = 0
+    state.here[e].bytes = 0.0
+    state.here[e].cycles = 0.0
+    state.here[e].open = 0
     state.counts[e] = 0
-    state.carried[e] = _next(b, state, scratch, seen, e, drop_hopeless)
+    state.here[e].carried = _next(b, state, scratch, seen, e, drop_hopeless)
 
 
 @njit(cache=True)
@@ -124,48 +125,48 @@ def step_all(b, state, scratch, seen, action, reward, invalid, drop_hopeless):
             c = 0
             while not seen.mask[e, c]:
                 c += 1
-        reward[e] = state.carried[e] + _carry_out(b, state, scratch, seen, e, c)
-        state.carried[e] = 0.0
-        state.over[e] = False
-        if state.place[e, 0] < 0:
+        reward[e] = state.here[e].carried + _carry_out(b, state, scratch, seen, e, c)
+        state.here[e].carried = 0.0
+        state.here[e].over = 0
+        if state.here[e].node < 0:
             reward[e] += _next(b, state, scratch, seen, e, drop_hopeless)
         elif _look(b, state, scratch, seen, e) == 1:
             reward[e] += _forced(b, state, scratch, seen, e)
             reward[e] += _next(b, state, scratch, seen, e, drop_hopeless)
-        if state.place[e, 0] < 0:
+        if state.here[e].node < 0:
             _finish(b, state, e)
             begin(b, state, scratch, seen, e, drop_hopeless)
 
 
 @njit(cache=True)
 def _finish(b, state, e):
-    p = state.episode[e]
-    state.over[e] = True
-    tasks = b.task_ptr[p + 1] - b.task_ptr[p]
-    state.finished[e, 0] = tasks
-    state.finished[e, 1] = (state.value[e] + tasks) // 2
+    p = state.here[e].episode
+    state.here[e].over = 1
+    tasks = b.episode[p].last - b.episode[p].first
+    state.here[e].tasks = tasks
+    state.here[e].on_time = (state.here[e].value + tasks) // 2
 
 
 @njit(cache=True)
 def _carry_out(b, state, scratch, seen, e, c):
     """Keep or send; a kept task is committed and leaves no place behind."""
-    p, k = state.episode[e], state.task[e]
-    node, hop, way, _ = state.place[e]
-    way |= c << (BITS * hop)
+    here = state.here[e]
+    p, k, node, hop = here.episode, here.task, here.node, here.hop
+    way = here.way | (c << (BITS * hop))
     if c > 0:
-        state.place[e, 0] = b.beside[p, node, c - 1]
-        state.place[e, 1] = hop + 1
-        state.place[e, 2] = way
-        state.place[e, 3] = seen.arrival[e, c]
-        return state.hop_reward[0] if hop > 0 else 0.0
-    for o in range(b.option_ptr[k], b.option_ptr[k + 1]):
-        if b.way[o] == way:
+        here.node = b.beside[p, node, c - 1]
+        here.hop = hop + 1
+        here.way = way
+        here.at = seen.arrival[e, c]
+        return here.hop_reward if hop > 0 else 0.0
+    for o in range(b.task[k].option, b.task[k + 1].option):
+        if b.option[o].way == way:
             break
-    state.place[e, 0] = -1
-    before = state.value[e]
+    state.here[e].node = -1
+    before = state.here[e].value
     _commit(b, state, e, o)
     _value(b, state, scratch, e)
-    return float(state.value[e] - before)
+    return float(state.here[e].value - before)
 
 
 @njit(cache=True)
@@ -177,7 +178,7 @@ def _forced(b, state, scratch, seen, e):
         while not seen.mask[e, c]:
             c += 1
         reward += _carry_out(b, state, scratch, seen, e, c)
-        if state.place[e, 0] < 0 or _look(b, state, scratch, seen, e) > 1:
+        if state.here[e].node < 0 or _look(b, state, scratch, seen, e) > 1:
             return reward
 
 
@@ -185,38 +186,38 @@ def _forced(b, state, scratch, seen, e):
 def _next(b, state, scratch, seen, e, drop_hopeless):
     """Go on to the next task with something to decide; its node is -1 when there is none."""
     reward = 0.0
-    p = state.episode[e]
-    while state.place[e, 0] < 0 or state.task[e] < b.task_ptr[p]:
-        state.task[e] += 1
-        k = state.task[e]
-        if k == b.task_ptr[p + 1]:
-            state.place[e, 0] = -1
+    p = state.here[e].episode
+    while state.here[e].node < 0 or state.here[e].task < b.episode[p].first:
+        state.here[e].task += 1
+        k = state.here[e].task
+        if k == b.episode[p].last:
+            state.here[e].node = -1
             return reward
-        first = k == b.task_ptr[p]
-        if first or b.release[k] > state.now[e]:
-            state.now[e] = b.release[k]
-            _advance(b, state, e, state.now[e])
+        first = k == b.episode[p].first
+        if first or b.task[k].release > state.here[e].now:
+            state.here[e].now = b.task[k].release
+            _advance(b, state, e, state.here[e].now)
             _settle(b, state, e)
             _learn(b, state, e)
         entries = _project(b, state, scratch, e)
-        now, free, up = state.now[e], state.free[e], state.up[e]
+        now, free, up = state.here[e].now, state.free[e], state.up[e]
         best = chances(b, p, k, now, free, entries, up, scratch.units, state.chance[e])
-        state.seen[e, b.origin[k]] += 1
-        state.size_sum[e, 0] += b.size[k]
-        state.size_sum[e, 1] += b.cycles[k]
+        state.seen[e, b.task[k].origin] += 1
+        state.here[e].bytes += b.task[k].bytes
+        state.here[e].cycles += b.task[k].cycles
         if drop_hopeless and best <= 0.0:
-            state.option[e, k - b.task_ptr[p]] = -1
-            state.result[e, k - b.task_ptr[p]] = _DROPPED
-            state.settled[e] -= 1
-            state.value[e] -= 1
-            state.place[e, 0] = -1
+            state.kept[e, k - b.episode[p].first].option = -1
+            state.kept[e, k - b.episode[p].first].result = _DROPPED
+            state.here[e].settled -= 1
+            state.here[e].value -= 1
+            state.here[e].node = -1
             reward -= 1.0
             continue
         work_left(b, p, now, free, entries, scratch.units, state.work[e])
-        state.place[e, 0] = b.origin[k]
-        state.place[e, 1] = 0
-        state.place[e, 2] = 0
-        state.place[e, 3] = now
+        state.here[e].node = b.task[k].origin
+        state.here[e].hop = 0
+        state.here[e].way = 0
+        state.here[e].at = now
         if _look(b, state, scratch, seen, e) == 1:
             reward += _forced(b, state, scratch, seen, e)
     return reward
@@ -225,12 +226,12 @@ def _next(b, state, scratch, seen, e, drop_hopeless):
 @njit(cache=True)
 def _look(b, state, scratch, seen, e):
     """Write what the agent at the present place is told; returns how many candidates it has."""
-    p, k = state.episode[e], state.task[e]
-    node, hop, way, at = state.place[e]
+    here = state.here[e]
+    p, k = here.episode, here.task
     entries = (state.head[e], state.tail[e], state.link[e], state.at[e], state.done[e])
     return describe(
-        b, p, k, (node, hop, way, at), state.now[e], state.free[e], entries, state.up[e],
-        state.chance[e], state.seen[e], state.work[e], scratch.units,
+        b, p, k, (here.node, here.hop, here.way, here.at), here.now, state.free[e],
+        entries, state.up[e], state.chance[e], state.seen[e], state.work[e], scratch.units,
         seen.rows[e], seen.mask[e], seen.arrival[e],
     )  # fmt: skip
 
@@ -239,30 +240,30 @@ def _look(b, state, scratch, seen, e):
 def _advance(b, state, e, until):
     """Process all arrivals up to and including a time in the realised world."""
     heap_t, heap_s = state.heap_t[e], state.heap_s[e]
-    size = state.size[e]
+    size = state.here[e].arrivals
     while size > 0 and heap_t[0] <= until:
         t, s = heap_t[0], heap_s[0]
         size = pop(heap_t, heap_s, size)
         size = _arrive(b, state, e, t, s, heap_t, heap_s, size)
-    state.size[e] = size
+    state.here[e].arrivals = size
 
 
 @njit(cache=True)
 def _arrive(b, state, e, t, s, heap_t, heap_s, size):
     """A stage reaches its resource; returns the new size of the heap."""
-    p = state.episode[e]
-    r, takes = b.resource[s], b.takes[s]
-    if r >= b.n_nodes[p]:
+    p = state.here[e].episode
+    r, takes = b.stage[s].resource, b.stage[s].takes
+    if r >= b.episode[p].nodes:
         end = step(state.free[e], b.free_ptr[p, r], b.free_ptr[p, r + 1], t, takes)
         return push(heap_t, heap_s, size, end, s + 1)
     _, end, lost = serve(
         b.free_ptr[p], b.down_ptr[p], b.down_ns, state.free[e], state.epoch[e], t, r, takes
     )
-    k, o = b.task_of_stage[s], b.option_of_stage[s]
-    i = k - b.task_ptr[p]
-    state.known[e, i] = min(end, lost)
-    state.result[e, i] = _result(b, k, o, end, lost)
-    state.settled[e] += 1 if state.result[e, i] == _SUCCESS else -1
+    k, o = b.stage[s].task, b.stage[s].option
+    i = k - b.episode[p].first
+    state.kept[e, i].known = min(end, lost)
+    state.kept[e, i].result = _result(b, k, o, end, lost)
+    state.here[e].settled += 1 if state.kept[e, i].result == _SUCCESS else -1
     return size
 
 
@@ -271,24 +272,25 @@ def _result(b, k, o, end, lost):
     """What becomes of a task whose execution ends, or is lost, then."""
     if lost < NEVER:
         return _LOST
-    if b.extra[o] > 0 and end + b.extra[o] - b.release[k] > b.deadline[k]:
+    if b.option[o].extra > 0 and end + b.option[o].extra - b.task[k].release > b.task[k].deadline:
         return _DAMAGED
-    return _SUCCESS if end - b.release[k] <= b.deadline[k] else _LATE
+    return _SUCCESS if end - b.task[k].release <= b.task[k].deadline else _LATE
 
 
 @njit(cache=True)
 def _commit(b, state, e, o):
     """Carry out a decision: the first stage arrives now."""
-    k = b.task_of_stage[b.stage_ptr[o]]
-    i = k - b.task_ptr[state.episode[e]]
-    state.option[e, i] = o - b.option_ptr[k]
-    state.known[e, i] = NEVER
-    state.open_task[e, state.open_size[e]] = i
-    state.open_size[e] += 1
+    k = b.stage[b.option[o].stage].task
+    i = k - b.episode[state.here[e].episode].first
+    state.kept[e, i].option = o - b.task[k].option
+    state.kept[e, i].known = NEVER
+    state.kept[e, state.here[e].open].open = i
+    state.here[e].open += 1
     heap_t, heap_s = state.heap_t[e], state.heap_s[e]
-    state.size[e] = push(heap_t, heap_s, state.size[e], state.now[e], b.stage_ptr[o])
-    _advance(b, state, e, state.now[e])
-    if state.known[e, i] <= state.now[e]:
+    here = state.here[e]
+    here.arrivals = push(heap_t, heap_s, here.arrivals, here.now, b.option[o].stage)
+    _advance(b, state, e, state.here[e].now)
+    if state.kept[e, i].known <= state.here[e].now:
         _learn(b, state, e)  # lost at once: its node is down
 
 
@@ -300,7 +302,7 @@ def _copy(state, scratch, e):
         scratch.free[i] = state.free[e, i]
     for i in range(len(scratch.epoch)):
         scratch.epoch[i] = state.epoch[e, i]
-    for i in range(state.size[e]):
+    for i in range(state.here[e].arrivals):
         scratch.heap_t[i] = state.heap_t[e, i]
         scratch.heap_s[i] = state.heap_s[e, i]
 
@@ -308,32 +310,32 @@ def _copy(state, scratch, e):
 @njit(cache=True)
 def _value(b, state, scratch, e):
     """What all committed tasks come to if nothing else is: run what is on its way to its end."""
-    p = state.episode[e]
-    size = state.size[e]
-    total = state.settled[e]
+    p = state.here[e].episode
+    size = state.here[e].arrivals
+    total = state.here[e].settled
     if size > 0:
         _copy(state, scratch, e)
     while size > 0:
         t, s = scratch.heap_t[0], scratch.heap_s[0]
         size = pop(scratch.heap_t, scratch.heap_s, size)
-        r, takes = b.resource[s], b.takes[s]
-        if r >= b.n_nodes[p]:
+        r, takes = b.stage[s].resource, b.stage[s].takes
+        if r >= b.episode[p].nodes:
             end = step(scratch.free, b.free_ptr[p, r], b.free_ptr[p, r + 1], t, takes)
             size = push(scratch.heap_t, scratch.heap_s, size, end, s + 1)
             continue
         _, end, lost = serve(
             b.free_ptr[p], b.down_ptr[p], b.down_ns, scratch.free, scratch.epoch, t, r, takes
         )
-        result = _result(b, b.task_of_stage[s], b.option_of_stage[s], end, lost)
+        result = _result(b, b.stage[s].task, b.stage[s].option, end, lost)
         total += 1 if result == _SUCCESS else -1
-    state.value[e] = total
+    state.here[e].value = total
 
 
 @njit(cache=True)
 def _settle(b, state, e):
     """Empty the nodes that have gone down by now, and note which are up."""
-    p, now = state.episode[e], state.now[e]
-    for r in range(b.n_nodes[p]):
+    p, now = state.here[e].episode, state.here[e].now
+    for r in range(b.episode[p].nodes):
         i, last = state.epoch[e, r], b.down_ptr[p, r + 1]
         while i < last and now >= b.down_ns[i, 0]:
             for u in range(b.free_ptr[p, r], b.free_ptr[p, r + 1]):
@@ -348,20 +350,20 @@ def _settle(b, state, e):
 @njit(cache=True)
 def _project(b, state, scratch, e):
     """Arrivals to come by resource, with nothing failing: `mecopt.offloading.fifo.enqueue`."""
-    p = state.episode[e]
+    p = state.here[e].episode
     entries = (state.head[e], state.tail[e], state.link[e], state.at[e], state.done[e])
     entries[0][:] = -1
-    size, n = state.size[e], 0
+    size, n = state.here[e].arrivals, 0
     if size > 0:
         _copy(state, scratch, e)
     while size > 0:
         t, s = scratch.heap_t[0], scratch.heap_s[0]
         size = pop(scratch.heap_t, scratch.heap_s, size)
-        r = b.resource[s]
-        end = step(scratch.free, b.free_ptr[p, r], b.free_ptr[p, r + 1], t, b.takes[s])
+        r = b.stage[s].resource
+        end = step(scratch.free, b.free_ptr[p, r], b.free_ptr[p, r + 1], t, b.stage[s].takes)
         enqueue(entries, n, r, t, end)
         n += 1
-        if r >= b.n_nodes[p]:
+        if r >= b.episode[p].nodes:
             size = push(scratch.heap_t, scratch.heap_s, size, end, s + 1)
     return entries
 
@@ -369,24 +371,24 @@ def _project(b, state, scratch, e):
 @njit(cache=True)
 def _learn(b, state, e):
     """Count the ends of tasks that are known by now, for every agent that sent the task on."""
-    p, now = state.episode[e], state.now[e]
+    p, now = state.here[e].episode, state.here[e].now
     left = 0
-    for j in range(state.open_size[e]):
-        i = state.open_task[e, j]
-        if state.known[e, i] > now:
-            state.open_task[e, left] = i
+    for j in range(state.here[e].open):
+        i = state.kept[e, j].open
+        if state.kept[e, i].known > now:
+            state.kept[e, left].open = i
             left += 1
             continue
-        k = b.task_ptr[p] + i
-        count(b, p, k, state.option[e, i], state.result[e, i], state.counts[e])
-    state.open_size[e] = left
+        k = b.episode[p].first + i
+        count(b, p, k, state.kept[e, i].option, state.kept[e, i].result, state.counts[e])
+    state.here[e].open = left
 
 
 @njit(cache=True)
 def count(b, p, k, choice, result, counts):
     """Add the end of a task to the counts (N, C, 4) of all who decided on its way."""
-    way = b.way[b.option_ptr[k] + choice]
-    node = b.origin[k]
+    way = b.option[b.task[k].option + choice].way
+    node = b.task[k].origin
     while True:
         c = way & 255
         counts[node, c, result] += 1

@@ -49,18 +49,20 @@ def chances(b, p, k, now, free, entries, up, scratch, out):
     nothing for an option that would be late or ends at a node that is down.
     """
     best = 0.0
-    first = b.option_ptr[k]
-    for o in range(first, b.option_ptr[k + 1]):
+    first = b.task[k].option
+    for o in range(first, b.task[k + 1].option):
         t = now
-        s = b.stage_ptr[o]
-        for _ in range(b.hops[o] + 1):
-            r = b.resource[s]
+        s = b.option[o].stage
+        for _ in range(b.option[o].hops + 1):
+            r = b.stage[s].resource
             lo, hi = b.free_ptr[p, r], b.free_ptr[p, r + 1]
-            t = max(t, free_for(free, lo, hi, r, t, entries, scratch)) + b.takes[s]
+            t = max(t, free_for(free, lo, hi, r, t, entries, scratch)) + b.stage[s].takes
             s += 1
         out[o - first] = 0.0
-        if up[b.resource[s - 1]] and t - now <= b.deadline[k]:
-            out[o - first] = b.intact[o] * np.exp(-b.node_failure[p] * (t - now) * 1e-9)
+        if up[b.stage[s - 1].resource] and t - now <= b.task[k].deadline:
+            out[o - first] = b.option[o].intact * np.exp(
+                -b.episode[p].node_failure_per_s * (t - now) * 1e-9
+            )
             best = max(best, out[o - first])
     return best
 
@@ -78,18 +80,18 @@ def describe(
     node, hop, way, at = place
     rows[:] = 0.0
     mask[:] = False
-    first, last = b.option_ptr[k], b.option_ptr[k + 1]
-    deadline = float(b.deadline[k])
+    first, last = b.task[k].option, b.task[k + 1].option
+    deadline = float(b.task[k].deadline)
     seconds = deadline * 1e-9
     below = (np.int64(1) << (BITS * hop)) - 1
     most_hops = 1
     allowed = 0
     columns = rows.shape[1]
     for o in range(first, last):
-        most_hops = max(most_hops, b.hops[o])
-        if b.way[o] & below != way or b.hops[o] < hop:
+        most_hops = max(most_hops, b.option[o].hops)
+        if b.option[o].way & below != way or b.option[o].hops < hop:
             continue
-        c = (b.way[o] >> (BITS * hop)) & 255
+        c = (b.option[o].way >> (BITS * hop)) & 255
         row = rows[c]
         if not mask[c]:
             mask[c] = True
@@ -98,29 +100,35 @@ def describe(
             t = at
             row[0] = 1.0
             if c > 0:
-                s = b.stage_ptr[o] + hop
-                link = b.resource[s]
+                s = b.option[o].stage + hop
+                link = b.stage[s].resource
                 there = b.beside[p, node, c - 1]
                 lo, hi = b.free_ptr[p, link], b.free_ptr[p, link + 1]
                 begin = max(t, free_for(free, lo, hi, link, t, entries, scratch))
                 row[0] = 0.0
                 row[6] = min(CEILING, (begin - t) / deadline)
-                row[7] = b.takes[s] / deadline
+                row[7] = b.stage[s].takes / deadline
                 row[8] = min(CEILING, b.failure[p, link] * seconds)
-                t = begin + b.takes[s]
+                t = begin + b.stage[s].takes
             arrival[c] = t
             lo, hi = b.free_ptr[p, there], b.free_ptr[p, there + 1]
             begin = max(t, free_for(free, lo, hi, there, t, entries, scratch))
             row[1] = 1.0 if up[there] else 0.0
             row[2] = min(CEILING, (begin - t) / deadline)
-            row[3] = min(CEILING, b.cycles[k] / b.speed[p, there] / seconds)
+            row[3] = min(CEILING, b.task[k].cycles / b.speed[p, there] / seconds)
             row[4] = min(CEILING, b.failure[p, there] * seconds)
             row[5] = min(CEILING, work[there] / deadline)
             row[9] = max(-CEILING, 1.0 - (t - now) / deadline)
-            row[11] = min(CEILING, b.size[k] / (seconds * b.most_bytes_per_s[p]))
-            row[12] = min(CEILING, b.cycles[k] / (seconds * b.mean_speed[p]))
-            row[13] = min(CEILING, seen[there] * float(b.slot_ns[p]) / (now + b.slot_ns[p]))
-        if b.way[o] >> (BITS * hop) == c and b.hops[o] == hop + (c > 0) and columns > 14:
+            row[11] = min(CEILING, b.task[k].bytes / (seconds * b.episode[p].most_bytes_per_s))
+            row[12] = min(CEILING, b.task[k].cycles / (seconds * b.episode[p].mean_speed))
+            row[13] = min(
+                CEILING, seen[there] * float(b.episode[p].slot_ns) / (now + b.episode[p].slot_ns)
+            )
+        if (
+            b.option[o].way >> (BITS * hop) == c
+            and b.option[o].hops == hop + (c > 0)
+            and columns > 14
+        ):
             row[14] = chance[o - first]
         if columns > 15:
             row[15] = max(row[15], np.float32(chance[o - first]))
@@ -136,7 +144,7 @@ def work_left(b, p, now, free, entries, scratch, out):
 
     `free` and `entries` are those of `mecopt.offloading.fifo.free_for`.
     """
-    for r in range(b.n_nodes[p]):
+    for r in range(b.episode[p].nodes):
         lo, hi = b.free_ptr[p, r], b.free_ptr[p, r + 1]
         free_for(free, lo, hi, r, NEVER, entries, scratch)
         total = 0.0

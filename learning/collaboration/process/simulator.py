@@ -85,28 +85,34 @@ class Simulator:
         self.view, self.drop_hopeless = view, drop_hopeless
         self._order = self._in_turn if order is None else order
         self._turn = 0
-        tasks = int(np.diff(b.task_ptr).max())
-        options = int(np.diff(b.option_ptr).max())
+        tasks = int((b.episode["last"] - b.episode["first"]).max())
+        options = int(np.diff(b.task["option"]).max())
         units, nodes = int(b.free_ptr[:, -1].max()), b.speed.shape[1]
         resources = b.free_ptr.shape[1] - 1
-        room = tasks * (1 + int(b.hops.max())) + 1
+        room = tasks * (1 + int(b.option["hops"].max())) + 1
 
         def whole(*shape: int) -> NDArray[np.int64]:
             return np.zeros((places, *shape), dtype=np.int64)
 
         self.state = play.State(
-            episode=whole(), coming=whole(), begun=whole(), task=whole(), place=whole(4), now=whole(),
-            free=whole(units), epoch=whole(nodes), heap_t=whole(tasks + 1), heap_s=whole(tasks + 1),
-            size=whole(), settled=whole(), value=whole(), option=whole(tasks),
-            result=np.zeros((places, tasks), dtype=np.int8), known=whole(tasks), seen=whole(nodes),
-            size_sum=np.zeros((places, 2)), up=np.ones((places, nodes), dtype=np.bool_),
-            work=np.zeros((places, nodes)), chance=np.zeros((places, options)),
-            head=whole(resources), tail=whole(resources), link=whole(room), at=whole(room),
-            done=whole(room), open_task=whole(tasks + 1), open_size=whole(),
+            here=np.zeros(places, dtype=play.HERE),
+            kept=np.zeros((places, tasks + 1), dtype=play.KEPT),
+            free=whole(units),
+            epoch=whole(nodes),
+            heap_t=whole(tasks + 1),
+            heap_s=whole(tasks + 1),
+            seen=whole(nodes),
+            up=np.ones((places, nodes), dtype=np.bool_),
+            work=np.zeros((places, nodes)),
+            chance=np.zeros((places, options)),
+            head=whole(resources),
+            tail=whole(resources),
+            link=whole(room),
+            at=whole(room),
+            done=whole(room),
             counts=whole(nodes, candidates, len(play.OUTCOMES)),
-            carried=np.zeros(places), hop_reward=np.array([float(hop_reward)]),
-            over=np.zeros(places, dtype=np.bool_), finished=whole(2),
-        )  # fmt: skip
+        )
+        self.state.here["hop_reward"] = hop_reward
         self._scratch = play.Scratch(
             *(np.zeros(n, dtype=np.int64) for n in (units, nodes, tasks + 1, tasks + 1, units))
         )
@@ -123,45 +129,70 @@ class Simulator:
     def reset(self) -> None:
         """Begin the next episode at every place."""
         places = len(self.mask)
-        self.state.coming[:] = self._order(places)
+        self.state.here["coming"] = self._order(places)
         self.invalid[:] = 0
         for e in range(places):
             play.begin(self.batch, self.state, self._scratch, self._seen, e, self.drop_hopeless)
-        self.state.over[:] = False
-        self.state.coming[:] = self._order(places)
+        self.state.here["over"] = 0
+        self.state.here["coming"] = self._order(places)
         self._check()
 
     def step(self, action: NDArray[np.integer]) -> NDArray[np.float64]:
         """Carry out one decision (E,) of every episode; returns its rewards (E,), overwritten.
 
-        Where an episode ended (`state.over`) the next one is at its first decision.
+        Where an episode ended (`over`) the next one is at its first decision.
         """
         play.step_all(
             self.batch, self.state, self._scratch, self._seen, action, self._reward, self.invalid,
             self.drop_hopeless,
         )  # fmt: skip
-        if self.state.over.any():
-            ended = np.flatnonzero(self.state.over)
-            self.state.coming[ended] = self._order(len(ended))
+        over = self.over
+        if over.any():
+            self.state.here["coming"][over] = self._order(int(over.sum()))
             self._check()
         return self._reward
 
     def _check(self) -> None:
         if (self.node < 0).any():
             e = int(np.flatnonzero(self.node < 0)[0])
-            raise ValueError(f"instance {self.state.episode[e]}: there is nothing to decide in it")
+            raise ValueError(f"instance {self.episode[e]}: there is nothing to decide in it")
+
+    @property
+    def episode(self) -> NDArray[np.int64]:
+        """(E,) positions in `instances` of what is played."""
+        return self.state.here["episode"]
+
+    @property
+    def task(self) -> NDArray[np.int64]:
+        """(E,) tasks that are decided, numbered within their episodes."""
+        return self.state.here["task"] - self.batch.episode["first"][self.episode]
 
     @property
     def node(self) -> NDArray[np.int64]:
         """(E,) nodes whose agents decide now."""
-        return self.state.place[:, 0]
+        return self.state.here["node"]
 
     @property
     def hop(self) -> NDArray[np.int64]:
         """(E,) hops that the tasks have gone."""
-        return self.state.place[:, 1]
+        return self.state.here["hop"]
 
     @property
     def slot(self) -> NDArray[np.int64]:
         """(E,) number of the present slot."""
-        return self.state.now // self.batch.slot_ns[self.state.episode]
+        return self.state.here["now"] // self.batch.episode["slot_ns"][self.episode]
+
+    @property
+    def over(self) -> NDArray[np.bool_]:
+        """(E,) whether the last step ended an episode."""
+        return self.state.here["over"] > 0
+
+    @property
+    def finished(self) -> NDArray[np.int64]:
+        """(E, 2) tasks of the episode that ended last, and how many were on time."""
+        here = self.state.here
+        return np.stack([here["tasks"], here["on_time"]], axis=1)
+
+    def choices(self, e: int) -> NDArray[np.int64]:
+        """(K,) choices of the tasks of an episode so far; entries of later tasks mean nothing."""
+        return self.state.kept["option"][e, : self.instances[self.episode[e]].n_tasks].copy()

@@ -101,7 +101,7 @@ class Walk(ABC):
         self.candidates = max(CANDIDATES, 1 + max(map(len, network.leaving)))
         self._episode = b = batch_of([instance], self.candidates)
         nodes = len(network.nodes)
-        self._chance = np.empty(int(np.diff(b.option_ptr).max()))
+        self._chance = np.empty(int(np.diff(b.task["option"]).max()))
         self._units = np.empty(int(b.free_ptr[0, -1]) + 1, dtype=np.int64)
         self._work, self._seen = np.empty(nodes), np.zeros(nodes, dtype=np.int64)
         self._rows = np.empty((self.candidates, rows.VIEWS[self.view]), dtype=np.float32)
@@ -119,16 +119,16 @@ class Walk(ABC):
         up = observation.up[: len(self._work)]
         free, entries = observation.free_ns, observation.entries
         for i in range(self._counted, k):
-            self._seen[b.origin[i]] += 1
+            self._seen[b.task["origin"][i]] += 1
         self._counted = k
         best = rows.chances(b, 0, k, now, free, entries, up, self._units, self._chance)
         if self.drop_hopeless and best <= 0:
             return DROPPED
         rows.work_left(b, 0, now, free, entries, self._units, self._work)
-        self._seen[b.origin[k]] += 1
+        self._seen[b.task["origin"][k]] += 1
         self._counted += 1
         self.released(Release(b, k, now, up, free, entries, self._work, self._seen), observation)
-        node, hop, way, at = int(b.origin[k]), 0, 0, now
+        node, hop, way, at = int(b.task["origin"][k]), 0, 0, now
         while True:
             allowed = rows.describe(
                 b, 0, k, (node, hop, way, at), now, free, entries, up, self._chance, self._seen,
@@ -140,7 +140,7 @@ class Walk(ABC):
                 c = self.choose(Decision(self._rows, self._mask, node, hop))
             way |= c << (BITS * hop)
             if c == 0:
-                own = b.way[b.option_ptr[k] : b.option_ptr[k + 1]]
+                own = b.option["way"][slice(*b.task["option"][k : k + 2])]
                 return int(np.flatnonzero(own == way)[0])
             node, hop, at = int(b.beside[0, node, c - 1]), hop + 1, int(self._arrival[c])
 

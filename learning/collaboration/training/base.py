@@ -145,8 +145,8 @@ def success_rate(net: Scores, player: Player) -> float:
         action = net(told_by(player.look())).argmax(dim=1).numpy()
         _, over = player.step(action)
         for e in np.flatnonzero(over & left):
-            tasks += player.simulator.state.finished[e, 0]
-            on_time += player.simulator.state.finished[e, 1]
+            tasks += player.simulator.finished[e, 0]
+            on_time += player.simulator.finished[e, 1]
         left &= ~over
     return float(on_time / tasks)
 

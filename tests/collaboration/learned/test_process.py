@@ -67,11 +67,11 @@ def test_the_simulator_is_a_rollout(seed, changes, drop_hopeless):
                                       state.counts[0]), strict=True):  # fmt: skip
             assert np.array_equal(mine, theirs)
         total += play.step(np.array([pick(saw[0], saw[1])]))[0]
-        assert bool(state.over[0]) == (i == len(walk.saw) - 1)
-    assert np.array_equal(play.state.option[0], schedule.choice)
+        assert bool(play.over[0]) == (i == len(walk.saw) - 1)
+    assert np.array_equal(play.choices(0), schedule.choice)
     on_time = round((1 - schedule.drop_rate) * x.n_tasks)
-    assert play.state.finished[0].tolist() == [x.n_tasks, on_time]
-    hops = batch_of([x], walk.candidates).hops
+    assert play.finished[0].tolist() == [x.n_tasks, on_time]
+    hops = batch_of([x], walk.candidates).option["hops"]
     sent = [hops[x.option_ptr[k] + c] for k, c in enumerate(schedule.choice) if c > 0]
     wanted = 2 * on_time - x.n_tasks + HOP_REWARD * sum(h - 1 for h in sent)
     assert total == pytest.approx(wanted)
@@ -111,7 +111,7 @@ def test_who_is_asked_next():
     assert play.mask[0].tolist() == [True, False, True, False]
     # The second hop costs 0.3; at c nobody is asked, and the task is on time: 1.
     assert play.step(np.array([2]))[0] == pytest.approx(0.7)
-    assert play.state.over[0]
+    assert play.over[0]
 
 
 def test_a_decision_is_told_what_it_costs_others():
@@ -161,7 +161,7 @@ def test_answers_that_are_not_allowed_are_counted():
     play = Simulator([one_task()])
     play.step(np.array([3]))
     assert play.invalid[0] == 1
-    assert play.state.over[0]
+    assert play.over[0]
     play.step(np.array([-1]))
     assert play.invalid[0] == 2
 

@@ -120,7 +120,7 @@ def test_the_policy_is_told_what_it_was_trained_with():
         while not over[0]:
             action = net(base.told_by(player.look())).argmax(dim=1).numpy()
             _, over = player.step(action)
-    assert np.array_equal(player.simulator.state.option[0], schedule.choice)
+    assert np.array_equal(player.simulator.choices(0), schedule.choice)
 
 
 def test_rule_prior_of_three_nodes():
@@ -174,7 +174,7 @@ def test_a_prior_is_asked_every_ten_slots():
             assert 0 <= risk[0] <= 1
             last = play.state.counts[0].sum()
             play.step(play.mask.argmax(axis=1))
-            if play.state.over[0]:
+            if play.over[0]:
                 break
         assert least <= prior.asked <= most
         assert 0 < prior.told <= last  # what became known since it was asked, once each
