@@ -118,7 +118,7 @@ def reflexions() -> dict[str, Callable[[], Reflexion]]:
     return {
         "reflexion": made(model),
         "reflexion-no-evaluator": made(model, evaluator=False),
-        "reflexion, greedy": made(model, greedy=True),
+        "reflexion, greedy": made(model, temperature=0.0),
         "rule prior, temperature 0.2": made(RulePrior(0.2)),
         "uniform prior": made(Uniform()),
     }

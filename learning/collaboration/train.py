@@ -72,7 +72,7 @@ class Settings:
     hidden: int = 64
     layers: int = 2
     risk_weight: float = 0.3
-    steps: int = 2500
+    steps: int = 3000
     batch: int = 64
     learning_rate: float = 3e-3
     log_every: int = 50

@@ -31,10 +31,12 @@ DECIDE = f"""
 import sys
 sys.modules.update(dict.fromkeys({TRAINERS}))
 from learning.caching import zoo as caching
+from learning.collaboration import strategists
 from learning.offloading import zoo as offloading
 from learning.task_graphs import zoo as task_graphs
 from mecopt.caching.rollout import rollout as cached
 from mecopt.caching.scenarios import t2drl
+from mecopt.collaboration.scenarios import ledrl
 from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios import comllm
 
@@ -47,6 +49,9 @@ for preset in ("ten", "sticky"):
     for name in caching.NAMES:
         print(preset, name, cached(episode, getattr(caching, name)()).x.sum())
 print("planner", task_graphs.planner().write(["law ; 1 write long hard"]).texts)
+episode = ledrl.generate("paper", 0, nodes=4, slots=4)
+for name in strategists.NAMES:
+    print(name, rollout(episode, getattr(strategists, name.replace("-", "_"))()).drop_rate)
 """
 
 #: Loads a pretrained model with its adapter, as an outside checkpoint would be.
@@ -72,7 +77,8 @@ def run(code: str, *arguments: str) -> str:
 def test_every_shipped_checkpoint_decides_without_its_trainer():
     """torch, transformers and safetensors are enough; a trainer's package may be missing."""
     lines = run(DECIDE).splitlines()
-    assert len(lines) == len(offloading.NAMES) + 2 * len(caching.NAMES) + 1
+    own = len(offloading.NAMES) + 2 * len(caching.NAMES)
+    assert len(lines) == own + 1 + len(strategists.NAMES)
 
 
 def test_a_lora_adapter_decides_without_peft(byte_model, tmp_path):

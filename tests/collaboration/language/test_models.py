@@ -1,5 +1,6 @@
 """The small model, any causal model, checkpoints, and a training that learns."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from learning import recipes
+from learning import recipes, zoo
 from learning.collaboration import labels, small_model, strategists, train, words
 from learning.collaboration.embedded import EmbeddedModel
 from learning.collaboration.labels import Labelled
@@ -234,3 +235,15 @@ def test_checkpoints_that_cannot_be_used(tmp_path):
         strategists.model(served)
     with pytest.raises(ValueError, match="source: unknown 'x', one of causal, endpoint"):
         strategists.describe(tmp_path, "x")
+
+
+def test_the_shipped_strategist_decides():
+    """Policies are made of it by name, and all of its answers can be used."""
+    x = ledrl.generate("paper", 0, nodes=6, slots=12)
+    for name, evaluates in strategists.EVALUATES.items():
+        policy = getattr(strategists, name.replace("-", "_"))(seed=3)
+        assert policy.name == name and policy.evaluator == evaluates
+        done = labels.rollout(x, policy)
+        assert policy.parse_rate == 1.0 and done.drop_rate < 1.0
+    said = json.loads((zoo.shipped("collaboration", "prior") / "mecopt.json").read_text())
+    assert (said["kind"], said["source"]) == ("strategist", "embedded")

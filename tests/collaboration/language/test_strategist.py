@@ -135,12 +135,23 @@ def test_a_task_goes_where_the_strategies_say():
 
 def test_draws_follow_the_strategy():
     """Half of the tasks stay, by 400 draws; greedily all of them."""
-    x = made(line(), [(0.0, 0, 1.0, 1.0)] * 400, 9.0, most_hops=1)
+    x = made(line(), [(0.0, 0, 1.0, 1.0)] * 400, 999.0, most_hops=1)
     policy = Reflexion(Strategist(Says(0.51, 0.49, 0.0)), seed=1)
     stayed = np.mean(rollout(x, policy).choice == 0)
     assert 0.4 < stayed < 0.6
     assert (rollout(x, policy).choice == 0).mean() == stayed  # the same draws again
-    assert (rollout(x, Reflexion(Strategist(Says(0.51, 0.49, 0.0)), greedy=True)).choice == 0).all()
+    likeliest = Reflexion(Strategist(Says(0.51, 0.49, 0.0)), temperature=0.0)
+    assert (rollout(x, likeliest).choice == 0).all()
+
+
+def test_a_hopeless_task_is_dropped():
+    """2 s each on one node, due after 3 s: the second would end at 4."""
+    x = made(alone(0.0, 1.0), [(0.0, 0, 1.0, 2.0)] * 2, 3.0)
+    assert rollout(x, Reflexion(Strategist(Says(1)))).choice.tolist() == [0, -1]
+    stubborn = Reflexion(Strategist(Says(1)), drop_hopeless=False)
+    assert rollout(x, stubborn).choice.tolist() == [0, 0]
+    with pytest.raises(ValueError, match="temperature = -1 must be >= 0"):
+        Reflexion(Strategist(Says(1)), temperature=-1)
 
 
 def test_waiting_is_charged_to_who_waited():
