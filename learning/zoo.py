@@ -30,9 +30,8 @@ KINDS = {
         "mlp": "learning.offloading.policies.networks",
         **_AGENTS,
     },
-    "collaboration": _AGENTS,
+    "collaboration": {**_AGENTS, "strategist": "learning.collaboration.strategists"},
     "caching": {"t2drl": "learning.caching.policy"},
-    "collaboration": {"strategist": "learning.collaboration.strategists"},
     "task_graphs": {"planner": "learning.task_graphs.planner"},
 }
 

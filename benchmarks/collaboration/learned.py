@@ -43,9 +43,10 @@ LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "vdn": ("vdn", {}),
     "masac": ("masac", {}),
     "ledrl": ("ledrl", {}),
+    "ledrl, rule prior": ("ledrl", {"prior": "rule"}),
     "ledrl, no prior": ("ledrl", {"prior": "none"}),
     "ledrl, MLP": ("ledrl", {"alignment": "mlp"}),
-    "ledrl, no memory": ("ledrl", {"memory": False}),
+    "ledrl, no evaluator": ("ledrl", {"memory": False}),
     "mappo, chances not worked out": ("mappo", {"view": "raw"}),
     "ledrl, chances not worked out": ("ledrl", {"view": "raw"}),
     "mappo, all routes seen": ("mappo", {"view": "routes"}),
@@ -73,7 +74,8 @@ def successes(policy: LearnedPolicy, episodes: list[OffloadingInstance]) -> list
     simulator = Simulator(
         episodes, places=len(episodes), view=policy.view, drop_hopeless=policy.drop_hopeless
     )
-    player = Player(simulator, policy.net.shape, make_prior(policy.prior))
+    shape = policy.net.shape
+    player = Player(simulator, shape, make_prior(policy.prior, evaluator=shape.memory))
     share = np.full(len(episodes), np.nan)
     while np.isnan(share).any():
         player.step(policy.net(told_by(player.look())).argmax(dim=1).numpy())

@@ -87,6 +87,15 @@ class Memory:
         nodes, wide = candidates.shape
         return cls(nodes, wide, slot_s)
 
+    @classmethod
+    def known(cls, long: ArrayLike, short: ArrayLike) -> Memory:
+        """The memory of counts (N, C, 4) of an episode, and of lately."""
+        counts = np.asarray(long)
+        found = cls(*counts.shape[:2])
+        found.long[:] = counts
+        found._short[0] = short
+        return found
+
     def begin_episode(self) -> None:
         """Time starts anew: what was lately is no more; long memory stays."""
         self._short[:] = 0.0

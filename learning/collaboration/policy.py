@@ -12,8 +12,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from learning.collaboration import strategists
 from learning.collaboration.context import EpisodeContext, Prior, RulePrior, shares
 from learning.collaboration.networks import Scores, Shape, Told
+from learning.collaboration.prior import LanguagePrior
 from learning.collaboration.process.walk import Decision, Ends, Release, Walk
 from learning.runs import folder as training_run
 from mecopt import checkpoints
@@ -21,8 +23,14 @@ from mecopt.collaboration.network import Network
 from mecopt.offloading.observation import Observation
 
 
-def make_prior(name: str) -> Prior | None:
+def make_prior(name: str, *, evaluator: bool = True) -> Prior | None:
     """A source of strategies by its name: ``"none"``, ``"rule"`` or ``"language"``.
+
+    Parameters
+    ----------
+    name : str
+    evaluator : bool
+        Whether the prompts of a language model hold what became of earlier tasks.
 
     Raises
     ------
@@ -33,7 +41,9 @@ def make_prior(name: str) -> Prior | None:
         return None
     if name == "rule":
         return RulePrior()
-    raise ValueError(f"prior: unknown {name!r}, one of none, rule")
+    if name == "language":
+        return LanguagePrior(strategists.model(), evaluator)
+    raise ValueError(f"prior: unknown {name!r}, one of none, rule, language")
 
 
 @dataclass
@@ -68,7 +78,7 @@ class LearnedPolicy(Walk):
         nodes = len(network.nodes)
         needs = shape.memory or shape.prior
         self._ends = Ends(self._episode, nodes, self.candidates) if needs else None
-        source = make_prior(self.prior)
+        source = make_prior(self.prior, evaluator=shape.memory)
         self._context = (
             EpisodeContext(network, source, self.candidates) if source is not None else None
         )

@@ -23,7 +23,7 @@ class Told(Protocol):
     """A network at a moment; arrays as in `learning.collaboration.sight.Moment`.
 
     ``counts`` (N, C, 4) are known ends by node, candidate and cause
-    (`learning.collaboration.memory.CAUSES`).
+    (`learning.collaboration.memory.CAUSES`), ``lately`` those of them since the model was asked.
     """
 
     @property
@@ -44,6 +44,12 @@ class Told(Protocol):
     def link_wait_s(self) -> NDArray[np.float64]: ...
     @property
     def counts(self) -> NDArray[np.int64]: ...
+    @property
+    def lately(self) -> NDArray[np.int64]: ...
+
+
+#: Shares (N, C) over the candidates of every node, and its risk (N,) in [0, 1].
+Answer = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass
@@ -64,16 +70,11 @@ class LanguagePrior:
     def __post_init__(self) -> None:
         self.cache = Cache(self.model)
 
-    def __call__(
-        self, moment: Told, candidates: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Shares (N, C) over the candidates of every node, and its risk (N,) in [0, 1]."""
-        return self.several([moment], candidates)[0]
+    def __call__(self, moments: Sequence[Told], candidates: int) -> list[Answer]:
+        """Shares (N, C) over the candidates of every node, and its risk (N,) in [0, 1].
 
-    def several(
-        self, moments: Sequence[Told], candidates: int
-    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """The same for several networks, asked together: that is much quicker."""
+        One answer for each moment, all asked together.
+        """
         seen = together([self._seen(moment) for moment in moments])
         prior, risk, _ = self.cache.answer(seen)
         wide = np.zeros((len(seen), candidates), dtype=np.float32)
@@ -86,8 +87,8 @@ class LanguagePrior:
         sight = _sight(told.network, task)
         memory = None
         if self.evaluator:
-            memory = Memory.of(sight.node, 1.0)
-            memory.long[:] = told.counts[:, : sight.node.shape[1]]
+            wide = sight.node.shape[1]
+            memory = Memory.known(told.counts[:, :wide], told.lately[:, :wide])
         waits = np.asarray(told.node_wait_s), np.asarray(told.link_wait_s)
         return sight.look(Moment(told.now_s, told.up, *waits, memory))
 

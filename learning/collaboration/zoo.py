@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from learning import recipes
 from learning import zoo as checkpoints
+from learning.collaboration import strategists
 
 if TYPE_CHECKING:
     from mecopt.offloading.policies.protocol import Policy
 
 #: Names of trained policies (docs/failing_nodes.md says how each is trained).
-NAMES = recipes.policies("collaboration")
+NAMES = tuple(n for n in recipes.policies("collaboration") if n not in strategists.NAMES)
 
 
 def shipped(name: str) -> Path | None:

@@ -171,7 +171,7 @@ def player_of(
         hop_reward=settings.hop_reward,
         order=None if rng is None else drawn,
     )
-    return Player(simulator, settings.shape, make_prior(settings.prior))
+    return Player(simulator, settings.shape, make_prior(settings.prior, evaluator=settings.memory))
 
 
 #: Decisions of a segment so far, and figures.

@@ -66,7 +66,7 @@ class Settings(base.Settings):
 #: Settings by the names of `mecopt train`.
 RECIPES = {
     "mappo": Settings(),
-    "ledrl": Settings(prior="rule", memory=True),
+    "ledrl": Settings(prior="language", memory=True),
 }
 
 

@@ -114,13 +114,14 @@ def test_the_prior_that_agents_are_told():
     told = SimpleNamespace(
         network=line(0.25, 0.1), deadline_s=4.0, now_s=0.0, mean_bytes=20.0, mean_cycles=4.0,
         up=plain.up, node_wait_s=plain.node_wait_s, link_wait_s=plain.link_wait_s, counts=counts,
+        lately=np.zeros_like(counts),
     )  # fmt: skip
-    one, two = prior.several([told, told], 4)
+    one, two = prior([told, told], 4)
     assert one[0].shape == (3, 4) and one[0][0] == pytest.approx([1 / 3, 2 / 3, 0, 0])
     assert np.array_equal(one[0], two[0]) and one[1].tolist() == [0.25] * 3
     assert model.asked == [3]
     counts[1, 2] = [0, 0, 5, 0]
-    assert np.array_equal(prior(told, 4)[0], one[0]) and model.asked == [3, 1]
+    assert np.array_equal(prior([told], 4)[0][0], one[0]) and model.asked == [3, 1]
 
 
 # ------------------------------------------------------------------------------------ the policy
