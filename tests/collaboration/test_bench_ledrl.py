@@ -94,6 +94,19 @@ def test_command(tmp_path):
     ]
 
 
+def test_a_language_model_is_charged_for_its_time(tmp_path):
+    """Waiting can only lose tasks here: the queues of six slots stay short."""
+    pytest.importorskip("torch")
+    line = "bench ledrl --nodes 3 --slots 6 --drift-nodes 1 --seeds 0:1 --gap 0.05 --time-limit 1"
+    line += " --jobs 1 --policies reflexion,reflexion-no-evaluator"
+    files = ["--out", str(tmp_path / "run"), "--json", str(tmp_path / "r.json")]
+    done = mecopt(*line.split(), *files)
+    assert done.exit_code == 0, done.output
+    for row in json.loads((tmp_path / "r.json").read_text()):
+        assert 0 <= row["success_rate_llm_time_charged"] <= row["success_rate"] <= 1
+        assert row["parse_rate"] == 1.0
+
+
 def test_every_rule_is_declared():
     """The names of pyproject.toml make the rules of the same names."""
     for name in RULES:

@@ -25,7 +25,7 @@ PAPER: Mapping[int, Mapping[str, float]] = {
     },
 }  # fmt: skip
 #: The rule that stands for a method of the paper.
-OURS = {"RATC": "ratc", "AGSP": "agsp"}
+OURS = {"RATC": "ratc", "AGSP": "agsp", "Reflexion": "reflexion"}
 _NOTES = (
     "P as printed. The paper prints no intervals and no bounds.",
     "Network, speeds, sizes and failure rates are printed or from neighbouring code; how many "
