@@ -12,12 +12,14 @@ pytest.importorskip("safetensors")
 import mecopt
 from learning import recipes, zoo
 from learning.collaboration import policy
+from learning.collaboration import zoo as agents_zoo
 from learning.collaboration.context import BatchContext, Moment, RulePrior, shares
 from learning.collaboration.networks import ABSENT, Scores, Shape, Told, Value
 from learning.collaboration.player import Player
 from learning.collaboration.process.simulator import Simulator
 from learning.collaboration.training import base, mappo, vdn
 from mecopt.collaboration.scenarios import ledrl
+from mecopt.offloading.policies import by_name
 from tests.collaboration.hand_made import line
 
 #: Seconds of training: enough to run every line, not to learn much.
@@ -235,3 +237,20 @@ def test_settings_that_cannot_be_used(changes, message):
     """Each names the field and its value."""
     with pytest.raises(ValueError, match=message):
         mappo.Settings(**changes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_agents_do_better_than_random_choices(name):
+    """By name, on an episode that none was trained on."""
+    x = ledrl.generate("paper", 1003, slots=40)
+    agents = mecopt.rollout(x, agents_zoo.load(name))
+    assert agents.drop_rate < mecopt.rollout(x, by_name.make("random")).drop_rate - 0.05
+    with pytest.raises(AttributeError, match="no attribute 'nobody'"):
+        _ = agents_zoo.nobody
+
+
+def test_a_name_without_a_checkpoint_says_how_to_get_one(monkeypatch):
+    """Neither shipped nor given."""
+    monkeypatch.setattr(agents_zoo, "shipped", lambda name: None)
+    with pytest.raises(ValueError, match=r"mecopt train vdn --out FOLDER.*--checkpoint vdn=FOLDER"):
+        agents_zoo.load("vdn")
