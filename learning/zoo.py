@@ -17,7 +17,12 @@ from typing import Any
 from mecopt import checkpoints, extras
 
 #: Agents of failing nodes decide offloading instances, too.
-_AGENTS = dict.fromkeys(("mappo", "vdn", "masac"), "learning.collaboration.policy")
+_AGENTS = {
+    **dict.fromkeys(("mappo", "vdn", "masac"), "learning.collaboration.policy"),
+    "onnx": "learning.collaboration.runner",
+}
+#: Kinds that decide without torch.
+_LEAN = ("onnx",)
 #: Family -> kind of checkpoint -> module with ``load(folder) -> policy``.
 KINDS = {
     "offloading": {
@@ -76,6 +81,8 @@ def _open(family: str, name: str, folder: str, changed_ns: int) -> Any:
         raise ValueError(f"{marker}: does not say which kind of policy it is ({error})") from None
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"{marker}: kind is {kind!r}, one of {', '.join(kinds)}")
+    if kind in _LEAN:
+        return import_module(kinds[kind]).load(Path(folder))
     with extras.needed(f"policy: {name!r}", "learning"):
         import torch
         from safetensors import SafetensorError

@@ -24,7 +24,7 @@ from benchmarks.common import interval, write
 from learning.collaboration import labels, prompts, strategists
 from learning.collaboration.answers import Answers, uniform
 from learning.collaboration.reflexion import Reflexion
-from learning.collaboration.rule_prior import RulePrior
+from learning.collaboration.rule_model import RuleModel
 from learning.collaboration.sight import Seen
 from learning.collaboration.strategist import Strategist
 from mecopt.bench.reading import parse_range
@@ -75,7 +75,7 @@ def answers() -> tuple[dict[str, Any], pd.DataFrame]:
         model.answer(held.seen[np.array([i])])
         alone.append(time.process_time() - begin)
     said = {"model": found.prior, "uniform": uniform(held.seen.count, held.strategy.shape[1])}
-    said |= {f"rule, temperature {t:g}": RulePrior(t).answer(held.seen).prior for t in TEMPERATURES}
+    said |= {f"rule, temperature {t:g}": RuleModel(t).answer(held.seen).prior for t in TEMPERATURES}
     rows = pd.DataFrame({name: cross_entropy(held.strategy, p) for name, p in said.items()})
     rows["teacher"] = cross_entropy(held.strategy, held.strategy)
     risky = held.risky(float(np.median(held.bad)))
@@ -119,7 +119,7 @@ def reflexions() -> dict[str, Callable[[], Reflexion]]:
         "reflexion": made(model),
         "reflexion-no-evaluator": made(model, evaluator=False),
         "reflexion, greedy": made(model, temperature=0.0),
-        "rule prior, temperature 0.2": made(RulePrior(0.2)),
+        "rule prior, temperature 0.2": made(RuleModel(0.2)),
         "uniform prior": made(Uniform()),
     }
 

@@ -25,8 +25,9 @@ from benchmarks.collaboration.rules import PARTS
 from benchmarks.common import interval, write
 from learning import recipes
 from learning.collaboration import zoo
+from learning.collaboration.agent import make_prior
 from learning.collaboration.player import Player
-from learning.collaboration.policy import LearnedPolicy, load, make_prior
+from learning.collaboration.policy import LearnedPolicy, load
 from learning.collaboration.process.simulator import Simulator
 from learning.collaboration.training.base import told_by
 from learning.runs import folder as training_run

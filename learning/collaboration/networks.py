@@ -12,71 +12,18 @@ the row.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from learning.collaboration.process.rows import VIEWS
-from learning.runs.settings import at_least, one_of
+from learning.collaboration.player import NODE_COLUMNS
+from learning.collaboration.shape import Shape
 
-#: Numbers of a node that a central critic sees (`learning.collaboration.player.Player.nodes`).
-NODE_COLUMNS = 6
 #: Score of a candidate that is not allowed.
 ABSENT = -1e9
 #: Values are in units of what some ten tasks bring.
 VALUE = 10.0
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What an actor is made of.
-
-    Parameters
-    ----------
-    view : str
-        Columns that it sees.
-    hidden : int
-    prior : bool
-        Whether it is told a prior and a risk.
-    memory : bool
-        Whether it is told how its tasks ended.
-    alignment : str
-        ``"attention"`` or ``"mlp"``: how prior and memory are joined with the observation.
-    embedding : int
-        Width of a token.
-    dropout : float
-        Within the alignment, while it trains.
-
-    Raises
-    ------
-    ValueError
-        Names the field and the value that cannot be used.
-    """
-
-    view: str = "local"
-    hidden: int = 64  # P
-    prior: bool = False
-    memory: bool = False
-    alignment: str = "attention"
-    embedding: int = 8  # P
-    dropout: float = 0.1  # P
-
-    def __post_init__(self) -> None:
-        one_of(self, view=tuple(VIEWS), alignment=("attention", "mlp"))
-        at_least(self, hidden=1, embedding=1)
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout = {self.dropout} must be in [0, 1)")
-
-    @property
-    def columns(self) -> int:
-        """Columns of a row."""
-        return VIEWS[self.view]
-
-    def document(self) -> dict[str, Any]:
-        """JSON-able fields."""
-        return asdict(self)
 
 
 class Told(dict[str, Tensor]):

@@ -6,10 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.collaboration.context import BatchContext, Prior, shares
-from learning.collaboration.networks import NODE_COLUMNS, Shape
 from learning.collaboration.process.simulator import Simulator
+from learning.collaboration.shape import Shape
 
 Arrays = dict[str, NDArray]
+
+#: Numbers of a node that a central critic sees.
+NODE_COLUMNS = 6
 
 
 class Player:

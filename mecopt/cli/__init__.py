@@ -1,4 +1,5 @@
-"""The command line: ``mecopt solve | verify | bench | report | data | audit | train | serve``.
+"""The command line: ``mecopt solve | verify | bench | report | data | audit | train | export |
+serve``.
 
 Heavy imports happen inside the commands, so that help is quick.
 """

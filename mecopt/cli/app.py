@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mecopt.cli import audit, bench, data, margins, report, serve, solve, train, verify
+from mecopt.cli import audit, bench, data, export, margins, report, serve, solve, train, verify
 from mecopt.cli.shell import LATE, OneLineErrors
 
 app = typer.Typer(
@@ -57,6 +57,7 @@ app.add_typer(data.app, name="data")
 app.command("audit")(audit.audit)
 app.command("train")(train.train)
 app.command("margins")(margins.margins)
+app.command("export")(export.export)
 app.command("serve")(serve.serve)
 
 

@@ -162,8 +162,8 @@ def test_checkpoints_that_nobody_would_use_are_refused(always, tmp_path):
 # ------------------------------------------------------------------------------- learning.zoo
 def test_every_trained_name_is_declared():
     """pyproject.toml, zoos and loader agree on names; rules of other scenarios are there."""
-    from learning.collaboration import zoo as agents
     from learning.collaboration import strategists
+    from learning.collaboration import zoo as agents
     from learning.offloading import zoo
     from learning.task_graphs import zoo as planners
     from mecopt.collaboration.policies import by_name as collaboration

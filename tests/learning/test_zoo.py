@@ -15,8 +15,8 @@ pytest.importorskip("torch")
 
 from learning import recipes, zoo
 from learning.caching import zoo as caching
-from learning.collaboration import zoo as agents
 from learning.collaboration import strategists
+from learning.collaboration import zoo as agents
 from learning.offloading import zoo as offloading
 from learning.task_graphs import zoo as distilled
 from mecopt.collaboration.policies import by_name as failing

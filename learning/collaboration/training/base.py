@@ -25,11 +25,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from learning import seeds
-from learning.collaboration.networks import Scores, Shape, Told
+from learning.collaboration.agent import make_prior
+from learning.collaboration.networks import Scores, Told
 from learning.collaboration.player import Arrays, Player
-from learning.collaboration.policy import LearnedPolicy, make_prior
+from learning.collaboration.policy import LearnedPolicy
 from learning.collaboration.process.play import HOP_REWARD
 from learning.collaboration.process.simulator import Simulator
+from learning.collaboration.shape import Shape
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, one_of, positive, share
 from mecopt.collaboration.scenarios import ledrl

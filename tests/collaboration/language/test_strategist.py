@@ -11,7 +11,7 @@ from learning.collaboration.answers import Answers
 from learning.collaboration.memory import DAMAGED, Memory
 from learning.collaboration.prior import LanguagePrior
 from learning.collaboration.reflexion import Reflexion
-from learning.collaboration.rule_prior import RulePrior
+from learning.collaboration.rule_model import RuleModel
 from learning.collaboration.strategist import Strategist
 from mecopt.collaboration.charge import charged
 from mecopt.collaboration.scenarios import ledrl
@@ -167,19 +167,19 @@ def test_waiting_is_charged_to_who_waited():
 def test_memory_is_carried_over_where_that_is_asked_for():
     x = ledrl.generate("paper", 0, nodes=4, slots=6)
     for carried in (False, True):
-        policy = Reflexion(Strategist(RulePrior()), carries_over=carried)
+        policy = Reflexion(Strategist(RuleModel()), carries_over=carried)
         rollout(x, policy)
         known = policy._memory.long.sum()
         policy.reset(x)
         assert (policy._memory.long.sum() == known) == carried and known > 0
 
 
-def test_the_rule_prior_prefers_the_better_chance():
+def test_the_rule_model_prefers_the_better_chance():
     """a: 4 s and 0.5 s wait are too long; b: 2 + 1 + 2 s also; behind b, 2 + 3.5 s. All 0: equal.
 
     At c, execution takes 1 s of the 4: exp(-0.25), b is too late: 2 + 1 + 2 s.
     """
-    prior = RulePrior(0.2).answer(seen()).prior
+    prior = RuleModel(0.2).answer(seen()).prior
     assert prior[0].tolist() == [0.5, 0.5, 0.0]
     expected = 1 / (1 + np.exp(-np.exp(-0.25) / 0.2))
     assert prior[2, 0] == pytest.approx(expected, abs=1e-6)

@@ -14,9 +14,10 @@ from learning import recipes, zoo
 from learning.collaboration import policy
 from learning.collaboration import zoo as agents_zoo
 from learning.collaboration.context import BatchContext, Moment, RulePrior, shares
-from learning.collaboration.networks import ABSENT, Scores, Shape, Told, Value
+from learning.collaboration.networks import ABSENT, Scores, Told, Value
 from learning.collaboration.player import Player
 from learning.collaboration.process.simulator import Simulator
+from learning.collaboration.shape import Shape
 from learning.collaboration.training import base, mappo, vdn
 from mecopt.collaboration.scenarios import ledrl
 from mecopt.offloading.policies import by_name

@@ -17,7 +17,7 @@ _TABLES = [np.array(values) for values, _ in QUANTITIES.values()]
 
 
 @dataclass(frozen=True)
-class RulePrior:
+class RuleModel:
     """softmax(chance / temperature) over the candidates.
 
     Parameters

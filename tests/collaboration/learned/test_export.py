@@ -1,0 +1,96 @@
+"""Exported agents score as torch does, and decide alike."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("torch")
+
+import torch
+
+from learning import zoo
+from learning.collaboration.export import difference, export
+from learning.collaboration.networks import Scores
+from learning.collaboration.policy import LearnedPolicy
+from learning.collaboration.shape import Shape
+from mecopt import rollout
+from mecopt.collaboration.scenarios import ledrl
+from tests.support.command import mecopt, refused
+
+SHAPES = {
+    "plain": (Shape(hidden=8), "none"),
+    "told": (Shape(hidden=8, prior=True, memory=True), "rule"),
+    "mixed": (Shape(view="routes", hidden=8, prior=True, alignment="mlp"), "rule"),
+}
+
+
+@pytest.fixture(params=SHAPES)
+def checkpoint(request, tmp_path):
+    """Agents with random weights."""
+    torch.manual_seed(0)
+    shape, prior = SHAPES[request.param]
+    LearnedPolicy(net=Scores(shape), kind="mappo", prior=prior).save(tmp_path / "trained")
+    return tmp_path / "trained"
+
+
+def test_scores_and_decisions_are_those_of_torch(checkpoint, tmp_path):
+    folder = export(checkpoint, tmp_path / "out")
+    assert difference(checkpoint, folder) < 1e-5
+    x = ledrl.generate("paper", 3, nodes=5, slots=10)
+    ours, theirs = (
+        rollout(x, zoo.load("offloading", str(f), f)).choice.tolist() for f in (checkpoint, folder)
+    )
+    assert ours == theirs
+
+
+def save(folder, shape, prior):
+    LearnedPolicy(net=Scores(shape), kind="mappo", prior=prior).save(folder)
+    return folder
+
+
+def test_the_command_exports_what_serve_takes(tmp_path):
+    """Shipped agents by name; the folder decides without torch being imported."""
+    done = mecopt("export", "--policy", "mappo", "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "scores differ by" in done.output
+    program = (
+        "import sys, mecopt\n"
+        "from learning import zoo\n"
+        "from mecopt.collaboration.scenarios import ledrl\n"
+        f"policy = zoo.load('offloading', 'mappo', {str(tmp_path / 'out')!r})\n"
+        "mecopt.rollout(ledrl.generate('paper', 0, nodes=3, slots=2), policy)\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_priors_that_agents_cannot_be_told_are_refused(tmp_path):
+    plain = save(tmp_path / "plain", *SHAPES["plain"])
+    told = save(tmp_path / "told", *SHAPES["told"])
+    out = tmp_path / "out"
+    assert "these agents were trained with 'none'" in refused(
+        "export", "--policy", plain, "--out", out, "--prior", "rule"
+    )
+    assert "prior: unknown 'oracle'" in refused(
+        "export", "--policy", told, "--out", out, "--prior", "oracle"
+    )
+    assert "holds no trained policy" in refused("export", "--policy", tmp_path, "--out", out)
+
+
+def test_damaged_files_are_refused(tmp_path):
+    folder = export(save(tmp_path / "plain", *SHAPES["plain"]), tmp_path / "out")
+    marker = folder / "mecopt.json"
+    said = json.loads(marker.read_text())
+    marker.write_text(json.dumps(said | {"shape": said["shape"] | {"memory": True}}))
+    with pytest.raises(ValueError, match="takes rows, mask and not rows, mask, memory"):
+        zoo.load("offloading", "one", folder)
+    marker.write_text(json.dumps(said | {"prior": "oracle"}))
+    (folder / "policy.onnx").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="not exported agents"):
+        zoo.load("offloading", "two", folder)
+    (folder / "policy.onnx").unlink()
+    with pytest.raises(ValueError, match="not exported agents"):
+        zoo.load("offloading", "three", folder)
