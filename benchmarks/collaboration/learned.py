@@ -1,12 +1,13 @@
 """Trained agents of failing nodes: several trainings of each, on test episodes.
 
-    python -m benchmarks.collaboration.learned [--trainings 0:5] [--ablations 0:3]
+    python -m benchmarks.collaboration.learned [--trainings 0:5] [--ablations 0:2]
     python -m benchmarks.collaboration.learned --ship 0       # ship the checkpoints of a training
 
 Trains what is missing into ``runs/collaboration`` (resumed when interrupted), equal budgets of
 decisions for all, and plays every policy greedily on test episodes 0:8 of preset ``paper``, with
 failure rates of links as printed and of 0.25. Writes ``results/collaboration/learned.json``: means
-over episodes, with 95 % intervals over trainings, and differences to MAPPO, paired by training.
+over episodes, with 95 % intervals over trainings, and differences to MAPPO under the same
+conditions, paired by training.
 Records are one row per training and part, the table ``progress`` has the curves.
 """
 
@@ -56,9 +57,9 @@ LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "mappo, never drops": ("mappo", {"drop_hopeless": False}),
     "ledrl, never drops": ("ledrl", {"drop_hopeless": False}),
 }
-#: Those that are no ablation, in order.
-MAIN = ("mappo", "vdn", "masac", "ledrl")
-#: What every difference is to.
+#: Those with as many trainings as are asked for; the others are ablations with fewer.
+MAIN = ("mappo", "vdn", "masac", "ledrl", "mappo, never drops", "ledrl, never drops")
+#: What differences are to.
 BASE = "mappo"
 
 
@@ -113,13 +114,20 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
         out[str(part)] = {
             name: {
                 "success": [float(wide[name].mean()), *interval(wide[name].dropna())],
-                "points_above_mappo": _difference(100 * (wide[name] - wide[BASE])),
-                "percent_above_mappo": _difference(100 * (wide[name] / wide[BASE] - 1)),
+                "points_above_mappo": _difference(100 * (wide[name] - wide[_base(name)])),
+                "percent_above_mappo": _difference(100 * (wide[name] / wide[_base(name)] - 1)),
                 "trainings": int(wide[name].count()),
             }
             for name in dict.fromkeys(of["learner"])
         }
     return out
+
+
+def _base(name: str) -> str:
+    """MAPPO under the same conditions: what a learner is compared with."""
+    recipe, _, conditions = name.partition(", ")
+    same = f"{BASE}, {conditions}"
+    return same if recipe == "ledrl" and same in LEARNERS else BASE
 
 
 def _difference(values: pd.Series) -> list[float]:
@@ -131,7 +139,7 @@ def main() -> None:
     """Train, play, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trainings", default="0:5")
-    parser.add_argument("--ablations", default="0:3")
+    parser.add_argument("--ablations", default="0:2")
     parser.add_argument("--ship", type=int)
     asked = parser.parse_args()
     if asked.ship is not None:
