@@ -53,12 +53,15 @@ LEARNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ledrl, chances not worked out": ("ledrl", {"view": "raw"}),
     "mappo, all routes seen": ("mappo", {"view": "routes"}),
     "mappo, hops cost nothing": ("mappo", {"hop_reward": 0.0}),
-    "ledrl, hops cost nothing": ("ledrl", {"hop_reward": 0.0}),
+    "ledrl, rule prior, hops cost nothing": ("ledrl", {"prior": "rule", "hop_reward": 0.0}),
     "mappo, never drops": ("mappo", {"drop_hopeless": False}),
-    "ledrl, never drops": ("ledrl", {"drop_hopeless": False}),
+    "ledrl, rule prior, never drops": ("ledrl", {"prior": "rule", "drop_hopeless": False}),
 }
 #: Those with as many trainings as are asked for; the others are ablations with fewer.
-MAIN = ("mappo", "vdn", "masac", "ledrl", "mappo, never drops", "ledrl, never drops")
+MAIN = (
+    *("mappo", "vdn", "masac", "ledrl", "ledrl, rule prior"),
+    *("mappo, never drops", "ledrl, rule prior, never drops"),
+)
 #: What differences are to.
 BASE = "mappo"
 

@@ -25,7 +25,10 @@ PAPER: Mapping[int, Mapping[str, float]] = {
     },
 }  # fmt: skip
 #: The rule that stands for a method of the paper.
-OURS = {"RATC": "ratc", "AGSP": "agsp", "Reflexion": "reflexion"}
+OURS = {
+    "RATC": "ratc", "AGSP": "agsp", "VDN-TO": "vdn", "MASAC-TO": "masac", "MAPPO-TO": "mappo",
+    "Reflexion": "reflexion", "LeDRL": "ledrl",
+}  # fmt: skip
 _NOTES = (
     "P as printed. The paper prints no intervals and no bounds.",
     "Network, speeds, sizes and failure rates are printed or from neighbouring code; how many "

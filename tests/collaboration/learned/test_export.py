@@ -1,6 +1,7 @@
 """Exported agents score as torch does, and decide alike."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -20,29 +21,23 @@ from mecopt import rollout
 from mecopt.collaboration.scenarios import ledrl
 from tests.support.command import mecopt, refused
 
-SHAPES = {
-    "plain": (Shape(hidden=8), "none"),
-    "told": (Shape(hidden=8, prior=True, memory=True), "rule"),
-    "mixed": (Shape(view="routes", hidden=8, prior=True, alignment="mlp"), "rule"),
-}
+PLAIN = Shape(hidden=8), "none"
+TOLD = Shape(hidden=8, prior=True, memory=True), "rule"
 
 
-@pytest.fixture(params=SHAPES)
-def checkpoint(request, tmp_path):
-    """Agents with random weights."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Agents with random weights, and their export; tracing takes seconds."""
     torch.manual_seed(0)
-    shape, prior = SHAPES[request.param]
-    LearnedPolicy(net=Scores(shape), kind="mappo", prior=prior).save(tmp_path / "trained")
-    return tmp_path / "trained"
+    folder = tmp_path_factory.mktemp("agents")
+    trained = save(folder / "trained", *TOLD)
+    return trained, export(trained, folder / "out")
 
 
-def test_scores_and_decisions_are_those_of_torch(checkpoint, tmp_path):
-    folder = export(checkpoint, tmp_path / "out")
-    assert difference(checkpoint, folder) < 1e-5
+def test_scores_and_decisions_are_those_of_torch(made):
+    assert difference(*made) < 1e-5
     x = ledrl.generate("paper", 3, nodes=5, slots=10)
-    ours, theirs = (
-        rollout(x, zoo.load("offloading", str(f), f)).choice.tolist() for f in (checkpoint, folder)
-    )
+    ours, theirs = (rollout(x, zoo.load("offloading", str(f), f)).choice.tolist() for f in made)
     assert ours == theirs
 
 
@@ -68,8 +63,8 @@ def test_the_command_exports_what_serve_takes(tmp_path):
 
 
 def test_priors_that_agents_cannot_be_told_are_refused(tmp_path):
-    plain = save(tmp_path / "plain", *SHAPES["plain"])
-    told = save(tmp_path / "told", *SHAPES["told"])
+    plain = save(tmp_path / "plain", *PLAIN)
+    told = save(tmp_path / "told", *TOLD)
     out = tmp_path / "out"
     assert "these agents were trained with 'none'" in refused(
         "export", "--policy", plain, "--out", out, "--prior", "rule"
@@ -80,12 +75,12 @@ def test_priors_that_agents_cannot_be_told_are_refused(tmp_path):
     assert "holds no trained policy" in refused("export", "--policy", tmp_path, "--out", out)
 
 
-def test_damaged_files_are_refused(tmp_path):
-    folder = export(save(tmp_path / "plain", *SHAPES["plain"]), tmp_path / "out")
+def test_damaged_files_are_refused(made, tmp_path):
+    folder = shutil.copytree(made[1], tmp_path / "out")
     marker = folder / "mecopt.json"
     said = json.loads(marker.read_text())
-    marker.write_text(json.dumps(said | {"shape": said["shape"] | {"memory": True}}))
-    with pytest.raises(ValueError, match="takes rows, mask and not rows, mask, memory"):
+    marker.write_text(json.dumps(said | {"shape": said["shape"] | {"memory": False}}))
+    with pytest.raises(ValueError, match="risk, memory and not rows, mask, prior, risk"):
         zoo.load("offloading", "one", folder)
     marker.write_text(json.dumps(said | {"prior": "oracle"}))
     (folder / "policy.onnx").write_bytes(b"nothing")
