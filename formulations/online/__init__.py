@@ -55,6 +55,9 @@ server until e when that is cheaper. Lagrangian duality: any lambda is valid, an
 coarse tables chooses a good one. Tolls price mean loads only, so they matter where servers are full
 (`very-slow-servers`); what users do to each other by chance is left out.
 
+**Shared servers.** [shared], in `formulations.online.servers`, adds to [alone] what users must give
+up in a sampled world for sharing its servers. It is never below [alone] and is the default.
+
 **Rounding.** Instances hold whole nanoseconds, so services are taken `tasks.ROUNDING_SLOTS` shorter
 than drawn; sums of floats are covered by `bound.FLOATS`. An episode without any arrival, to which
 the generator adds a task, costs more than it counts for here.
@@ -66,4 +69,5 @@ sampled problem is below the true one).
 
 from formulations.online.bound import OnlineBound as OnlineBound
 from formulations.online.bound import mean as mean
-from formulations.online.users import online_bound as online_bound
+from formulations.online.route import METHODS as METHODS
+from formulations.online.route import online_bound as online_bound

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from formulations.online import values
 from formulations.online.episodes import episode_of
 from formulations.online.kernel import SLACK
+from formulations.online.regret_kernel import read
 from formulations.online.tasks import System, system_of
 from formulations.online.values import Grid
 from mecopt.offloading.schedule import Schedule
@@ -83,14 +84,7 @@ def control_for(schedule: Schedule, seed: int = 0) -> Control:
     rng = np.random.default_rng([_STREAM, schedule.instance.meta["seed"], seed])
     tasks = values.sampled(system, _SAMPLES, rng)
     solved = values.solve(system, tasks, _GRID, keep=True)
-    return Control(system, _GRID, np.stack(solved.tables))
-
-
-@njit(cache=True)
-def _read(table, i, j, uplink_cells, device_cells):
-    """V at waits before a slot has passed."""
-    a = min(max(i - uplink_cells, 0), table.shape[0] - 1)
-    return table[a, min(max(j - device_cells, 0), table.shape[1] - 1)]
+    return Control(system, _GRID, solved.tables)
 
 
 @njit(cache=True)
@@ -106,20 +100,20 @@ def luck(
             later = table[t + 1]
             i = min(int(u * uplink_cells), table.shape[1] - 1)
             j = min(int(d * device_cells), table.shape[2] - 1)
-            best = _read(later, i, j, uplink_cells, device_cells)
+            best = read(later, i, j, uplink_cells, device_cells)
             k = arrived[t, user]
             if k >= 0:
                 best += drop
                 wait = j / device_cells
                 if wait + local[k] <= deadline + SLACK:
                     to = j + int(local[k] * device_cells)
-                    x = wait + local[k] + _read(later, i, to, uplink_cells, device_cells)
+                    x = wait + local[k] + read(later, i, to, uplink_cells, device_cells)
                     best = min(best, x)
                 for s in range(upload.shape[1]):
                     end = i / uplink_cells + upload[k, s] + compute[k, s]
                     if end <= deadline + SLACK:
                         to = i + int(upload[k, s] * uplink_cells)
-                        best = min(best, end + _read(later, to, j, uplink_cells, device_cells))
+                        best = min(best, end + read(later, to, j, uplink_cells, device_cells))
                 if choice[k] == 0:
                     d += local[k]
                 elif choice[k] > 0:

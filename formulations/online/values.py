@@ -107,7 +107,7 @@ class Values:
 
     Parameters
     ----------
-    tables : list of (n, q) float64
+    tables : (T + 1, n, q) float64
         V_t for t = 0, ..., T; without keeping them only V_0.
     stages : list of Stage
     """
@@ -115,13 +115,13 @@ class Values:
     system: System
     grid: Grid
     tolls: Tolls
-    tables: list[NDArray[np.float64]]
+    tables: NDArray[np.float64]
     stages: list[Stage]
 
     @property
     def cost_slots(self) -> float:
         """V_0 of empty queues, one user."""
-        return float(self.tables[0][0, 0])
+        return float(self.tables[0, 0, 0])
 
     @property
     def bound_slots(self) -> float:
@@ -151,14 +151,15 @@ def solve(
     """Work [values] backwards through the given tasks of each stage."""
     tolls = no_tolls(system) if tolls is None else tolls
     longest = system.deadline_slots - 1
-    value = np.zeros((int(longest * grid.uplink) + 1, int(longest * grid.device) + 1))
-    tables, stages = [value], []
+    shape = (int(longest * grid.uplink) + 1, int(longest * grid.device) + 1)
+    tables = np.zeros((system.slots + 1 if keep else 2, *shape))
+    stages = []
     for t in reversed(range(system.slots)):
         stage = prepare(tasks[t], tolls.price, grid)
-        after, out = _after(value, stage, grid), np.empty_like(value)
+        later, now = (t + 1, t) if keep else ((t + 1) % 2, t % 2)
         kernel.back(
-            after,
-            out,
+            _after(tables[later], stage, grid),
+            tables[now],
             grid.uplink,
             grid.device,
             system.arrival_probability,
@@ -174,11 +175,9 @@ def solve(
             system.drop_cost_slots,
             system.deadline_slots,
         )
-        value = out
-        tables = [value, *tables] if keep else [value]
         if keep:
             stages.append(stage)
-    return Values(system, grid, tolls, tables, stages[::-1])
+    return Values(system, grid, tolls, tables if keep else tables[:1], stages[::-1])
 
 
 def loads(values: Values) -> NDArray[np.float64]:
@@ -194,7 +193,7 @@ def loads(values: Values) -> NDArray[np.float64]:
     system, grid, tolls = values.system, values.grid, values.tolls
     if len(values.tables) <= system.slots:
         raise ValueError("values: their tables were not kept")
-    mass = np.zeros_like(values.tables[0])
+    mass = np.zeros(values.tables.shape[1:])
     mass[0, 0] = 1.0
     load = np.zeros(system.servers)
     for t, stage in enumerate(values.stages):

@@ -27,6 +27,10 @@ def bound(
     seeds: Annotated[
         str, typer.Option(help="Draws of servers A, ..., B-1.", metavar="A:B")
     ] = "100:104",
+    method: Annotated[
+        str,
+        typer.Option(help="users-and-servers, or users-alone (quicker, lower).", metavar="NAME"),
+    ] = "users-and-servers",
     replicates: Annotated[
         int, typer.Option(help="Independent solves per draw of servers, at least 2.", metavar="N")
     ] = 8,
@@ -56,6 +60,7 @@ def bound(
     clairvoyant_bound_slots (slots of cost per task), method, worlds and seconds.
     """
     from formulations.dual.stopping import check_stopping
+    from formulations.online import METHODS
     from mecopt import checks
     from mecopt.bench.families import scenario_names
     from mecopt.bench.offloading.online import bounds
@@ -69,6 +74,7 @@ def bound(
         )
     comllm.parameters(preset)
     drawn = range(*parse_range(seeds))
+    checks.known("method", method, METHODS)
     checks.whole("replicates", replicates, 2)
     checks.whole("samples", samples, 1)
     check_stopping(time_limit, 0.0, drawn.start)
@@ -80,6 +86,7 @@ def bound(
             found = bounds(
                 preset,
                 drawn,
+                method=method,
                 replicates=replicates,
                 samples=samples,
                 with_online=online,

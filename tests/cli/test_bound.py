@@ -44,6 +44,7 @@ def test_the_clairvoyant_bound_by_itself(work_folder):
         (("--scenario", "traces"), "traces has no generator"),
         (("--scenario", "nothing"), "scenario: unknown 'nothing'"),
         (("--save", "b.json"), "needs --online"),
+        (("--online", "--method", "magic"), "method: unknown 'magic'"),
         (("--time-limit", "-1"), "time_limit"),
     ],
 )

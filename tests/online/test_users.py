@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from formulations.online import exact, values
-from formulations.online.tasks import Tasks, comllm_system, finite_system, shifted_lattice
-from formulations.online.users import bound_of, online_bound
+from formulations.online.route import ALONE, bound_of, online_bound
+from formulations.online.tasks import System, Tasks, comllm_system, finite_system, shifted_lattice
 from formulations.online.values import Grid, Tolls
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.replay import replay
@@ -24,32 +24,39 @@ def lone_user(slots: int, **changes: float) -> Tasks:
     return finite_system(tasks, slots=slots, **numbers | changes)
 
 
+def alone(system: System, grid: Grid) -> float:
+    """[alone] of a finite system."""
+    tasks = values.sampled(system, 1, np.random.default_rng(0))
+    return values.solve(system, tasks, grid).bound_slots
+
+
 def test_a_lone_user_by_hand():
     """A task a slot: the uplink is free again when the next one comes, so each costs 1.5."""
-    assert bound_of(lone_user(3), grid=Grid(2, 2)).estimate_slots == pytest.approx(4.5)
+    assert bound_of(lone_user(3), method=ALONE, grid=Grid(2, 2)).estimate_slots == pytest.approx(
+        4.5
+    )
     assert exact.best_cost_slots(lone_user(3)) == pytest.approx(4.5)
 
 
 def test_what_is_expected_is_averaged():
     """Probability 1/2 a slot, two slots: 2 x 1/2 x 1.5 = 1.5."""
     system = lone_user(2, arrival_probability=0.5)
-    assert bound_of(system, grid=Grid(2, 2)).estimate_slots == pytest.approx(1.5)
+    assert bound_of(system, method=ALONE, grid=Grid(2, 2)).estimate_slots == pytest.approx(1.5)
 
 
 def test_two_users_at_one_server_by_hand():
     """Both at once: alone each costs 1.5, together the second waits 1/2 or stays local (2): 3.5."""
     system = lone_user(1, users=2)
     assert exact.best_cost_slots(system) == pytest.approx(3.5)
-    assert bound_of(system, grid=Grid(2, 2)).estimate_slots == pytest.approx(3.0)
+    assert bound_of(system, method=ALONE, grid=Grid(2, 2)).estimate_slots == pytest.approx(3.0)
 
 
-@pytest.mark.parametrize("with_tolls", [False, True])
-def test_never_above_the_best_online_rule(with_tolls):
+def test_never_above_the_best_online_rule():
     """200 random systems with finitely many tasks: no sampling error, so no exception at all."""
     ratio = []
     for seed in range(200):
         system = tiny_system(seed)
-        bound = bound_of(system, grid=Grid(8, 8), with_tolls=with_tolls)
+        bound = bound_of(system, method=ALONE, grid=Grid(8, 8))
         assert bound.worlds == 0
         best = exact.best_cost_slots(system)
         assert bound.lower_95_slots <= best * (1 + 1e-12), seed
@@ -74,10 +81,7 @@ def test_any_tolls_are_valid():
 def test_coarser_cells_never_raise_the_bound():
     """Waits are rounded down: 1/8-slot services are exact on 8 cells, and shorter on 4, 2, 1."""
     for seed in range(30):
-        found = [
-            bound_of(tiny_system(seed), grid=Grid(n, n), with_tolls=False).estimate_slots
-            for n in (8, 4, 2, 1)
-        ]
+        found = [alone(tiny_system(seed), Grid(n, n)) for n in (8, 4, 2, 1)]
         assert found == sorted(found, reverse=True)
 
 
@@ -87,9 +91,8 @@ def test_tolls_help_where_a_server_is_full():
     system = finite_system(
         tasks, users=8, slots=2, arrival_probability=1.0, deadline_slots=3, drop_cost_slots=9
     )
-    without = bound_of(system, grid=Grid(2, 2), with_tolls=False)
-    tolled = bound_of(system, grid=Grid(2, 2))
-    assert without.estimate_slots == pytest.approx(16.0)
+    tolled = bound_of(system, method=ALONE, grid=Grid(2, 2))
+    assert alone(system, Grid(2, 2)) == pytest.approx(16.0)
     assert tolled.estimate_slots > 18.0
     assert tolled.relaxed[0] == "servers are full on average only"
 

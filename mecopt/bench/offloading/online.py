@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import formulations
-from formulations.online import OnlineBound, mean, online_bound
+from formulations.online import METHODS, OnlineBound, mean, online_bound
 from formulations.online.control import control_for
 from mecopt.offloading.policies.by_name import POLICIES
 from mecopt.offloading.replay import rollout
@@ -52,6 +52,7 @@ def bounds(
     preset: str,
     seeds: range,
     *,
+    method: str = METHODS[0],
     replicates: int,
     samples: int,
     with_online: bool = True,
@@ -65,7 +66,7 @@ def bounds(
     preset : str
     seeds : range
         Of servers and tasks, one episode each.
-    replicates, samples : int
+    method, replicates, samples
         See `formulations.online.online_bound`.
     with_online : bool
     time_limit_s : float
@@ -90,7 +91,11 @@ def bounds(
             on_replicate = _counting(on_progress, what, done, total)
             found.append(
                 online_bound(
-                    instance, replicates=replicates, samples=samples, on_progress=on_replicate
+                    instance,
+                    method=method,
+                    replicates=replicates,
+                    samples=samples,
+                    on_progress=on_replicate,
                 )
             )
     return Bounds(
