@@ -36,6 +36,7 @@ from formulations.online.kernel import SLACK
 from formulations.online.regret_kernel import read
 from formulations.online.tasks import System, system_of
 from formulations.online.values import Grid
+from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.schedule import Schedule
 
 #: Cells and sampled tasks of the tables: they need not be tight here, but well averaged.
@@ -78,10 +79,10 @@ class Control:
         )
 
 
-def control_for(schedule: Schedule, seed: int = 0) -> Control:
-    """Tables for the episode of a schedule (a second or two)."""
-    system, _ = system_of(schedule.instance)
-    rng = np.random.default_rng([_STREAM, schedule.instance.meta["seed"], seed])
+def control_for(instance: OffloadingInstance, seed: int = 0) -> Control:
+    """Tables for episodes over the servers of an instance (a second or two)."""
+    system, _ = system_of(instance)
+    rng = np.random.default_rng([_STREAM, instance.meta["seed"], seed])
     tasks = values.sampled(system, _SAMPLES, rng)
     solved = values.solve(system, tasks, _GRID, keep=True)
     return Control(system, _GRID, solved.tables)

@@ -129,10 +129,10 @@ def bound_of(
             relaxed = (_TOLLED, *relaxed[1:])
     is_exact = system.is_finite and method == ALONE
     count = 1 if is_exact else replicates
-    found = np.empty(count)
+    found, alone = np.empty(count), np.empty(count)
     on_progress(0, count)
     for r in range(count):
-        found[r] = _figure(system, method, samples, grid, priced, (*entropy, r))
+        alone[r], found[r] = _figures(system, method, samples, grid, priced, (*entropy, r))
         on_progress(r + 1, count)
     return OnlineBound(
         sample_slots=found,
@@ -146,23 +146,23 @@ def bound_of(
             "grid": [grid.uplink, grid.device],
             "samples": samples,
             "tolls": price.tolist(),
+            "without_sharing_slots": alone.tolist(),
         },
     )
 
 
-def _figure(
+def _figures(
     system: System,
     method: str,
     samples: int,
     grid: Grid,
     priced: Tolls,
     entropy: tuple[int, ...],
-) -> float:
-    """One independent figure whose mean is a lower bound."""
+) -> tuple[float, float]:
+    """One independent figure by [alone] or [tolls], and what the method makes of it."""
     tasks = values.sampled(system, samples, np.random.default_rng([_STREAM, *entropy]))
     solved = values.solve(system, tasks, grid, priced, keep=method == SHARED)
-    figure = solved.bound_slots
-    if method == SHARED:
-        world = servers.draw_world(system, np.random.default_rng([_WORLD_STREAM, *entropy]))
-        figure += servers.least_regret(solved, world)
-    return figure
+    if method == ALONE:
+        return solved.bound_slots, solved.bound_slots
+    world = servers.draw_world(system, np.random.default_rng([_WORLD_STREAM, *entropy]))
+    return solved.bound_slots, solved.bound_slots + servers.least_regret(solved, world)

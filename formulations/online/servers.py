@@ -1,8 +1,8 @@
 r"""[shared]: what users alone cost, plus what they must give up in a world to share its servers.
 
 Let V be tables of [values] and z the luck of [luck], both for waits in cells. A rule that cannot
-see the future has E[ sum z ] = 0, so that its cost has the mean of cost - sum z, and that is at least
-the mean over worlds of the least cost - sum z of any decisions in them, the future seen
+see the future has E[ sum z ] = 0, so that its cost has the mean of cost - sum z, and that is at
+least the mean over worlds of the least cost - sum z of any decisions in them, the future seen
 (information relaxation with penalties: Brown, Smith, Sun 2010). Write c for what a task costs,
 f(s, a) for the waits that decision a leaves and m for the first part of [luck]. Over one user's
 slots

@@ -107,7 +107,7 @@ def test_luck_is_most_of_what_differs_between_episodes():
     for task_seed in range(8):
         instance = comllm.generate("paper", 2, task_seed=task_seed, slots=30)
         schedule = rollout(instance, POLICIES.make("priced", preset="paper", seed=0))
-        control = control or control_for(schedule)
+        control = control or control_for(instance)
         costs.append(schedule.objective / 0.1)
         luckless.append(costs[-1] - control.luck_slots(schedule))
     assert np.std(luckless) < np.std(costs) / 10
