@@ -11,10 +11,14 @@ this is for tests and for teaching.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from formulations.online.episodes import Episode
 from formulations.online.tasks import System
 
 #: Histories that are worked through, at most.
@@ -80,6 +84,37 @@ def replayed_cost_slots(system: System, history: NDArray[np.int64]) -> float:
             history,
         )
     )
+
+
+def worlds(system: System) -> Iterator[tuple[float, Episode, NDArray[np.int64]]]:
+    """Every world of a tiny system: its probability, itself, and its tasks as a history of drops.
+
+    There are ``(1 + types) ** (users x slots)`` of them.
+    """
+    tasks, p = _tasks(system), system.arrival_probability
+    chance = np.append(p * tasks.weight, 1 - p)  # the last is -1, no task
+    shape = (system.slots, system.users)
+    for code in product(range(-1, len(tasks.weight)), repeat=system.users * system.slots):
+        kinds = np.array(code).reshape(shape)
+        arrived = np.full(shape, -1)
+        arrived[kinds >= 0] = np.arange((kinds >= 0).sum())
+        of = kinds[kinds >= 0]
+        slot, user = np.nonzero(kinds >= 0)
+        world = Episode(arrived, tasks.upload[of], tasks.compute[of], tasks.local[of])
+        history = np.stack([slot, user, of, np.full(len(of), system.servers + 1)])
+        yield float(chance[list(code)].prod()), world, history
+
+
+def clairvoyant_cost_slots(system: System) -> float:
+    """Expected cost of the best schedule of each world, everything known in advance."""
+    total = 0.0
+    for chance, _, history in worlds(system):
+        decisions = product(range(system.servers + 2), repeat=history.shape[1])
+        total += chance * min(
+            replayed_cost_slots(system, np.vstack([history[:3], np.array(d, dtype=np.int64)]))
+            for d in decisions
+        )
+    return total
 
 
 def _tasks(system: System):  # type: ignore[no-untyped-def]

@@ -32,14 +32,10 @@ def solved(system: System, grid: Grid = Grid(8, 8)) -> values.Values:  # noqa: B
 
 def expected_bound(system: System, of: values.Values, evaluations: int = 8) -> float:
     """[shared] with every world in it, weighted with its probability: no sampling error."""
-    tasks, p = system.draw(1, np.random.default_rng(0)), system.arrival_probability
-    chance = np.append(p * tasks.weight, 1 - p)  # -1 is none
-    total = of.bound_slots
-    shape = (system.slots, system.users)
-    for kinds in product(range(-1, len(tasks.weight)), repeat=system.slots * system.users):
-        world = world_of(system, np.array(kinds).reshape(shape))
-        total += chance[list(kinds)].prod() * servers.least_regret(of, world, evaluations)
-    return total
+    return of.bound_slots + sum(
+        chance * servers.least_regret(of, world, evaluations)
+        for chance, world, _ in exact.worlds(system)
+    )
 
 
 def test_two_users_at_one_server_by_hand():

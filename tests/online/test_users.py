@@ -153,6 +153,18 @@ def test_lattice_points_are_uniform():
     np.testing.assert_allclose(np.diff(first), 1 / 7)
 
 
+def test_knowing_the_future_is_worth_something():
+    """Best schedules of known worlds cost no more on average than the best online rule."""
+    costs = [
+        (exact.clairvoyant_cost_slots(system), exact.best_cost_slots(system))
+        for system in map(tiny_system, range(1, 18, 3))
+    ]
+    assert all(seer <= best + 1e-9 for seer, best in costs)
+    assert any(seer < best - 1e-3 for seer, best in costs)
+    chances = [chance for chance, _, _ in exact.worlds(tiny_system(1))]
+    assert (len(chances), sum(chances)) == (64, pytest.approx(1.0))
+
+
 def test_the_enumerated_replay_is_the_simulator():
     """Random histories cost in `exact` what the package's replay says of the same decisions."""
     rng = np.random.default_rng(5)
