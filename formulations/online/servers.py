@@ -131,6 +131,23 @@ def least_regret(values: Values, episode: Episode, evaluations: int = _EVALUATIO
     return max(0.0, ascend(world, start, iterations=evaluations, step=_FIRST_STEP).value)
 
 
+def mean_prices(
+    values: Values, rng: np.random.Generator, worlds: int, evaluations: int = _EVALUATIONS
+) -> NDArray[np.float64]:
+    """(J,) price of a slot of each server, averaged over the episode and over sampled worlds.
+
+    What the ascents of [shared] find; a rule that charges it for server time makes way for others.
+    """
+    system = values.system
+    total = np.zeros(system.servers)
+    for _ in range(worlds):
+        world = World(values, draw_world(system, rng))
+        start = np.zeros(len(world.capacity))
+        rise = ascend(world, start, iterations=evaluations, step=_FIRST_STEP)
+        total += rise.prices.reshape(system.servers, -1).sum(axis=1) * _BUCKET
+    return total / (worlds * system.slots)
+
+
 def draw_world(system: System, rng: np.random.Generator) -> Episode:
     """Arrivals and tasks as the system draws them."""
     arrives = rng.random((system.slots, system.users)) < system.arrival_probability
