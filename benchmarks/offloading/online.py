@@ -80,7 +80,9 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
     }
     rules = {}
     for column in (c for c in rows if c.startswith("cost of ")):
-        gap = 100 * (rows[column] / rows["bound"] - 1)
+        gap = (100 * (rows[column] / rows["bound"] - 1)).dropna()
+        if not len(gap):  # of a rule that is being added
+            continue
         rules[column.removeprefix("cost of ")] = {
             "cost_slots": rows[column].mean(),
             "above_online_percent": gap.mean(),
@@ -104,13 +106,11 @@ def main() -> None:
     old = pd.read_parquet(path).to_dict("records") if path.exists() else []
     units = [(preset, seed) for seed in range(*parse_range(args.seeds)) for preset in presets]
     done = [(row["preset"], row["seed"]) for row in old]
-    rows = [] if args.add else old
-    for preset, seed in done if args.add else [u for u in units if u not in done]:
-        known = old[done.index((preset, seed))] if args.add else {}
-        rows.append(measure(preset, seed, rules, known))
-        shown = {k: round(v, 4) for k, v in rows[-1].items() if k[:4] in ("boun", "cost")}
-        print(preset, seed, shown)
-        table = pd.DataFrame(rows)
+    rows = dict(zip(done, old, strict=True))
+    for unit in done if args.add else [u for u in units if u not in done]:
+        rows[unit] = measure(*unit, rules, rows.get(unit, {}))
+        print(*unit, {k: v for k, v in rows[unit].items() if k.startswith(("bound", "cost"))})
+        table = pd.DataFrame(list(rows.values()))
         found = {p: summary(part) for p, part in table.groupby("preset", sort=False)}
         settings = {"replicates": REPLICATES, "samples": SAMPLES, "episodes": EPISODES}
         write(args.name, {"settings": settings, "seeds": args.seeds, "presets": found}, table)

@@ -34,6 +34,11 @@ def test_the_clairvoyant_bound_by_itself(work_folder):
     assert record["clairvoyant_interval_slots"] == [None, None]  # one episode has none
 
 
+def test_solve_has_no_such_option(work_folder):
+    """A bound on online rules is not about one instance."""
+    assert "online-bound" in refused("solve", "--online-bound", "8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

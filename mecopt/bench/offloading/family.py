@@ -49,7 +49,7 @@ class ComllmOptions:
 
     online_bound: int | None = option(
         "Bound rules that cannot see the future, too, in so many sampled worlds.", "N",
-        read=lambda text: parse_whole(text, "online-bound"),
+        read=lambda text: parse_whole(text, "online-bound"), bench_only=True,
     )  # fmt: skip
 
     def __post_init__(self) -> None:
