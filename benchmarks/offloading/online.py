@@ -32,7 +32,7 @@ from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios import comllm
 
 REPLICATES, SAMPLES, EPISODES = 2, 31, 2
-RULES = ("one-step-oracle", "priced", "user-values", "lookahead", "sft-lookahead")
+RULES = ("one-step-oracle", "priced", "user-values", "own-values", "lookahead", "sft-lookahead")
 
 
 def measure(preset: str, seed: int, rules: Sequence[str], known: dict[str, Any]) -> dict[str, Any]:
