@@ -21,6 +21,7 @@ NAMES = recipes.policies("offloading")
 #: Rules that labels and rewards of training follow; they need no checkpoint.
 TEACHERS = (
     "user-values",
+    "own-values",
     "greedy-lacs",
     "greedy-lacs-lambda0",
     "greedy-lacs-mean",
@@ -60,6 +61,7 @@ def _trained(name: str, *, checkpoint: str | os.PathLike[str] | None = None, **_
 def _teacher(
     name: str, *, seed: int = 0, checkpoint: str | os.PathLike[str] | None = None, **_: Any
 ) -> Policy:
+    from learning.offloading.rewards.own_values import OwnValues
     from learning.offloading.rewards.teachers import GreedyTeacher, make_reward
     from learning.offloading.rewards.user_values import UserValues
 
@@ -67,6 +69,8 @@ def _teacher(
         raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
     if name == "user-values":
         return UserValues()
+    if name == "own-values":
+        return OwnValues()
     return GreedyTeacher(make_reward(name.removeprefix("greedy-"), seed=seed), name)
 
 

@@ -35,12 +35,15 @@ def option(
     read: Callable[[str], Any] = str,
     text: Callable[[Any], str] = str,
     flag: str = "",
+    bench_only: bool = False,
 ) -> Any:
     """A field of a scenario's Options: how the command line reads it and writes it back.
 
-    `flag` is the option's name there, without dashes; that of the field unless said.
+    `flag` is the option's name there, without dashes; that of the field unless said. What is
+    `bench_only` changes no instance, so that ``mecopt solve`` does not have it.
     """
     metadata = {"help": help, "metavar": metavar, "read": read, "text": text, "flag": flag}
+    metadata["bench_only"] = bench_only
     return field(default=default, metadata=metadata)
 
 

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from mecopt.cli import audit, bench, data, export, margins, report, serve, solve, train, verify
+from mecopt.cli import (
+    audit,
+    bench,
+    bound,
+    data,
+    export,
+    margins,
+    report,
+    serve,
+    solve,
+    train,
+    verify,
+)
 from mecopt.cli.shell import LATE, OneLineErrors
 
 app = typer.Typer(
@@ -51,6 +63,7 @@ def root(
 # What scenarios and policies there are is read when these two are used, not at every start.
 LATE["solve"] = (solve.HELP.partition("\n")[0], solve.build)
 LATE["bench"] = (bench.HELP, bench.build)
+app.command("bound")(bound.bound)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.add_typer(data.app, name="data")

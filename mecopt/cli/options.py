@@ -53,12 +53,16 @@ def text_option(help: str, metavar: str, *names: str) -> Any:
     return Annotated[str | None, typer.Option(*names, help=help, metavar=metavar)]
 
 
-def own_options(scenario: Scenario) -> dict[str, Any]:
-    """Annotations of the options that only this scenario has, by name in Python."""
+def own_options(scenario: Scenario, *, solving: bool = False) -> dict[str, Any]:
+    """Annotations of the options that only this scenario has, by name in Python.
+
+    Those of instances alone for `solving`.
+    """
     flags = scenario.flags()
     return {
         f.name: text_option(f.metadata["help"], f.metadata["metavar"], f"--{flags[f.name]}")
         for f in fields(scenario.options)
+        if not (solving and f.metadata["bench_only"])
     }
 
 

@@ -67,7 +67,9 @@ def build() -> typer.Typer:
         if scenario.preset_option != "preset":
             of = f"{', '.join(scenario.presets())} or another, with --scenario {scenario.name}."
             options[scenario.preset_option] = (text_option(of, "NAME"), None)
-        options |= {name: (kind, None) for name, kind in own_options(scenario).items()}
+        options |= {
+            name: (kind, None) for name, kind in own_options(scenario, solving=True).items()
+        }
     options |= {
         "data_dir": (DataDir, None),
         "instance": (_path("Solve this instance file instead."), None),
@@ -238,7 +240,9 @@ def _generate(asked: Mapping[str, Any], data_dir: Path | None) -> Any:
         raise ValueError(f"scenario: unknown {name!r}, one of {', '.join(names)}")
     scenario = family.scenario(name)
     _refuse_others(scenario, asked)
-    own: dict[str, str | None] = {option: asked[option] for option in own_options(scenario)}
+    own: dict[str, str | None] = {
+        option: asked[option] for option in own_options(scenario, solving=True)
+    }
     preset = asked[scenario.preset_option] or scenario.defaults["solve_preset"]
     options = scenario.make_options(read_options(scenario, own))
     scenario.check((preset,), options)
@@ -250,10 +254,10 @@ def _refuse_others(scenario: Scenario, asked: Mapping[str, Any]) -> None:
     """Raise ValueError for options of other scenarios."""
     from mecopt.bench.families import FAMILIES
 
-    mine = {scenario.preset_option, *own_options(scenario), "scenario", "seed"}
+    mine = {scenario.preset_option, *own_options(scenario, solving=True), "scenario", "seed"}
     for other in (s for family in FAMILIES.values() for s in family.scenarios):
         for option, flag in {other.preset_option: other.preset_option, **other.flags()}.items():
-            value = asked[option]
+            value = asked.get(option)
             if value is None or option in mine:
                 continue
             if option == "preset":

@@ -15,7 +15,7 @@ from mecopt.accuracy_delay.scenarios import goa
 from mecopt.bench.collaboration import scenario as collaboration
 from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, percent, tenths_of_percent
 from mecopt.bench.families import Family, Scenario, Tables, option
-from mecopt.bench.offloading import page
+from mecopt.bench.offloading import online, page
 from mecopt.bench.reading import parse_interval, parse_number, parse_whole, parse_window, short
 from mecopt.bench.task_graphs import scenario as task_graphs
 from mecopt.bench.task_graphs.page import GRAPH, graph_text
@@ -47,7 +47,14 @@ class ComllmOptions:
         read=lambda text: parse_interval(text, "task-mbit"), text=_interval_text,
     )  # fmt: skip
 
+    online_bound: int | None = option(
+        "Bound rules that cannot see the future, too, in so many sampled worlds.", "N",
+        read=lambda text: parse_whole(text, "online-bound"), bench_only=True,
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
+        if self.online_bound is not None:
+            checks.whole("online_bound", self.online_bound, 2)
         if self.servers is not None:
             checks.whole("servers", self.servers, 1)
             object.__setattr__(self, "servers", int(self.servers))
@@ -60,7 +67,15 @@ class ComllmOptions:
     @property
     def changes(self) -> dict[str, Any]:
         """Parameters in place of the preset's."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return {name: value for name, value in given.items() if name != "online_bound"}
+
+
+def _comllm(
+    preset: str, seed: int, options: ComllmOptions, data_dir: str | None
+) -> OffloadingInstance:
+    instance = comllm.generate(preset, seed, **options.changes)
+    return online.asked(instance, options.online_bound)
 
 
 def _check_presets(presets: tuple[str, ...], options: ComllmOptions) -> None:
@@ -87,11 +102,13 @@ COMLLM = Scenario(
         mecopt bench comllm --table II --out runs/table-II
 
     Makes the paper's Table II: theirs, ours, difference, and gaps to bounds on episodes.
+
+        mecopt bench comllm --preset paper --online-bound 8
+
+    Shows how far each rule is from the best one that cannot see the future, too.
     """,
     presets=lambda: tuple(comllm.PRESETS),
-    generate=lambda preset, seed, options, data_dir: comllm.generate(
-        preset, seed, **options.changes
-    ),
+    generate=_comllm,
     defaults={
         "preset": "paper",
         "solve_preset": "paper",
@@ -244,6 +261,7 @@ def _describe(result: Result, best: Schedule, oracle: Schedule) -> dict[str, Any
         "oracle_cost_s": oracle.mean_cost_s,
         **({GRAPH: graph_text(best)} if task_graphs.is_rewarded(x) else {}),
         **(collaboration.described(result) if collaboration.is_counted(x) else {}),
+        **online.described(x),
     }
 
 
@@ -277,6 +295,7 @@ def _measure(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, Any]:
         "pr": performance_ratio(solved["oracle_cost_s"], schedule.mean_cost_s),
         "bound_slots": solved["bound_s"] / slot_s,
         "incumbent_slots": solved["incumbent_s"] / slot_s,
+        **online.measured(schedule, solved),
     }
 
 
@@ -306,6 +325,7 @@ COLUMNS: Sequence[Column] = (
     *task_graphs.COLUMNS,
     *collaboration.COLUMNS,
     *(replace(column, scenarios=_TIMED) for column in GAPS),
+    *online.COLUMNS,
     Column(
         "p95_latency_ms",
         "latency p95, ms",
@@ -361,6 +381,7 @@ FAMILY = Family(
     pictures=page.pictures,
     template="report_offloading.html",
     context=page.context,
+    remark=online.remark,
     cost_words="Cost is the mean over tasks of latency, or the drop cost of a task that is late, "
     "lost or dropped.",
 )

@@ -12,7 +12,7 @@ from mecopt.bench.collaboration import page as collaboration
 from mecopt.bench.collaboration.scenario import COUNTED
 from mecopt.bench.columns import percent
 from mecopt.bench.html import images
-from mecopt.bench.offloading import plot
+from mecopt.bench.offloading import online, plot
 from mecopt.bench.scorecard import scorecard
 from mecopt.bench.task_graphs import page as task_graphs
 from mecopt.bench.task_graphs.scenario import REWARDED
@@ -24,6 +24,8 @@ def pictures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
     """Figures by name: timeline-PRESET, and those that only some scenarios have."""
     timelines = tables["timelines"]
     own = task_graphs.pictures(tables) | collaboration.pictures(tables)
+    if "gap_to_online" in tables["results"]:
+        own["online"] = online.picture(scorecard(tables["results"], "offloading"))
     return own | {
         f"timeline-{preset}": plot.timeline_picture(
             _named(timelines[timelines["preset"] == preset], tables)
@@ -75,6 +77,7 @@ def context(
         "has_success": has_success,
         "successes": images(drawn, "success", "Tasks on time of every rule, and both bounds"),
         "sweeps": images(drawn, "sweep-", "Tasks on time against"),
+        "onlines": images(drawn, "online", "Price of not knowing the future, and what is left"),
         "planes": images(drawn, "plane", "Latency and accuracy of every rule"),
         "graphs": images(drawn, "graph-", "One task over machines and channels on"),
         "timelines": images(drawn, "timeline-", "Resource timelines on"),

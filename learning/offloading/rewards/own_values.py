@@ -1,0 +1,100 @@
+"""Values of a user's queues over the episode's own servers, and what server time costs others.
+
+`learning.offloading.rewards.user_values` averages over drawn server speeds and has no end of the
+episode. The tables of `formulations.online.values` are for the servers that are there and for the
+slots that are left, and the ascents of `formulations.online.servers` say what a slot of each server
+is worth to everybody on average. The rule takes the option of least
+
+    believed cost + V_{t+1} of the queues left behind + price of the server x its time,
+
+everything known in advance: the distribution of tasks and the speeds of the servers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from formulations.online import servers, values
+from formulations.online.tasks import comllm_speeds, comllm_system
+from formulations.online.values import Grid, Values
+from learning.offloading.rewards.user_values import parameters_of
+from learning.offloading.states import decision_states as states
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.observation import Observation
+from mecopt.offloading.scenarios import comllm
+
+#: Tables of the rule, and coarser ones for prices; tasks sampled for a stage of each.
+_GRID, _SAMPLES = Grid(32, 16), 128
+_COARSE, _COARSE_SAMPLES = Grid(16, 8), 31
+#: Worlds whose prices are averaged, and evaluations of the ascent in each.
+_WORLDS, _EVALUATIONS = 4, 40
+#: Streams of random numbers.
+_STREAM = 10
+
+
+@lru_cache(maxsize=4)
+def solve(parameters: comllm.Parameters, server_seed: int) -> tuple[Values, NDArray[np.float64]]:
+    """Tables and (J,) prices of server time for the servers of an episode (some seconds)."""
+    system = comllm_system(parameters, comllm_speeds(parameters, server_seed))
+    rng = np.random.default_rng([_STREAM, server_seed])
+    fine = values.solve(system, values.sampled(system, _SAMPLES, rng), _GRID, keep=True)
+    tasks = values.sampled(system, _COARSE_SAMPLES, rng)
+    coarse = values.solve(system, tasks, _COARSE, keep=True)
+    return fine, servers.mean_prices(coarse, rng, _WORLDS, _EVALUATIONS)
+
+
+def read(
+    table: NDArray[np.float64], grid: Grid, uplink: ArrayLike, device: ArrayLike
+) -> NDArray[np.float64]:
+    """V one slot later at waits now, in slots: bilinear, constant beyond the table."""
+    x = np.clip((np.asarray(uplink) - 1.0) * grid.uplink, 0.0, table.shape[0] - 1.0)
+    y = np.clip((np.asarray(device) - 1.0) * grid.device, 0.0, table.shape[1] - 1.0)
+    i = np.minimum(x.astype(np.int64), table.shape[0] - 2)
+    j = np.minimum(y.astype(np.int64), table.shape[1] - 2)
+    a, b = x - i, y - j
+    low = (1 - b) * table[i, j] + b * table[i, j + 1]
+    high = (1 - b) * table[i + 1, j] + b * table[i + 1, j + 1]
+    return np.asarray((1 - a) * low + a * high)
+
+
+@dataclass
+class OwnValues:
+    """Least believed cost plus value of the queues left behind plus price of server time.
+
+    Only for COMLLM episodes: `reset` solves for the servers of the episode (cached).
+    """
+
+    name: str = "own-values"
+    _values: Values | None = field(default=None, repr=False)
+    _price: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
+    _slot_s: float = field(default=0.1, repr=False)
+
+    def reset(self, instance: OffloadingInstance) -> None:
+        """Solve for the instance's parameters and servers."""
+        parameters = parameters_of(instance)
+        self._slot_s = parameters.slot_s
+        self._values, self._price = solve(parameters, instance.meta["seed"])
+
+    def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
+        """(n + 1,) what each option costs with its consequences, slots, the drop last."""
+        if self._values is None:
+            raise RuntimeError("reset() must be called first")
+        state = states.of(observation)
+        slot = round(observation.now_ns * 1e-9 / self._slot_s)
+        table, grid = self._values.tables[slot + 1], self._values.grid
+        u, d = state.uplink_wait_slots[0], state.device_wait_slots[0]
+        cost = state.one_step_cost_slots[0].copy()
+        cost[0] += read(table, grid, u, d + state.device_slots[0])
+        cost[1:-1] += read(table, grid, u + state.transfer_slots[0], d)
+        cost[1:-1] += self._price * state.compute_slots[0]
+        cost[-1] += read(table, grid, u, d)
+        return cost
+
+    def act(self, observation: Observation) -> int:
+        """Option of the released task, -1 to drop it."""
+        cost = self.cost_slots(observation)
+        return states.to_choice(int(np.argmin(cost)), len(cost) - 2)

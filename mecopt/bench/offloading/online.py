@@ -1,0 +1,255 @@
+"""Bounds on online rules beside the clairvoyant bound, over seeded COMLLM episodes.
+
+An episode is one draw of servers and tasks. The online bound holds over the servers of an episode
+in expectation over tasks; costs and clairvoyant bounds are measured on the episode's own tasks, and
+the luck that these had is taken off (`formulations.online.control`), so that both are about the
+same expectation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+import formulations
+from formulations.online import METHODS, OnlineBound, mean, online_bound
+from formulations.online.control import Control, control_for
+from mecopt.bench.columns import Column, fixed, percent
+from mecopt.bench.plot import BLUE, MUTED, clean, new_figure, title
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.policies.by_name import POLICIES
+from mecopt.offloading.replay import rollout
+from mecopt.offloading.scenarios import comllm
+from mecopt.offloading.schedule import Schedule
+from mecopt.statistics import bootstrap_interval, gap_to_bound
+
+#: The online rule whose luck is taken off the clairvoyant bound of an episode.
+COMPANION = "priced"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Mean bounds over episodes, slots of cost per task.
+
+    Parameters
+    ----------
+    clairvoyant_slots : float
+        Estimate of the expected bound on schedules that know the future.
+    clairvoyant_interval : (float, float)
+        95 % bootstrap interval over episodes; NaN with one.
+    online : OnlineBound or None
+        Mean over the draws of servers, where it was asked for.
+    seconds : float
+        Wall time of all.
+    """
+
+    clairvoyant_slots: float
+    clairvoyant_interval: tuple[float, float]
+    online: OnlineBound | None
+    seconds: float
+
+
+def bounds(
+    preset: str,
+    seeds: range,
+    *,
+    method: str = METHODS[0],
+    replicates: int,
+    samples: int,
+    with_online: bool = True,
+    time_limit_s: float = 10.0,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Bounds:
+    """Both bounds on a preset of COMLLM.
+
+    Parameters
+    ----------
+    preset : str
+    seeds : range
+        Of servers and tasks, one episode each.
+    method, replicates, samples
+        See `formulations.online.online_bound`.
+    with_online : bool
+    time_limit_s : float
+        For the clairvoyant bound of an episode.
+    on_progress : callable
+        Told (what, steps done, all).
+    """
+    begin = time.perf_counter()
+    clairvoyant, found = [], []
+    steps = replicates + 1 if with_online else 1
+    total = steps * len(seeds)
+    for n, seed in enumerate(seeds):
+        instance = comllm.generate(preset, seed)
+        on_progress(f"{preset}-{seed}: clairvoyant", n * steps, total)
+        solved = formulations.solve(instance, time_limit=time_limit_s)
+        schedule = rollout(instance, POLICIES.make(COMPANION, preset=preset, seed=seed))
+        control = control_for(instance)
+        lucky = solved.bound / instance.meta["slot_s"] - control.luck_slots(schedule)
+        clairvoyant.append(lucky / control.system.expected_tasks)
+        if with_online:
+            what, done = f"{preset}-{seed}: online", n * steps + 1
+            on_replicate = _counting(on_progress, what, done, total)
+            found.append(
+                online_bound(
+                    instance,
+                    method=method,
+                    replicates=replicates,
+                    samples=samples,
+                    on_progress=on_replicate,
+                )
+            )
+    return Bounds(
+        float(np.mean(clairvoyant)),
+        bootstrap_interval(clairvoyant),
+        mean(found) if found else None,
+        time.perf_counter() - begin,
+    )
+
+
+def _counting(
+    tell: Callable[[str, int, int], None], what: str, begin: int, total: int
+) -> Callable[[int, int], None]:
+    return lambda done, _: tell(what, begin + done, total)
+
+
+# ------------------------------------------------------------------------------------- scorecard
+#: In `instance.meta`: how many sampled worlds the online bound of an episode has.
+_ASKED = "online_bound"
+#: What a scorecard shows where it was asked for.
+COLUMNS = (
+    Column("gap_to_online", "gap to online bound, %", percent, interval=True),
+    Column("not_knowing", "not knowing the future, %", percent, ("page", "record")),
+    Column("online_bound_slots", "online bound, slots", fixed(4), ("record",)),
+    Column("online_bound_lower_95_slots", "at least (95 %), slots", fixed(4), ("record",)),
+)
+
+
+def asked(instance: OffloadingInstance, worlds: int | None) -> OffloadingInstance:
+    """The instance, with the wish for an online bound in its meta data where there is one."""
+    return instance if not worlds else replace(instance, meta={**instance.meta, _ASKED: worlds})
+
+
+def described(instance: OffloadingInstance) -> dict[str, Any]:
+    """Columns of ``instances``: the online bound, slots per episode, where it was asked for."""
+    if _ASKED not in instance.meta:
+        return {}
+    found = online_bound(instance, replicates=instance.meta[_ASKED])
+    return {
+        "online_slots": found.estimate_slots,
+        "online_lower_95_slots": found.lower_95_slots,
+        "online_tasks": found.expected_tasks,
+        "online_method": found.method,
+        "online_seconds": found.seconds,
+    }
+
+
+@lru_cache(maxsize=4)
+def _control(preset: str, seed: int, changes: tuple[tuple[str, Any], ...]) -> Control:
+    return control_for(comllm.generate(preset, seed, **dict(changes)))
+
+
+def measured(schedule: Schedule, solved: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of ``results``: a rule's distance to the online bound, and that to the other one.
+
+    Both are for cost and clairvoyant bound with the luck of this episode taken off.
+    """
+    instance = schedule.instance
+    if _ASKED not in instance.meta:
+        return {}
+    given = instance.meta["parameters"]
+    changes = tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in given.items())
+    control = _control(instance.meta["preset"], instance.meta["seed"], changes)
+    luck = control.luck_slots(schedule)
+    bound, slot_s = solved["online_slots"], solved["slot_s"]
+    cost = schedule.objective / slot_s - luck
+    clairvoyant = solved["bound_s"] * instance.n_tasks / slot_s - luck
+    return {
+        "gap_to_online": gap_to_bound(cost, bound),
+        "not_knowing": gap_to_bound(bound, clairvoyant),
+        "online_bound_slots": bound / solved["online_tasks"],
+        "online_bound_lower_95_slots": solved["online_lower_95_slots"] / solved["online_tasks"],
+    }
+
+
+def remark(tables: Mapping[str, pd.DataFrame]) -> str:
+    """How far the best rule of each preset is from the best online rule; and who is below it.
+
+    A rule below the bound by more than chance sees the future, or the bound is wrong.
+    """
+    results = tables["results"]
+    if "gap_to_online" not in results or results["gap_to_online"].isna().all():
+        return ""
+    best, below = [], []
+    for preset in results["preset"].unique():
+        part = results[results["preset"] == preset]
+        gaps = {str(p): frame["gap_to_online"] for p, frame in part.groupby("policy")}
+        means = {policy: float(gap.mean()) for policy, gap in gaps.items()}
+        first = min(means, key=lambda policy: means[policy])
+        _, high = bootstrap_interval(gaps[first])
+        within = f" (95 %: within {percent(high)} %)" if high == high else ""
+        best.append(f"on {preset} {first} is {percent(means[first])} % above{within}")
+        below += [
+            f"{policy} on {preset}"
+            for policy, gap in gaps.items()
+            if bootstrap_interval(gap)[1] < 0
+        ]
+    text = f"Compared with a bound on every rule that cannot see the future, {'; '.join(best)}."
+    if below:
+        text += (
+            f" BELOW THAT BOUND: {', '.join(below)}: either such a rule sees the future, or the "
+            "bound is wrong."
+        )
+    return text
+
+
+def picture(card: pd.DataFrame) -> Figure:
+    """What a rule's distance to the clairvoyant bound is made of, stacked, one panel per preset.
+
+    Parameters
+    ----------
+    card : DataFrame
+        Of `mecopt.bench.scorecard.scorecard`.
+    """
+    presets = list(card["preset"].unique())
+    n = int(card.groupby("preset").size().max())
+    figure = new_figure(9.0, len(presets) * (1.0 + 0.34 * n))
+    panels = figure.subplots(len(presets), 1, squeeze=False)[:, 0]
+    for panel, preset in zip(panels, presets, strict=True):
+        part = card[card["preset"] == preset].reset_index(drop=True)
+        price = 100 * part["not_knowing"].to_numpy()
+        # Of the clairvoyant bound, like the price, so that the two add up.
+        gain = 100 * (part["gap_to_online"] * (1 + part["not_knowing"])).to_numpy()
+        rows = np.arange(len(part))
+        panel.barh(rows, price, color="#BBBBBB", height=0.6)
+        panel.barh(rows, gain, left=price, color=BLUE, height=0.6)
+        for row in rows:
+            panel.annotate(
+                f"{price[row]:.2f} + {gain[row]:.2f} %",
+                (price[row] + max(0.0, gain[row]), row),
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.5,
+            )
+        panel.set_yticks(rows, part["policy"])
+        panel.set_ylim(len(part) - 0.4, -0.6)
+        panel.margins(x=0.18)
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g} %"))
+        clean(panel)
+        title(panel, preset)
+    figure.supxlabel(
+        "above the clairvoyant bound; grey: price of not knowing the future, "
+        "blue: what a better rule could still gain at most",
+        fontsize=9,
+        color=MUTED,
+    )
+    return figure

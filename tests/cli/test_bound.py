@@ -1,0 +1,57 @@
+"""``mecopt bound``."""
+
+import json
+
+import pytest
+
+from formulations.online.bound import OnlineBound
+from tests.support.command import mecopt, refused
+
+
+def test_both_bounds(work_folder):
+    """The documented keys; the online bound lies above the clairvoyant one, and is kept whole."""
+    done = mecopt(
+        *("bound", "--online", "--preset", "paper", "--seeds", "0:2", "--replicates", 2),
+        *("--samples", 16, "--json", "out.json", "--save", "bound.json"),
+    )
+    assert done.exit_code == 0, done.output
+    record = json.loads((work_folder / "out.json").read_text())
+    keys = {"online_bound_slots", "online_bound_lower_95_slots", "clairvoyant_bound_slots"}
+    assert keys | {"method", "worlds", "seconds", "preset", "seeds"} <= set(record)
+    assert record["online_bound_lower_95_slots"] <= record["online_bound_slots"]
+    assert record["worlds"] == 4
+    whole = OnlineBound.load(work_folder / "bound.json")
+    assert whole.estimate_per_task_slots == pytest.approx(record["online_bound_slots"])
+    assert "any online rule" in done.output
+
+
+def test_the_clairvoyant_bound_by_itself(work_folder):
+    """Without --online nothing is said of online rules."""
+    done = mecopt("bound", "--seeds", "0:1", "--json", "-")
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    assert "online_bound_slots" not in record
+    assert record["clairvoyant_interval_slots"] == [None, None]  # one episode has none
+
+
+def test_solve_has_no_such_option(work_folder):
+    """A bound on online rules is not about one instance."""
+    assert "online-bound" in refused("solve", "--online-bound", "8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--preset", "paperr"), "preset: unknown 'paperr'"),
+        (("--seeds", "5:5"), "seeds: '5:5' is empty"),
+        (("--online", "--replicates", "1"), "replicates = 1"),
+        (("--online", "--samples", "0"), "samples = 0"),
+        (("--scenario", "traces"), "traces has no generator"),
+        (("--scenario", "nothing"), "scenario: unknown 'nothing'"),
+        (("--save", "b.json"), "needs --online"),
+        (("--online", "--method", "magic"), "method: unknown 'magic'"),
+        (("--time-limit", "-1"), "time_limit"),
+    ],
+)
+def test_bad_input_is_one_line(work_folder, arguments, said):
+    assert said in refused("bound", *arguments)
