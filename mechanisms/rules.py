@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,48 @@ _PLAIN: dict[str, Callable[..., Outcome]] = {
     "dda-adaptive": adaptive.run,
     "server-clocks": server_clocks.run,
     "generalised-trade-reduction": generalised_trade_reduction.run,
+}
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What an outcome can depend on as one trader's report moves; proved rule by rule.
+
+    Parameters
+    ----------
+    breakpoints : str
+        Where the outcome of a one-good market with unit demand can change: ``grid`` (at the prices
+        of a fixed grid), ``reports`` (at the others' reports and the thresholds that the outcome
+        names; between two of them prices are constant or monotone), ``midpoints`` (at the middle of
+        two reports), or ``sums`` (anywhere that sums and differences of reports lie).
+    uses_range : bool
+        Whether the price range of the market decides anything.
+    by_lot : bool
+        Whether a seeded lot decides, drawn before anybody reports.
+    """
+
+    breakpoints: str
+    uses_range: bool = True
+    by_lot: bool = False
+
+
+#: Every function that is a rule of ours. What is not here is somebody else's, of which nothing is
+#: known but its outcomes.
+_DECLARED: dict[Callable[..., Outcome], Declaration] = {
+    trade_reduction.trade_reduction: Declaration("reports", uses_range=False),
+    trade_reduction.mcafee: Declaration("reports", uses_range=False),
+    trade_reduction.sbba: Declaration("reports", uses_range=False, by_lot=True),
+    trade_reduction.double_english: Declaration("reports", uses_range=False),
+    double_auction.k_double: Declaration("reports"),
+    _vcg: Declaration("reports"),
+    posted_price.tpd: Declaration("reports"),
+    posted_price.posted_price: Declaration("reports", by_lot=True),
+    muda.muda: Declaration("midpoints", by_lot=True),
+    bisection.run: Declaration("grid"),
+    adaptive.run: Declaration("grid"),
+    double_dutch.run: Declaration("grid"),
+    server_clocks.run: Declaration("sums"),
+    generalised_trade_reduction.run: Declaration("reports"),
 }
 #: Rules for graph markets. In a one-good market they look at every pair of traders.
 GRAPH_NAMES = ("vcg", "server-clocks", "generalised-trade-reduction")
@@ -87,6 +130,25 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
                 fixed: dict[str, Any] = {"alternation": alternation, "pricing": pricing}
                 return partial(double_dutch.run, **fixed, **options)
     raise ValueError(f"mechanism: unknown {name!r}, one of {', '.join(NAMES)}")
+
+
+def declared(rule: Callable[[Market], Outcome]) -> Declaration | None:
+    """What is declared of a rule that `mechanism` made; None of any other function."""
+    function = rule.func if isinstance(rule, partial) and not rule.args else rule
+    return _DECLARED.get(function)
+
+
+def address(rule: Callable[[Market], Outcome]) -> tuple[str, dict[str, Any]] | None:
+    """Name and options from which `mechanism` makes a rule again; None of any other function."""
+    if not isinstance(rule, partial) or rule.func not in _DECLARED or rule.args:
+        return None
+    options = dict(rule.keywords)
+    if rule.func is double_auction.k_double:
+        return f"k-double-{options.pop('k')}", options
+    if rule.func is double_dutch.run:
+        return f"dda-{options.pop('alternation')}-{options.pop('pricing')}", options
+    names = [n for n, function in _PLAIN.items() if function is rule.func]
+    return names[0], options
 
 
 def misfit(name: str, market: Market) -> str:

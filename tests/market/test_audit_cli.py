@@ -87,7 +87,7 @@ def test_a_row_of_no_units_is_no_unit(tmp_path):
     assert "1 row of 0 units is left out; without any unit: 'buyer 2' (buyer)" in result.output
     body = json.loads((tmp_path / "o.json").read_text())
     assert [row["mechanism"] for row in body["mechanisms"]] == list(rules.NAMES)
-    assert body["left_out"] == {} and len(body["notes"]) == 1
+    assert body["left_out"] == {} and len(body["notes"]) == 2
 
 
 def test_prices_per_token_need_a_unit(tmp_path):
