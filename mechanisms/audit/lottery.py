@@ -21,7 +21,7 @@ from mechanisms.outcome import Outcome
 from mecopt.market.instance import Market, Side
 
 #: Draws behind a mean, behind the choice of a report, and behind the decision about it.
-DRAWS, SEARCH_DRAWS, PROOF_DRAWS = 64, 24, 400
+DRAWS, SEARCH_DRAWS, PROOF_DRAWS = 64, 16, 300
 #: Standard errors that a gain must reach.
 CERTAIN = 5.0
 #: Reports tried for each trader.
