@@ -85,17 +85,11 @@ def double_english(market: Market) -> Outcome:
     s = sort_market(market, "double-english")
     n_buyers, n_sellers = len(s.value), len(s.cost)
     pays, gets = market.price_range
-    active = min(n_buyers, n_sellers)
-    if n_buyers > active:
-        pays = int(s.value[active])
-    if n_sellers > active:
-        gets = int(s.cost[active])
-    drops = max(n_buyers, n_sellers) - active
-    # The prices must come from traders who do not trade, so one pair always drops out.
-    while active > 0:
-        active -= 1
-        drops += 2
+    # The prices must come from traders who do not trade, so one pair always drops out: pair k is
+    # the first whose prices meet.
+    pairs = min(n_buyers, n_sellers)
+    active = max(s.k - 1, 0)
+    if pairs:
         pays, gets = int(s.value[active]), int(s.cost[active])
-        if pays >= gets:
-            break
+    drops = max(n_buyers, n_sellers) - pairs + 2 * (pairs - active)
     return best_pairs(s, active, pays, gets, rounds=drops)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -273,8 +273,8 @@ class Market(files.Saved):
     def _copy(self, **changes: Any) -> Market:
         # An audit makes thousands of these: skip the checks, drop cached properties.
         other = object.__new__(Market)
-        for name in self.__dataclass_fields__:
-            object.__setattr__(other, name, changes.get(name, getattr(self, name)))
+        mine = self.__dict__
+        other.__dict__.update({name: mine[name] for name in _NAMES} | changes)
         if self.range_is_derived:
             highest = max(int(other.values.max(initial=0)), int(other.costs.max(initial=0)))
             object.__setattr__(other, "price_range", round_range(highest))
@@ -394,3 +394,4 @@ _ARRAYS = (
     *("values", "costs", "buyer_ptr", "seller_ptr"),
     *("compatible", "link_cost", "memory", "server_memory"),
 )
+_NAMES = tuple(f.name for f in fields(Market))
