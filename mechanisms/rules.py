@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from mechanisms import (
     buyer_vcg,
@@ -18,8 +20,9 @@ from mechanisms import (
 )
 from mechanisms.double_dutch import adaptive, bisection
 from mechanisms.double_dutch import rule as double_dutch
+from mechanisms.double_dutch.order import IntArray, lot
 from mechanisms.outcome import Outcome, rule
-from mecopt.market.instance import Market
+from mecopt.market.instance import Market, Side
 
 
 @rule
@@ -58,28 +61,44 @@ class Declaration:
         Whether the price range of the market decides anything.
     by_lot : bool
         Whether a seeded lot decides, drawn before anybody reports.
+    priority : function, optional
+        ``(market, side, options) -> order``: who comes first where reports tie (or all accept).
+        Being earlier never turns a win into a loss, and moves a price at one place of the order at
+        most. None where that is not so.
     """
 
     breakpoints: str
     uses_range: bool = True
     by_lot: bool = False
+    priority: Callable[[Market, Side, Mapping[str, Any]], IntArray] | None = None
+
+
+def _listed(market: Market, side: Side, options: Mapping[str, Any]) -> IntArray:
+    """Ties go to whoever is listed first."""
+    return np.arange(market.n_buyers if side == "buyer" else market.n_sellers)
+
+
+def _drawn(market: Market, side: Side, options: Mapping[str, Any]) -> IntArray:
+    """A lot orders everybody."""
+    count = market.n_buyers if side == "buyer" else market.n_sellers
+    return lot(count, options.get("seed", 0), int(side == "seller"))
 
 
 #: Every function that is a rule of ours. What is not here is somebody else's, of which nothing is
 #: known but its outcomes.
 _DECLARED: dict[Callable[..., Outcome], Declaration] = {
-    trade_reduction.trade_reduction: Declaration("reports", uses_range=False),
-    trade_reduction.mcafee: Declaration("reports", uses_range=False),
+    trade_reduction.trade_reduction: Declaration("reports", uses_range=False, priority=_listed),
+    trade_reduction.mcafee: Declaration("reports", uses_range=False, priority=_listed),
     trade_reduction.sbba: Declaration("reports", uses_range=False, by_lot=True),
-    trade_reduction.double_english: Declaration("reports", uses_range=False),
-    double_auction.k_double: Declaration("reports"),
-    _vcg: Declaration("reports"),
-    posted_price.tpd: Declaration("reports"),
-    posted_price.posted_price: Declaration("reports", by_lot=True),
+    trade_reduction.double_english: Declaration("reports", uses_range=False, priority=_listed),
+    double_auction.k_double: Declaration("reports", priority=_listed),
+    _vcg: Declaration("reports", priority=_listed),
+    posted_price.tpd: Declaration("reports", priority=_listed),
+    posted_price.posted_price: Declaration("reports", by_lot=True, priority=_drawn),
     muda.muda: Declaration("midpoints", by_lot=True),
-    bisection.run: Declaration("grid"),
-    adaptive.run: Declaration("grid"),
-    double_dutch.run: Declaration("grid"),
+    bisection.run: Declaration("grid", priority=_listed),
+    adaptive.run: Declaration("grid", priority=_listed),
+    double_dutch.run: Declaration("grid", priority=_listed),
     server_clocks.run: Declaration("sums"),
     generalised_trade_reduction.run: Declaration("reports"),
 }

@@ -103,7 +103,8 @@ def _inside(asked: Asked, market: Market, outcome: Outcome, side: Side, trader: 
         if known is not None and known.breakpoints == "midpoints":
             reports = np.unique((reports[:, None] + reports[None, :]) // 2 // MINOR * MINOR)
     else:
-        reports = _near_margin(market, outcome)
+        by_side = windows(market, outcome)
+        reports = np.concatenate(by_side["buyer"] + by_side["seller"])
     thresholds = [int(told["threshold"])] if _has_threshold(told) else []
     base = np.concatenate([reports, thresholds]).astype(np.int64)
     if known is None:
@@ -149,15 +150,16 @@ def _graph_reports(market: Market, outcome: Outcome) -> IntArray:
 
 
 @lru_cache(maxsize=2)
-def _near_margin(market: Market, outcome: Outcome) -> IntArray:
+def windows(market: Market, outcome: Outcome) -> dict[Side, list[IntArray]]:
+    """Reports within a few ranks of each margin of trade (and of each threshold), by side."""
     value, cost = np.sort(market.values)[::-1], np.sort(market.costs)
     n = min(len(value), len(cost))
     margins = {int(np.count_nonzero(value[:n] >= cost[:n])), outcome.trades}
     if _has_threshold(outcome.parameters):
         r = outcome.parameters["threshold"]
         margins |= {int(np.count_nonzero(value >= r)), int(np.count_nonzero(cost <= r))}
-    windows = [slice(max(rank - 1 - WINDOW, 0), rank + WINDOW + 1) for rank in margins]
-    return np.concatenate([side[window] for side in (value, cost) for window in windows])
+    near = [slice(max(rank - 1 - WINDOW, 0), rank + WINDOW + 1) for rank in margins]
+    return {"buyer": [value[part] for part in near], "seller": [cost[part] for part in near]}
 
 
 def in_money(reports: IntArray) -> tuple[float, ...]:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from mechanisms.audit import everybody
 from mechanisms.audit.asking import Asked, Mechanism, RuleError, ask, same
 from mechanisms.audit.candidates import candidate_reports, in_money, is_exact
+from mechanisms.audit.deviations import Deviation, FalseName
 from mechanisms.audit.findings import Finding, Position, own_utility, paid, position, units_of
 from mechanisms.audit.sampling import SIDES, Chosen, Trader
 from mechanisms.outcome import Outcome
@@ -20,22 +22,6 @@ from mecopt.market.units import HALF_UNITS, MINOR
 
 #: Halvings of the distance between the best report found and a report that is worth less.
 REFINED = 12
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """The most profitable report found for one trader; gains in half minor units.
-
-    `tried` counts reports, `errors` holds those at which a rule of somebody's own failed.
-    """
-
-    side: Side
-    trader: int
-    report: int
-    gain: float
-    schedule_changed: bool = False
-    tried: int = 0
-    errors: tuple[tuple[int, str], ...] = ()
 
 
 def best_response(
@@ -89,18 +75,6 @@ def _refine(try_report: Callable[[int], float], gains: dict[int, float], best: i
             if middle in (near, far) or abs(near - far) <= MINOR:
                 break
             near, far = (middle, far) if try_report(middle) >= gains[best] else (near, middle)
-
-
-@dataclass(frozen=True)
-class FalseName:
-    """The most profitable extra report found for one trader; gain in half minor units."""
-
-    side: Side
-    trader: int
-    extra_side: Side
-    price: int
-    gain: float
-    errors: tuple[tuple[Side, int, str], ...] = ()
 
 
 def false_name(
@@ -197,7 +171,10 @@ def examine(
         How many of those drawn at random also try an extra report, besides the nearest; all of them
         where it is None, nobody at all where it is 0.
     """
-    found = tuple(best_response(asked, market, truthful, *who) for who in chosen.traders)
+    if chosen.is_everybody and everybody.applies(asked, market):
+        found = everybody.best_responses(asked, market, truthful)
+    else:
+        found = tuple(best_response(asked, market, truthful, *who) for who in chosen.traders)
     extra_of: Chosen | None = None
     extra: tuple[FalseName, ...] = ()
     if false_names != 0 and market.unit_demand and not market.is_graph:

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from mechanisms import rules
-from mechanisms.audit import audit, replay, sampling, theorems
+from mechanisms.audit import audit, everybody, incentives, replay, sampling, theorems
 from mechanisms.audit import section as audit_section
 from mechanisms.audit.asking import ask, found
 from mechanisms.audit.candidates import is_exact
@@ -212,6 +212,22 @@ def test_the_search_finds_what_brute_force_finds(name):
                 assert getattr(row, f"{side}_regret_max") * HALF_UNITS == pytest.approx(best)
             else:
                 assert getattr(row, f"{side}_regret_max") * HALF_UNITS <= best + 1e-9
+
+
+@pytest.mark.parametrize("kind", ["balanced", "lattice"])
+def test_groups_of_traders_find_what_traders_one_by_one_find(kind):
+    """Twenty-five a side: every declared rule, every trader, with ties and without."""
+    market = markets.generate(kind, 2, n=25)
+    for name in rules.NAMES:
+        options = {"ticks": 12} if name.startswith("dda") else {}
+        asked = ask(name, rules.mechanism(name, **options))
+        if not everybody.applies(asked, market):
+            continue
+        truthful = asked(market)
+        for found_it in everybody.best_responses(asked, market, truthful)[::3]:
+            side, i = found_it.side, found_it.trader
+            one = incentives.best_response(asked, market, truthful, side, i)
+            assert one.gain == pytest.approx(found_it.gain, abs=1e-6), (name, side, i)
 
 
 # ---------------------------------------------------------------- shares
