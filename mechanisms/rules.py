@@ -118,7 +118,8 @@ NAMES = (
     ),
     "dda-synchronous-mcafee",
     *(f"dda-unit-{pricing}" for pricing in double_dutch.SEALED),
-    *("dda-bisection", "dda-adaptive", "trade-reduction", "mcafee", "sbba", "vcg"),
+    *("dda-bisection", "dda-adaptive", "dda-adaptive-mcafee"),
+    *("trade-reduction", "mcafee", "sbba", "vcg"),
     *("k-double-0", "k-double-0.5", "k-double-1", "muda", "tpd", "posted", "double-english"),
     *("server-clocks", "generalised-trade-reduction"),
 )
@@ -141,6 +142,8 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
     """
     if name in _PLAIN:
         return partial(_PLAIN[name], **options)
+    if name == "dda-adaptive-mcafee":
+        return partial(adaptive.run, pricing="mcafee", **options)
     if name.startswith("k-double-"):
         return partial(double_auction.k_double, k=name.removeprefix("k-double-"), **options)
     for alternation in double_dutch.ALTERNATIONS:
@@ -166,6 +169,9 @@ def address(rule: Callable[[Market], Outcome]) -> tuple[str, dict[str, Any]] | N
         return f"k-double-{options.pop('k')}", options
     if rule.func is double_dutch.run:
         return f"dda-{options.pop('alternation')}-{options.pop('pricing')}", options
+    if rule.func is adaptive.run and options.get("pricing") == "mcafee":
+        del options["pricing"]
+        return "dda-adaptive-mcafee", options
     names = [n for n, function in _PLAIN.items() if function is rule.func]
     return names[0], options
 

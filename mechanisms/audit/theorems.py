@@ -9,7 +9,8 @@ the stops on the grid, W* = most welfare. Every cell is a claim that `gather` ca
 * ``budget``: ``strong``, ``weak`` or ``deficit``;
 * ``efficient``: ``yes``, ``no``, ``sincere`` (at truthful reports, which are no equilibrium), or
   ``limit`` (at truthful reports, as s -> 0);
-* ``welfare``: a lower bound at truthful reports.
+* ``welfare``: a lower bound at truthful reports (``in expectation``: over the lot);
+* ``note``: ``obviously`` and ``false-name-proof`` are claims as well (`mechanisms.audit.notes`).
 
 Proofs of the cells that are not in the literature
 --------------------------------------------------
@@ -44,6 +45,7 @@ import pandas as pd
 from mechanisms import rules
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import incentives as audit_incentives
+from mechanisms.audit import notes
 from mechanisms.audit.asking import Asked, ask
 from mechanisms.audit.candidates import is_exact
 from mechanisms.audit.sampling import choose_traders
@@ -94,12 +96,13 @@ TABLE: tuple[Row, ...] = (
     Row("dda-unit-trade-reduction", "yes", "< 1", "< 1", "weak", "no", _SEALED_BOUND),
     Row("dda-unit-trade-reduction-critical", "yes", "yes", "yes", "weak", "no", _SEALED_BOUND),
     Row("dda-adaptive", "yes", "no", "no", "strong", "no", "none", "step reacts to reports"),
+    Row("dda-adaptive-mcafee", "yes", "no", "no", "weak", "no", "none", "t-DDA, step reacts"),
     Row("k-double-0.5", "yes", "no", "no", "strong", "sincere", "W*"),
     Row("k-double-0", "yes", "yes", "no", "strong", "sincere", "W*"),
     Row("k-double-1", "yes", "no", "yes", "strong", "sincere", "W*"),
     Row("vcg", "yes", "yes", "yes", "deficit", "yes", "W*"),
     Row("trade-reduction", "yes", "yes", "yes", "weak", "no", "(1 - 1/k) W*"),
-    Row("mcafee", "yes", "yes", "yes", "weak", "no", "(1 - 1/k) W*", "McAfee 1992"),
+    Row("mcafee", "yes", "yes", "yes", "weak", "no", "(1 - 1/k) W*", "sentinels 0, inf"),
     Row("sbba", "yes", "yes", "yes", "strong", "no", "(1 - 1/k) W* in expectation"),
     Row("muda", "yes", "yes", "yes", "strong", "no", "none", "-> W* as the market grows"),
     Row("posted", "yes", "yes", "yes", "strong", "no", "none"),
@@ -247,6 +250,14 @@ def _examine(found: Evidence, row: Row, market: Market, rule: Asked, ticks: int)
         found.contradictions.append(f"welfare: {welfare} below {bound}: {where}")
     if row.efficient in ("yes", "sincere") and welfare != best.welfare:
         found.contradictions.append(f"efficient: {welfare} of {best.welfare}: {where}")
+    found.contradictions += [
+        f"{row.note}: {problem}: {where}" for problem in notes.check(row.note, rule, market)
+    ]
+    if row.welfare.endswith("in expectation"):
+        expected = notes.expected_welfare(row.mechanism, market)
+        least = (1 - 1 / best.trades) * best.welfare if best.trades else 0.0
+        if expected < least - 1e-6:
+            found.contradictions.append(f"welfare: {expected} expected, below {least}: {where}")
     found.regret_is_exact &= is_exact(rule, market)
     for side, trader in choose_traders(market, best.margin, None, 0).traders:
         cell = row.buyers if side == "buyer" else row.sellers

@@ -26,7 +26,10 @@ from mechanisms.double_dutch.clocks import (
     mark_buyers,
     mark_sellers,
 )
+from mechanisms.double_dutch.order import sort_reports
 from mechanisms.outcome import Outcome, as_units, require_unit_demand, rule
+from mechanisms.trade_reduction import clear_mcafee
+from mecopt import checks
 from mecopt.market.instance import Market
 
 
@@ -60,9 +63,22 @@ def run(
     policy: Policy = doubling,
     ticks: int | None = None,
     step: float | None = None,
+    pricing: str = "clamped",
     name: str = "dda-adaptive",
 ) -> Outcome:
     """Clear a market with clocks that jump as a policy says; the buyer clock moves first.
+
+    Parameters
+    ----------
+    policy : callable
+        State -> ticks of the next jump.
+    ticks, step
+        The grid, as for fixed steps.
+    pricing : str
+        ``clamped``, or ``mcafee``: stops are sealed, the clocks run to the ends of the grid, and
+        t-DDA clears the announced prices at which traders stopped (the combination that ToN
+        prints).
+    name : str
 
     Raises
     ------
@@ -70,7 +86,10 @@ def run(
         As `mechanisms.double_dutch.rule.run`, or if the policy asks for a jump below one tick.
     """
     require_unit_demand(market, name)
+    checks.one_of("pricing", pricing, ("clamped", "mcafee"))
     grid = make_grid(market, ticks=ticks, step=step)
+    if pricing == "mcafee":
+        return _sealed(market, grid, policy, f"{name}-mcafee")
     moves, schedule = _walk(market, grid, policy)
     place = [moves[side][-1].place if moves[side] else -1 for side in (BUYER, SELLER)]
     if sum(place) > grid.ticks:  # the move that crosses is heard by nobody
@@ -102,6 +121,22 @@ def run(
     )
 
 
+def _sealed(market: Market, grid: Grid, policy: Policy, name: str) -> Outcome:
+    """t-DDA's clearing of the prices at which everybody stopped."""
+    moves, schedule = _walk(market, grid, policy, sealed=True)
+    places = [np.array([move.place for move in part]) for part in moves]
+    first_b = grid.ticks - (market.values - grid.low) // grid.step
+    first_s = -((grid.low - market.costs) // grid.step)
+    stop_b = grid.ticks - places[BUYER][np.searchsorted(places[BUYER], first_b)]
+    stop_s = places[SELLER][np.searchsorted(places[SELLER], first_s)]
+    values, costs = grid.low + stop_b * grid.step, grid.low + stop_s * grid.step
+    told = {"low": grid.low, "step": grid.step, "ticks": grid.ticks, "schedule": tuple(schedule)}
+    return clear_mcafee(
+        sort_reports(name, values, costs), parameters={**told, "pricing": "mcafee"},
+        rounds=len(schedule),
+    )  # fmt: skip
+
+
 class _Move(NamedTuple):
     """Where a clock went, in ticks from its own end of the grid, and how many it has heard."""
 
@@ -125,7 +160,7 @@ def _walk(
     turn = BUYER
     while True:
         if sealed and place[turn] == grid.ticks:
-            turn = 1 - turn
+            turn = 1 - turn  # this clock has arrived, the other one goes on alone
         state = State(
             grid.ticks,
             turn,

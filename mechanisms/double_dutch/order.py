@@ -34,9 +34,14 @@ class Sorted(NamedTuple):
 def sort_market(market: Market, mechanism: str) -> Sorted:
     """Sort a market with unit demand (raises ValueError naming the mechanism otherwise)."""
     require_unit_demand(market, mechanism)
-    buyers = rising(market.price_range[1] - market.values)
-    sellers = rising(market.costs)
-    value, cost = market.values[buyers], market.costs[sellers]
+    return sort_reports(mechanism, market.values, market.costs)
+
+
+def sort_reports(mechanism: str, values: IntArray, costs: IntArray) -> Sorted:
+    """Sort values and costs of one unit each, whatever market they are from."""
+    buyers = rising(int(values.max(initial=0)) - values)
+    sellers = rising(costs)
+    value, cost = values[buyers], costs[sellers]
     n = min(len(value), len(cost))
     k = int(np.count_nonzero(value[:n] >= cost[:n]))
     return Sorted(mechanism, buyers, sellers, value, cost, k)
