@@ -39,13 +39,13 @@ FAULTS = {
     "short_arrays": ("error",),
     "one_step_low": ("misreport",),
 }
-TRUTHFUL = ("truthful", "lottery", "first_listed", "skims_a_cent")
+TRUTHFUL = ("truthful", "lottery", "first_listed")
 
 
 def small(seed: int, top: int = 10) -> Market:
-    """One to four traders a side; every third market on whole prices."""
+    """One to three traders a side; every third market on whole prices."""
     rng = np.random.default_rng([seed, 5])
-    n, m = rng.integers(1, 5, 2)
+    n, m = rng.integers(1, 4, 2)
     if seed % 3:
         values, costs = (rng.uniform(0, top, k).round(2) for k in (n, m))
     else:
@@ -59,9 +59,9 @@ def claims() -> dict:
     audits, exact, found = 0, 0, Counter()
     proved = [row for row in rules.NAMES if row not in ("muda", "server-clocks")]
     truthful = ("trade-reduction", "mcafee", "sbba", "vcg", "posted", "tpd", "double-english")
-    for seed in range(400):
+    for seed in range(240):
         market = small(seed)
-        ready = prepare(market, Settings(True, None, None, 0))
+        ready = prepare(market, Settings(True, None, 1, 0))
         for name in rules.NAMES:
             options = {"ticks": 8} if name.startswith(("dda", "server")) else {}
             row = audit_one(ask(name, rules.mechanism(name, **options)), market, ready)
@@ -86,7 +86,7 @@ def claims() -> dict:
                 wrong.append(f"{name} accused on seed {seed}")
             if name in FAULTS and kinds & set(FAULTS[name]):
                 found[name] += 1
-        if seed % 50 == 49:
+        if seed % 20 == 19:
             print(seed + 1, audits, wrong[:3], dict(found), flush=True)
     return {"audits": audits, "exact": exact, "wrong": wrong, "markets_with_the_fault": found}
 

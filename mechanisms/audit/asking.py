@@ -80,7 +80,8 @@ class Asked:
 def ask(name: str, mechanism: Mechanism, rule: str = "") -> Asked:
     """A mechanism to audit; `rule` is the address of a function of somebody's own."""
     known = rules.address(mechanism)
-    if known is None:
+    plain = (str, int, float, bool, type(None))
+    if known is None or not all(isinstance(value, plain) for value in known[1].values()):
         return Asked(name, mechanism, rules.declared(mechanism), rule)
     return Asked(name, mechanism, rules.declared(mechanism), *known)
 

@@ -25,6 +25,7 @@ from mechanisms.audit.row import MechanismAudit
 from mecopt import files, strict_json
 from mecopt.market import scenarios
 from mecopt.market.instance import Market
+from mecopt.market.sources import read_markets
 from mecopt.statistics import bootstrap_interval
 
 FORMAT = files.Format("mecopt.audit-batch", version=1)
@@ -351,12 +352,13 @@ def source_again(body: Mapping[str, Any], where: str) -> Source:
     if not isinstance(origin, Mapping):
         raise ValueError(f"{where}: field 'source' is missing")
     if "generate" in origin:
-        seed = origin["seed"]
-        return generated(origin["generate"], range(seed, seed + 1))[0]
+        seed = strict_json.whole_number("seed", origin.get("seed"))
+        return generated(str(origin["generate"]), range(seed, seed + 1))[0]
     if "market" not in origin:
         raise ValueError(f"{where}: names no file and no generator")
-    from mecopt.market.sources import read_markets
-
     asked = {k: origin[k] for k in ("price_range", "unit") if origin.get(k) is not None}
     made = read_markets(os.fspath(origin["market"]), **asked)
-    return Source(body["name"], made[origin.get("round", "")], origin=origin)
+    label = origin.get("round", "")
+    if label not in made:
+        raise ValueError(f"{where}: {origin['market']} has no round {label!r}")
+    return Source(str(body.get("name")), made[label], origin=origin)

@@ -67,7 +67,7 @@ def _headline(report: AuditReport) -> str:
         said.append(f"welfare {min(ratios):.3f} to {max(ratios):.3f} of the most there can be")
     if examined:
         said.append(f"somebody gains by another report under {len(gaining)}")
-    said.append(f"{sum(r.budget == 'deficit' for r in rows)} run a deficit")
+    said.append(f"the auctioneer pays under {sum(r.budget == 'deficit' for r in rows)}")
     return "; ".join(said) + "."
 
 

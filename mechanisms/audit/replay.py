@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from mechanisms.audit import batch
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import order as audit_order
 from mechanisms.audit.asking import Asked, Mechanism, RuleError, ask, found
@@ -36,7 +37,7 @@ def replay_file(
     Parameters
     ----------
     path : path
-        Written by ``mecopt audit --json``.
+        Written by ``mecopt audit --json``, about one market or many.
     rule : function, optional
         The rule of rows that have no address (functions given in Python).
 
@@ -45,19 +46,35 @@ def replay_file(
     ValueError, FileNotFoundError
         Names the file and the field of whatever is malformed.
     """
-    body = FORMAT.read(path)
     where = os.fspath(path)
+    pairs = _of_many(path, where) if batch.FORMAT.claimed_by(path) else _of_one(path, where)
+    return tuple(again for market, row in pairs for again in replay(market, row, _asked(row, rule)))
+
+
+def _of_one(path: str | os.PathLike[str], where: str) -> Iterator[tuple[Market, MechanismAudit]]:
+    """The market of a file with each row about it."""
+    body = FORMAT.read(path)
     for name in ("instance", "mechanisms"):
         if name not in body:
             raise ValueError(f"{where}: field {name!r} is missing")
     market = Market.from_document(body["instance"], f"{where}: instance")
-    rows = [MechanismAudit.from_document(row, where) for row in body["mechanisms"]]
-    return tuple(
-        again
-        for row in rows
-        for asked in [_asked(row, rule)]
-        for again in replay(market, row, asked)
-    )
+    for row in body["mechanisms"]:
+        yield market, MechanismAudit.from_document(row, where)
+
+
+def _of_many(path: str | os.PathLike[str], where: str) -> Iterator[tuple[Market, MechanismAudit]]:
+    """Every row of a batch with its market, had again from where it came."""
+    body = batch.FORMAT.read(path)
+    for name in ("markets", "rows"):
+        if not isinstance(body.get(name), list):
+            raise ValueError(f"{where}: field {name!r} is missing")
+    items = [batch.Item.from_document(row, where) for row in body["rows"]]
+    for entry in body["markets"]:
+        source = batch.source_again(entry, where)
+        market = source.load()
+        if market.content_hash != entry.get("market_hash"):
+            raise ValueError(f"{where}: {source.name} is another market than the one audited")
+        yield from ((market, item.row) for item in items if item.market == source.name)
 
 
 def _asked(row: MechanismAudit, rule: Mechanism | None) -> Asked | None:

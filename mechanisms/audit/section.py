@@ -59,7 +59,7 @@ def note(report: AuditReport) -> str:
     searched = [row for row in report.rows if row.regret_exact is False]
     if exact and searched:
         parts.append(
-            f"For the other {len(searched)} rules it is the largest found among "
+            f"Otherwise ({len(searched)} of {len(report.rows)}) it is the largest found among "
             f"{max(row.examined for row in searched)} traders, at up to "
             f"{max(row.reports_each for row in searched)} reports each."
         )

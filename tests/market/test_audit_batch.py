@@ -103,6 +103,11 @@ def test_a_batch_on_the_command_line(tmp_path):
     body = json.loads((tmp_path / "o.json").read_text())
     assert [m["source"]["round"] for m in body["markets"]] == ["mon", "tue", ""]
     assert len(body["rows"]) == 6 and body["summary"][0]["markets"] == 3
+    again = run("--replay", tmp_path / "o.json")
+    assert again.exit_code == 0 and "findings came out again" in again.output
+    (tmp_path / "b.csv").write_text("side,value\nbuyer,8\nseller,2\n")
+    changed = run("--replay", tmp_path / "o.json")
+    assert changed.exit_code == 2 and "another market than the one audited" in changed.output
 
 
 @pytest.mark.parametrize(
