@@ -194,6 +194,8 @@ def require_outcome(name: str, outcome: Any, market: Market | None = None) -> No
         return
     if isinstance(outcome.scale, bool) or not isinstance(outcome.scale, int) or outcome.scale < 1:
         raise ValueError(f"mechanism {name!r}: scale = {outcome.scale!r} must be a number >= 1")
+    if not isinstance(outcome.parameters, Mapping):
+        raise ValueError(f"mechanism {name!r}: parameters = {outcome.parameters!r} must be by name")
     sizes = {"buyer": market.n_buyers, "seller": market.n_sellers}
     for side, units, price, label in (
         ("buyer", outcome.buyer_units, outcome.pays, "pays"),

@@ -127,6 +127,7 @@ def test_a_short_array_is_a_finding():
         ({"pays": np.array([5.5, 0, 0, 0])}, "takes money), has dtype float64"),
         ({"gets": np.array([1])}, "gets has shape (1,), there are 4 sellers"),
         ({"scale": 0}, "scale = 0 must be a number >= 1"),
+        ({"parameters": None}, "parameters = None must be by name"),
         ({"server": np.array([9, -1, -1, -1])}, "server[0] = 9 is nobody"),
     ],
 )
