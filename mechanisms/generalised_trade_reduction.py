@@ -118,10 +118,28 @@ def _efficient(market: Market) -> tuple[_Scene, int]:
     down = np.random.default_rng(1).integers(0, 2 ** (bits - 1), m)
     value, cost = (market.values << bits) + up, (market.reserve << bits) + down
     link = link << bits
-    server = assign(value[:, None] - link - cost, allowed, market.seats)
+    if market.is_graph:
+        server = assign(value[:, None] - link - cost, allowed, market.seats)
+        distance = reroute(link, allowed, server)
+    else:
+        server = _best_pairs(value, cost, market.seats)
+        distance = np.where(np.isin(np.arange(m), server), 0, _FAR) * (
+            1 - np.eye(m, dtype=np.int64)
+        )
     idle = np.bincount(server[server >= 0], minlength=m) < market.seats
-    distance = reroute(link, allowed, server)
     return _Scene(value, cost, link, allowed, market.seats, server, idle, distance), bits
+
+
+def _best_pairs(value: IntArray, cost: IntArray, seats: IntArray) -> IntArray:
+    """The efficient flow of one good, where everybody reaches everybody: by sorting."""
+    order = np.argsort(cost)
+    seat = np.repeat(order, seats[order])
+    buyer = np.argsort(-value)[: len(seat)]
+    seat = seat[: len(buyer)]
+    trading = value[buyer] > cost[seat]
+    server = np.full(len(value), -1, dtype=np.int64)
+    server[buyer[trading]] = seat[trading]
+    return server
 
 
 def _classes(scene: _Scene) -> list[IntArray]:
@@ -171,16 +189,13 @@ def _clear(
 
 def _outside_cap(scene: _Scene, members: IntArray) -> int | None:
     """Most a good can cost at the first member because of traders outside the class."""
-    caps = []
-    for j in range(len(scene.seats)):
-        way = int(scene.distance[j, members[0]])
-        if j in members or way >= _FAR:
-            continue
-        if scene.idle[j]:
-            caps.append(int(scene.cost[j]) + way)
+    way = scene.distance[:, members[0]]
+    outside = way < _FAR
+    outside[members] = False
+    caps = (scene.cost + way)[outside & scene.idle].tolist()
+    for j in np.flatnonzero(outside & np.isin(np.arange(len(way)), scene.server)):
         users = scene.server == j
-        if users.any():
-            caps.append(int((scene.value[users] - scene.link[users, j]).min()) + way)
+        caps.append(int((scene.value[users] - scene.link[users, j]).min()) + int(way[j]))
     return min(caps, default=None)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mechanisms.double_dutch.order import lot
+from mechanisms.double_dutch.order import half, lot
 from mechanisms.outcome import Outcome, rule
 from mecopt import checks
 from mecopt.market.instance import Market
@@ -49,13 +49,10 @@ def muda(market: Market, *, ration: str = "lottery", seed: int = 0) -> Outcome:
         orders = lot(market.n_buyers, seed, 0), lot(market.n_sellers, seed, 1)
     else:
         orders = np.arange(market.n_buyers), np.arange(market.n_sellers)
-    halves = [
-        np.random.default_rng([seed, 2, side]).integers(0, 2, count)
-        for side, count in enumerate((market.n_buyers, market.n_sellers))
-    ]
+    second = half(market.n_buyers, seed, 0), half(market.n_sellers, seed, 1)
     in_half = [
-        (_of_units(halves[0] == h, market.buyer_ptr), _of_units(halves[1] == h, market.seller_ptr))
-        for h in (0, 1)
+        (_of_units(buyers, market.buyer_ptr), _of_units(sellers, market.seller_ptr))
+        for buyers, sellers in ((~second[0], ~second[1]), second)
     ]
     prices = [
         competitive_price(market.values[b], market.costs[s], market.price_range) for b, s in in_half

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import Any, Concatenate, NamedTuple, ParamSpec
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mechanisms.trades import Prices, settle
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
 
@@ -90,6 +91,57 @@ class Outcome:
     log: ClockLog | None = None
     seconds: float = 0.0
 
+    @classmethod
+    def from_trades(
+        cls,
+        market: Market,
+        pairs: Sequence[Any],
+        buyer_pays: Prices,
+        seller_gets: Prices,
+        *,
+        name: str = "own rule",
+        **parameters: Any,
+    ) -> Outcome:
+        """Outcome of trades that are written down in money: the way to write a rule of one's own.
+
+        Parameters
+        ----------
+        market : Market
+        pairs : sequence of (buyer, seller) or (buyer, seller, units)
+            Traders by name or by index.
+        buyer_pays, seller_gets : float, sequence of float, or mapping
+            Price of every unit; or of a unit of each pair; or the amount in all by trader. In the
+            market's units of account, as `market.bids` and `market.asks` are.
+        name : str
+        **parameters
+            Whatever the rule wants to say about itself.
+
+        Raises
+        ------
+        ValueError
+            Names the trader and the value: somebody who is not there, more units than wanted or
+            offered, a seller that cannot serve a buyer, prices missing or too many, an amount that
+            is no number or not on the grid of half minor units (5e-7).
+
+        Examples
+        --------
+        >>> market = Market.of([9, 7, 4], [2, 5, 8], price_range=(0, 10))
+        >>> outcome = Outcome.from_trades(market, [(0, 0), (1, 1)], 6, [5, 6])
+        >>> outcome.payment.tolist(), outcome.receipt.tolist()
+        ([12000000, 12000000, 0], [10000000, 12000000, 0])
+        """
+        require_market(market)
+        done = settle(market, pairs, buyer_pays, seller_gets)
+        return cls(
+            mechanism=name,
+            buyer_units=done.buyer_units,
+            seller_units=done.seller_units,
+            pays=done.pays,
+            gets=done.gets,
+            parameters=parameters,
+            server=done.server,
+        )
+
     @property
     def trades(self) -> int:
         """Units traded."""
@@ -134,10 +186,47 @@ def require_market(market: object) -> None:
         raise ValueError(f"market = {market!r} must be a mecopt.market.Market")
 
 
-def require_outcome(name: str, outcome: Any) -> None:
-    """Refuse what a rule returned if that is no outcome; the ValueError names the rule."""
+def require_outcome(name: str, outcome: Any, market: Market | None = None) -> None:
+    """Refuse what a rule returned if that is no outcome (of the market); names the rule."""
     if not isinstance(outcome, Outcome):
         raise ValueError(f"mechanism {name!r} returned {outcome!r}, not an Outcome")
+    if market is None:
+        return
+    if isinstance(outcome.scale, bool) or not isinstance(outcome.scale, int) or outcome.scale < 1:
+        raise ValueError(f"mechanism {name!r}: scale = {outcome.scale!r} must be a number >= 1")
+    if not isinstance(outcome.parameters, Mapping):
+        raise ValueError(f"mechanism {name!r}: parameters = {outcome.parameters!r} must be by name")
+    sizes = {"buyer": market.n_buyers, "seller": market.n_sellers}
+    for side, units, price, label in (
+        ("buyer", outcome.buyer_units, outcome.pays, "pays"),
+        ("seller", outcome.seller_units, outcome.gets, "gets"),
+    ):
+        _require_array(name, f"{side}_units", units, sizes[side], f"{side}s")
+        if not isinstance(price, int) and not callable(price):
+            _require_array(name, label, price, sizes[side], f"{side}s", money=True)
+    if outcome.server is not None:
+        _require_array(name, "server", outcome.server, sizes["buyer"], "buyers")
+        wrong = (outcome.server < -1) | (outcome.server >= sizes["seller"])
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise ValueError(f"mechanism {name!r}: server[{at}] = {outcome.server[at]} is nobody")
+
+
+def _require_array(
+    name: str, field: str, given: Any, size: int, whose: str, *, money: bool = False
+) -> None:
+    """Refuse what is no array of whole numbers with one entry per trader."""
+    if not isinstance(given, np.ndarray):
+        raise ValueError(f"mechanism {name!r}: {field} = {given!r} must be a NumPy array")
+    if given.shape != (size,):
+        raise ValueError(
+            f"mechanism {name!r}: {field} has shape {given.shape}, there are {size} {whose}"
+        )
+    if given.dtype.kind not in "iu":
+        what = "half minor units (Outcome.from_trades takes money)" if money else "numbers"
+        raise ValueError(
+            f"mechanism {name!r}: {field} must be whole {what}, has dtype {given.dtype}"
+        )
 
 
 def rule(

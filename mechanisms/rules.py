@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from mechanisms import (
     buyer_vcg,
@@ -17,8 +20,9 @@ from mechanisms import (
 )
 from mechanisms.double_dutch import adaptive, bisection
 from mechanisms.double_dutch import rule as double_dutch
+from mechanisms.double_dutch.order import IntArray, lot
 from mechanisms.outcome import Outcome, rule
-from mecopt.market.instance import Market
+from mecopt.market.instance import Market, Side
 
 
 @rule
@@ -40,6 +44,64 @@ _PLAIN: dict[str, Callable[..., Outcome]] = {
     "server-clocks": server_clocks.run,
     "generalised-trade-reduction": generalised_trade_reduction.run,
 }
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What an outcome can depend on as one trader's report moves; proved rule by rule.
+
+    Parameters
+    ----------
+    breakpoints : str
+        Where the outcome of a one-good market with unit demand can change: ``grid`` (at the prices
+        of a fixed grid), ``reports`` (at the others' reports and the thresholds that the outcome
+        names; between two of them prices are constant or monotone), ``midpoints`` (at the middle of
+        two reports), or ``sums`` (anywhere that sums and differences of reports lie).
+    uses_range : bool
+        Whether the price range of the market decides anything.
+    by_lot : bool
+        Whether a seeded lot decides, drawn before anybody reports.
+    priority : function, optional
+        ``(market, side, options) -> order``: who comes first where reports tie (or all accept).
+        Being earlier never turns a win into a loss, and moves a price at one place of the order at
+        most. None where that is not so.
+    """
+
+    breakpoints: str
+    uses_range: bool = True
+    by_lot: bool = False
+    priority: Callable[[Market, Side, Mapping[str, Any]], IntArray] | None = None
+
+
+def _listed(market: Market, side: Side, options: Mapping[str, Any]) -> IntArray:
+    """Ties go to whoever is listed first."""
+    return np.arange(market.n_buyers if side == "buyer" else market.n_sellers)
+
+
+def _drawn(market: Market, side: Side, options: Mapping[str, Any]) -> IntArray:
+    """A lot orders everybody."""
+    count = market.n_buyers if side == "buyer" else market.n_sellers
+    return lot(count, options.get("seed", 0), int(side == "seller"))
+
+
+#: Every function that is a rule of ours. What is not here is somebody else's, of which nothing is
+#: known but its outcomes.
+_DECLARED: dict[Callable[..., Outcome], Declaration] = {
+    trade_reduction.trade_reduction: Declaration("reports", uses_range=False, priority=_listed),
+    trade_reduction.mcafee: Declaration("reports", uses_range=False, priority=_listed),
+    trade_reduction.sbba: Declaration("reports", uses_range=False, by_lot=True),
+    trade_reduction.double_english: Declaration("reports", uses_range=False, priority=_listed),
+    double_auction.k_double: Declaration("reports", priority=_listed),
+    _vcg: Declaration("reports", priority=_listed),
+    posted_price.tpd: Declaration("reports", priority=_listed),
+    posted_price.posted_price: Declaration("reports", by_lot=True, priority=_drawn),
+    muda.muda: Declaration("midpoints", by_lot=True),
+    bisection.run: Declaration("grid", priority=_listed),
+    adaptive.run: Declaration("grid", priority=_listed),
+    double_dutch.run: Declaration("grid", priority=_listed),
+    server_clocks.run: Declaration("sums"),
+    generalised_trade_reduction.run: Declaration("reports"),
+}
 #: Rules for graph markets. In a one-good market they look at every pair of traders.
 GRAPH_NAMES = ("vcg", "server-clocks", "generalised-trade-reduction")
 
@@ -56,7 +118,8 @@ NAMES = (
     ),
     "dda-synchronous-mcafee",
     *(f"dda-unit-{pricing}" for pricing in double_dutch.SEALED),
-    *("dda-bisection", "dda-adaptive", "trade-reduction", "mcafee", "sbba", "vcg"),
+    *("dda-bisection", "dda-adaptive", "dda-adaptive-mcafee"),
+    *("trade-reduction", "mcafee", "sbba", "vcg"),
     *("k-double-0", "k-double-0.5", "k-double-1", "muda", "tpd", "posted", "double-english"),
     *("server-clocks", "generalised-trade-reduction"),
 )
@@ -79,6 +142,8 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
     """
     if name in _PLAIN:
         return partial(_PLAIN[name], **options)
+    if name == "dda-adaptive-mcafee":
+        return partial(adaptive.run, pricing="mcafee", **options)
     if name.startswith("k-double-"):
         return partial(double_auction.k_double, k=name.removeprefix("k-double-"), **options)
     for alternation in double_dutch.ALTERNATIONS:
@@ -87,6 +152,28 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
                 fixed: dict[str, Any] = {"alternation": alternation, "pricing": pricing}
                 return partial(double_dutch.run, **fixed, **options)
     raise ValueError(f"mechanism: unknown {name!r}, one of {', '.join(NAMES)}")
+
+
+def declared(rule: Callable[[Market], Outcome]) -> Declaration | None:
+    """What is declared of a rule that `mechanism` made; None of any other function."""
+    function = rule.func if isinstance(rule, partial) and not rule.args else rule
+    return _DECLARED.get(function)
+
+
+def address(rule: Callable[[Market], Outcome]) -> tuple[str, dict[str, Any]] | None:
+    """Name and options from which `mechanism` makes a rule again; None of any other function."""
+    if not isinstance(rule, partial) or rule.func not in _DECLARED or rule.args:
+        return None
+    options = dict(rule.keywords)
+    if rule.func is double_auction.k_double:
+        return f"k-double-{options.pop('k')}", options
+    if rule.func is double_dutch.run:
+        return f"dda-{options.pop('alternation')}-{options.pop('pricing')}", options
+    if rule.func is adaptive.run and options.get("pricing") == "mcafee":
+        del options["pricing"]
+        return "dda-adaptive-mcafee", options
+    names = [n for n, function in _PLAIN.items() if function is rule.func]
+    return names[0], options
 
 
 def misfit(name: str, market: Market) -> str:

@@ -12,9 +12,11 @@ Traders are ranked by report, ties by index; k is the number of efficient trades
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from mechanisms.double_dutch.order import best_pairs, first, lot, sort_market
+from mechanisms.double_dutch.order import Sorted, best_pairs, first, lot, sort_market
 from mechanisms.outcome import Outcome, rule
 from mecopt import checks
 from mecopt.market.instance import Market
@@ -32,9 +34,15 @@ def trade_reduction(market: Market) -> Outcome:
 def mcafee(market: Market) -> Outcome:
     """All k trade at the mean of the (k + 1)-th pair if that suits the k-th pair; else k - 1 trade.
 
-    A missing buyer k + 1 counts as value 0; without a seller k + 1 the mean is infinite.
+    A missing buyer k + 1 counts as value 0; without a seller k + 1 the mean is infinite. These
+    sentinels are ToN's; McAfee's own paper takes its own for the missing trader, so that where one
+    side is used up this is a variant of his rule.
     """
-    s = sort_market(market, "mcafee")
+    return clear_mcafee(sort_market(market, "mcafee"))
+
+
+def clear_mcafee(s: Sorted, **rest: Any) -> Outcome:
+    """McAfee's rule on sorted reports; `rest` holds further fields of the outcome."""
     k, count = s.k, max(s.k - 1, 0)
     pays, gets = (int(s.value[k - 1]), int(s.cost[k - 1])) if k else (0, 0)
     if k and k < len(s.cost):
@@ -42,7 +50,7 @@ def mcafee(market: Market) -> Outcome:
         if 2 * gets <= twice <= 2 * pays:
             pays = gets = twice // 2  # reports are even numbers of half units: exact
             count = k
-    return best_pairs(s, count, pays, gets)
+    return best_pairs(s, count, pays, gets, **rest)
 
 
 @rule
@@ -85,17 +93,11 @@ def double_english(market: Market) -> Outcome:
     s = sort_market(market, "double-english")
     n_buyers, n_sellers = len(s.value), len(s.cost)
     pays, gets = market.price_range
-    active = min(n_buyers, n_sellers)
-    if n_buyers > active:
-        pays = int(s.value[active])
-    if n_sellers > active:
-        gets = int(s.cost[active])
-    drops = max(n_buyers, n_sellers) - active
-    # The prices must come from traders who do not trade, so one pair always drops out.
-    while active > 0:
-        active -= 1
-        drops += 2
+    # The prices must come from traders who do not trade, so one pair always drops out: pair k is
+    # the first whose prices meet.
+    pairs = min(n_buyers, n_sellers)
+    active = max(s.k - 1, 0)
+    if pairs:
         pays, gets = int(s.value[active]), int(s.cost[active])
-        if pays >= gets:
-            break
+    drops = max(n_buyers, n_sellers) - pairs + 2 * (pairs - active)
     return best_pairs(s, active, pays, gets, rounds=drops)

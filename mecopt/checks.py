@@ -104,6 +104,8 @@ def whole_numbers(name: str, given: ArrayLike, dtype: Any = np.int64) -> NDArray
 
 def no_duplicates(name: str, values: Sequence[str]) -> None:
     """Raise when a name occurs twice."""
+    if len(set(values)) == len(values):
+        return
     seen: set[str] = set()
     for i, value in enumerate(values):
         if value in seen:
@@ -119,6 +121,8 @@ def names(name: str, values: Any) -> tuple[str, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ValueError(f"{name}: must be a list of names, is {reprlib.repr(values)}")
     out = tuple(values)
+    if set(map(type, out)) <= {str} and not CONTROL.search("".join(out)):
+        return out  # a million names are looked at once
     for i, value in enumerate(out):
         if not isinstance(value, str):
             raise ValueError(f"{name}[{i}] = {reprlib.repr(value)} is not a name")

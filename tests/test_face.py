@@ -57,7 +57,7 @@ def test_audit_says_which_rules_cannot_express_the_market():
     """Two units each: only MUDA, and a reason for every other rule."""
     report = mecopt.audit(Market.of([[9, 7]], [[2, 5]]), incentives=False)
     assert [row.mechanism for row in report.rows] == ["muda"]
-    assert len(report.left_out) == 30 and "one unit a trader" in report.left_out["vcg"]
+    assert len(report.left_out) == 31 and "one unit a trader" in report.left_out["vcg"]
 
 
 def test_bench_is_a_package_and_a_function(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ import time
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from benchmarks.common import write
+from benchmarks.common import interval, write
 from formulations.market import assignment
 from mechanisms import rules, server_clocks
 from mechanisms.audit import checks as audit_checks
@@ -63,7 +63,7 @@ def server_clock_quality() -> dict:
             welfare = int(worth.sum()) - int(spent.sum())
             assert welfare >= top - out.parameters["step"] * market.n_buyers
             ratio.append(welfare / top)
-        low, high = audit_statistics.interval(np.array(ratio))
+        low, high = interval(np.array(ratio))
         row = {"mean": float(np.mean(ratio)), "low": low, "high": high, "minimum": min(ratio)}
         body[f"ticks_{ticks}"] = row
         print(ticks, row, flush=True)
@@ -99,7 +99,7 @@ def alternations() -> list[dict]:
         made = [markets.generate(kind, seed, n=1000) for seed in range(200)]
         for name in ("unit", "synchronous", "flip", "tick"):
             ratio = audit_statistics.ratios(f"dda-{name}-clamped", made)
-            low, high = audit_statistics.interval(ratio)
+            low, high = interval(ratio)
             row = {"kind": kind, "alternation": name, "mean": float(ratio.mean())}
             rows.append({**row, "low": low, "high": high, "minimum": float(ratio.min())})
             print(rows[-1], flush=True)
@@ -114,7 +114,7 @@ def false_names() -> list[dict]:
         gains, examined = 0, 0
         for seed in range(40):
             row = audit(markets.generate("balanced", seed, n=5), {name: rule}).rows[0]
-            gains += round((row.false_name_gain_share or 0.0) * row.examined)
+            gains += round((row.false_name_gain_share or 0.0) * row.examined)  # all are examined
             examined += row.examined
         bound = audit_statistics.event_upper_bound(gains, examined)
         rows.append({"mechanism": name, "share": gains / examined, "upper_95": bound})
@@ -152,7 +152,7 @@ def trade_reduction_quality() -> list[dict]:
             assert audit_checks.budget_verdict(out)[0] >= 0
             worth, spent = audit_checks.unit_gains(market, out)
             ratio.append((int(worth.sum()) - int(spent.sum())) / assignment.solve(market).welfare)
-        low, high = audit_statistics.interval(np.array(ratio))
+        low, high = interval(np.array(ratio))
         row = {"providers": providers, "mean": float(np.mean(ratio)), "low": low, "high": high}
         rows.append({**row, "minimum": min(ratio)})
         print(rows[-1], flush=True)

@@ -3,11 +3,12 @@ from .checks import budget_verdict as budget_verdict
 from .checks import infeasibilities as infeasibilities
 from .checks import optimum as optimum
 from .checks import utilities as utilities
+from .findings import Finding as Finding
 from .incentives import best_response as best_response
 from .incentives import false_name_gain as false_name_gain
 from .report import AuditReport as AuditReport
-from .report import MechanismAudit as MechanismAudit
 from .report import audit as audit
+from .row import MechanismAudit as MechanismAudit
 from .statistics import compare as compare
 from .statistics import event_upper_bound as event_upper_bound
 from .statistics import ratios as ratios

@@ -88,7 +88,8 @@ def _first_units(prices: IntArray, ptr: IntArray | None, units: NDArray[np.integ
     if ptr is None:
         return prices * units.astype(np.int64)
     total = np.concatenate([[0], np.cumsum(prices)])
-    return total[ptr[:-1] + units] - total[ptr[:-1]]
+    # A unit that nobody wants or has is worth nothing; `infeasibilities` says that it is there.
+    return total[ptr[:-1] + np.clip(units, 0, np.diff(ptr))] - total[ptr[:-1]]
 
 
 def utilities(market: Market, outcome: Outcome) -> tuple[IntArray, IntArray]:

@@ -6,14 +6,45 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from mechanisms import rules
+from mechanisms.audit import asking
+from mechanisms.audit.asking import ask
 from mechanisms.audit.report import AuditReport
 from mechanisms.audit.statistics import StepAblation
+from mechanisms.audit.trades_pictures import trades, welfare_split
 from mechanisms.outcome import Outcome
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
 
+#: Rules whose clocks can be drawn, the first that was audited is.
+_LOGGED = tuple(name for name in rules.NAMES if name.startswith("dda-") and name.count("-") > 1)
 _BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 4, "frameon": False}
 BUYER, SELLER, PRICE = "#1f6f8b", "#c05621", "#444444"
+
+
+def figures(report: AuditReport) -> dict[str, Figure]:
+    """Pictures of an audit by name: ``mechanisms``, ``welfare``, ``trades`` and ``clocks``.
+
+    ``trades`` and ``clocks`` need rules that can be made again from their address; ``clocks`` is
+    drawn of a double Dutch auction that was audited, ``dda-unit-clamped`` if it is among them.
+    """
+    found = {"mechanisms": welfare_and_regret(report), "welfare": welfare_split(report.rows)}
+    outcomes = outcomes_of(report)
+    if outcomes:
+        found["trades"] = trades(report.market, outcomes)
+    logged = [row for row in report.rows if row.rule in _LOGGED and not report.market.is_graph]
+    logged.sort(key=lambda row: row.rule != "dda-unit-clamped")
+    if logged:
+        rule = rules.mechanism(logged[0].rule, **{**logged[0].options, "log": True})
+        found["clocks"] = supply_and_demand(report.market, rule(report.market))
+    return found
+
+
+def outcomes_of(report: AuditReport) -> list[tuple[str, Outcome]]:
+    """Outcomes at the true reports of the rules that have an address and do not fail."""
+    rows = [row for row in report.rows if row.rule and not row.error]
+    made = [(row, ask(row.mechanism, asking.found(row.rule, **row.options))) for row in rows]
+    return [(row.mechanism, asked(report.market)) for row, asked in made]
 
 
 def supply_and_demand(market: Market, outcome: Outcome) -> Figure:
@@ -87,14 +118,13 @@ def welfare_by_step(result: StepAblation, title: str) -> Figure:
 
 def welfare_and_regret(report: AuditReport) -> Figure:
     """Welfare ratio and largest regret of every audited mechanism."""
-    rows = report.rows
+    rows = [row for row in report.rows if not row.error]
     figure = Figure(figsize=(9.5, 1.2 + 0.26 * len(rows)), layout="constrained")
     welfare, regret = figure.subplots(1, 2, sharey=True)
     place = np.arange(len(rows))[::-1]
     budget = {"strong": "#2f855a", "weak": "#b7791f", "deficit": "#c53030"}
-    welfare.barh(
-        place, [r.welfare_ratio for r in rows], color=[budget[r.budget] for r in rows], height=0.7
-    )
+    ratios, colours = [r.welfare_ratio or 0.0 for r in rows], [budget[r.budget] for r in rows]
+    welfare.barh(place, ratios, color=colours, height=0.7)
     welfare.set_yticks(place, [r.mechanism for r in rows], fontsize=8)
     welfare.set_xlabel("W / W*")
     welfare.set_xlim(0, 1.02)
@@ -105,8 +135,8 @@ def welfare_and_regret(report: AuditReport) -> Figure:
     regret.barh(place - 0.18, sellers, height=0.34, color=SELLER, label="sellers")
     for spot, high in zip(place, np.maximum(buyers, sellers), strict=True):
         if high == 0:
-            regret.text(0, spot, " none", va="center", fontsize=7, color=PRICE)
-    regret.set_xlabel("largest gain from one other report")
+            regret.text(0, spot, " none found", va="center", fontsize=7, color=PRICE)
+    regret.set_xlabel("largest gain found from one other report")
     welfare.set_ylim(-0.6, len(rows) - 0.4)
     keys += [Patch(color=BUYER, label="buyers"), Patch(color=SELLER, label="sellers")]
     figure.legend(handles=keys, loc="outside upper center", ncols=5, fontsize=8, frameon=False)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,96 +20,17 @@ import pandas as pd
 from mechanisms import rules
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import incentives as audit_incentives
-from mechanisms.audit.incentives import Mechanism
-from mechanisms.outcome import Outcome, require_market, require_outcome
+from mechanisms.audit import lottery, order
+from mechanisms.audit.asking import Asked, Mechanism, RuleError, ask, found
+from mechanisms.audit.findings import Finding
+from mechanisms.audit.row import Evidence, MechanismAudit, failed, row_of
+from mechanisms.audit.sampling import Chosen, choose_traders
+from mechanisms.outcome import require_market
 from mecopt import checks, files
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
 
-FORMAT = files.Format("mecopt.audit", version=1)
-
-
-@dataclass(frozen=True)
-class MechanismAudit:
-    """Findings about one mechanism on one market; money in money units.
-
-    Parameters
-    ----------
-    mechanism : str
-    welfare, optimal_welfare, welfare_ratio : float
-        Sum of true values minus costs (and link costs) of what is traded, its maximum W*, and
-        their ratio (1 where W* is 0).
-    trades : int
-        Units traded.
-    surplus : float
-        What the auctioneer keeps (negative: a deficit).
-    budget : str
-        ``strong`` (exactly zero), ``weak`` (positive) or ``deficit``; whole numbers decide.
-    traders_welfare : float
-        Sum of the traders' utilities.
-    feasible : bool
-    problems : tuple of str
-        Whatever makes the outcome infeasible, or its log unfaithful.
-    ir_violations : int
-        Traders with negative utility at their true report.
-    max_ir_violation, max_ir_violation_steps : float
-        Worst of them, in money and in steps of the grid (None without a grid).
-    buyer_regret_max, seller_regret_max : float or None
-        Largest gain from one other report; None when incentives were not examined.
-    buyer_gain_share, seller_gain_share : float or None
-        Share of examined buyers and sellers that can gain.
-    regret_exact : bool or None
-        False: the regrets are lower bounds.
-    false_name_gain_share : float or None
-        Share of examined traders that gain by one extra report; None where not examined.
-    schedule_depends_on_reports : bool or None
-        A step schedule that reacts to reports: no DSIC claim whatever the regrets say.
-    examined : int
-        Traders whose incentives were examined.
-    best_deviation : str
-        The most profitable deviation, in words.
-    rounds, bisection_rounds : int or None
-        Broadcasts of a clock auction, and what bisection needs for the trades of ``unit``.
-    listeners, bits : int or None
-        Traders who hear each broadcast; one yes or no each per broadcast.
-    lp_bound : float
-        LP relaxation of W*.
-    optimum_methods : str
-        How W* was established.
-    seconds, seconds_over_sort : float
-        Time of the mechanism, and over np.sort of both sides.
-    """
-
-    mechanism: str
-    welfare: float
-    optimal_welfare: float
-    welfare_ratio: float
-    trades: int
-    surplus: float
-    budget: str
-    traders_welfare: float
-    feasible: bool
-    problems: tuple[str, ...]
-    ir_violations: int
-    max_ir_violation: float
-    max_ir_violation_steps: float | None
-    buyer_regret_max: float | None
-    seller_regret_max: float | None
-    buyer_gain_share: float | None
-    seller_gain_share: float | None
-    regret_exact: bool | None
-    false_name_gain_share: float | None
-    schedule_depends_on_reports: bool | None
-    examined: int
-    best_deviation: str
-    rounds: int | None
-    bisection_rounds: int | None
-    listeners: int | None
-    bits: int | None
-    lp_bound: float
-    optimum_methods: str
-    seconds: float
-    seconds_over_sort: float
+FORMAT = files.Format("mecopt.audit", version=2)
 
 
 @dataclass(frozen=True)
@@ -118,37 +39,41 @@ class AuditReport:
 
     Parameters
     ----------
-    market, market_hash : str
+    market : Market
         What was audited.
     rows : tuple of MechanismAudit
     left_out : mapping of str to str
         Rules that cannot express the market, with the reason, where every rule was asked for.
-    notes : tuple of str
-        What was left out when the market was read.
-    unit : float
-        Unit of account in money; amounts count in it.
     """
 
-    market: str
-    market_hash: str
+    market: Market
     rows: tuple[MechanismAudit, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    unit: float = 1.0
 
-    @classmethod
-    def of(
-        cls, market: Market, rows: Iterable[MechanismAudit], left_out: Mapping[str, str]
-    ) -> AuditReport:
-        """A report on a market, with what the market says of itself."""
-        return cls(
-            repr(market),
-            market.content_hash,
-            tuple(rows),
-            left_out,
-            tuple(market.meta.get("notes", ())),
-            market.meta.get("unit_of_account", 1.0),
-        )
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out when the market was read, and where its price range comes from."""
+        low, high = (p / HALF_UNITS for p in self.market.price_range)
+        said = f"price range {low:g} to {high:g}"
+        if self.market.range_is_derived:
+            said += (
+                ", derived from the reports: grids and thresholds follow them, so it is part of "
+                "the rules that use it, and is derived again for every other report; give one to "
+                "audit the rules with a public range"
+            )
+        else:
+            said += ", given"
+        return (*self.market.meta.get("notes", ()), said)
+
+    @property
+    def unit(self) -> float:
+        """Unit of account in money; amounts count in it."""
+        return self.market.meta.get("unit_of_account", 1.0)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings about all mechanisms."""
+        return tuple(finding for row in self.rows for finding in row.findings)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -162,19 +87,27 @@ class AuditReport:
         return (*self.notes, *scale, *left)
 
     def table(self) -> pd.DataFrame:
-        """One row per mechanism."""
-        return pd.DataFrame([asdict(row) for row in self.rows])
+        """One row per mechanism; findings are a table of their own."""
+        rows = [{n: v for n, v in vars(row).items() if n != "findings"} for row in self.rows]
+        texts = [
+            {"regret": row.regret_text, "best_deviation": row.best_deviation} for row in self.rows
+        ]
+        return pd.DataFrame([row | text for row, text in zip(rows, texts, strict=True)])
+
+    def findings_table(self) -> pd.DataFrame:
+        """One row per finding."""
+        return pd.DataFrame([asdict(finding) for finding in self.findings])
 
     def to_document(self) -> dict[str, Any]:
-        """The report as JSON keeps it: the fields of `MechanismAudit` for every mechanism."""
-        rows = [asdict(row) | {"problems": list(row.problems)} for row in self.rows]
+        """The report as JSON keeps it: the market, and every row with its findings."""
         return {
-            "market": self.market,
-            "market_hash": self.market_hash,
+            "market": repr(self.market),
+            "market_hash": self.market.content_hash,
             "unit_of_account": self.unit,
             "notes": list(self.notes),
             "left_out": dict(self.left_out),
-            "mechanisms": rows,
+            "instance": self.market.to_document(),
+            "mechanisms": [row.to_document() for row in self.rows],
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -197,23 +130,25 @@ def audit(
     ----------
     market : Market
     mechanisms : str, iterable of str, or mapping of names to functions, optional
-        Names of `mechanisms.rules`, or functions ``market -> Outcome`` under any names; by default
-        (or with ``"all"``) every rule that fits the market, and the report says which do not.
+        Names of `mechanisms.rules` or ``package.module:function``, or functions ``market ->
+        Outcome`` under any names; by default (or with ``"all"``) every rule that fits the market,
+        and the report says which do not.
     incentives : bool
-        Search best responses (many runs of each mechanism).
+        Search best responses, and compare equals and orders of listing (many runs of each rule).
     sample : int, optional
-        Traders examined: always the five nearest the margin on each side, the rest at random;
-        everybody by default.
+        Traders drawn at random whose incentives are examined, besides the five nearest the margin
+        on each side; everybody by default.
     false_names : int, optional
-        How many of them also try an extra report; all by default.
+        How many of those drawn also try an extra report, besides the nearest; all by default,
+        nobody where it is 0.
     seed : int
-        Decides which traders are examined when not all are.
+        Decides which traders are drawn.
 
     Raises
     ------
     ValueError
-        If the market is none, a mechanism is unknown or returns no outcome, or a number is below
-        zero.
+        If the market is none, a mechanism is unknown, or a number is below zero. A rule of
+        somebody's own that fails does not end the audit: its row says why.
 
     Examples
     --------
@@ -227,116 +162,95 @@ def audit(
     if mechanisms is None or mechanisms == "all":
         mechanisms, left_out = rules.fitting(market)
     chosen = _chosen(mechanisms)
-    for name, number in (("sample", sample), ("false_names", false_names), ("seed", seed)):
-        if number is not None:
-            checks.whole(name, number)
+    settings = Settings(incentives, sample, false_names, seed)
+    ready = prepare(market, settings)
+    rows = tuple(audit_one(asked, market, ready) for asked in chosen)
+    return AuditReport(market, rows, left_out)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is examined: arguments of `audit`.
+
+    Raises
+    ------
+    ValueError
+        If a number is below zero.
+    """
+
+    incentives: bool = True
+    sample: int | None = None
+    false_names: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("sample", "false_names", "seed"):
+            if getattr(self, name) is not None:
+                checks.whole(name, getattr(self, name))
+
+
+class Prepared(NamedTuple):
+    """What the audits of all mechanisms on one market share."""
+
+    settings: Settings
+    best: audit_checks.Optimum
+    chosen: Chosen
+    sort_seconds: float
+
+
+def prepare(market: Market, settings: Settings) -> Prepared:
+    """W*, the traders to examine, and the time of sorting."""
     best = audit_checks.optimum(market)
-    traders = audit_incentives.choose_traders(market, best.margin, sample, seed)
-    sort_seconds = _sort_seconds(market)
-    rows = []
-    for name, mechanism in chosen.items():
+    chosen = choose_traders(market, best.margin, settings.sample, settings.seed)
+    return Prepared(settings, best, chosen, _sort_seconds(market))
+
+
+def audit_one(asked: Asked, market: Market, ready: Prepared) -> MechanismAudit:
+    """Audit one mechanism; a rule of somebody's own that fails gets a row that says so."""
+    settings, chosen = ready.settings, ready.chosen
+    try:
+        first = asked(market)  # compiles whatever has to be compiled
         start = time.perf_counter()
-        outcome = mechanism(market)
+        second = asked(market)
         seconds = time.perf_counter() - start
-        found = None
-        if incentives:
-            extra = len(traders) if false_names is None else false_names
-            found = audit_incentives.examine(mechanism, market, outcome, traders, false_names=extra)
-        rows.append(_row(name, market, outcome, best, found, seconds, sort_seconds))
-    return AuditReport.of(market, rows, left_out)
+        draws = lottery.draw(asked, market, (first, second))
+        found, treatment = None, None
+        if settings.incentives and not draws.is_lottery:
+            found = audit_incentives.examine(
+                asked, market, first, chosen, false_names=settings.false_names
+            )
+            if found.is_lottery:
+                draws = lottery.draw(asked, market, draws.outcomes, all_of=True)
+        if settings.incentives and (draws.is_lottery or (found and found.is_lottery)):
+            found = lottery.examine(asked, market, draws, chosen)
+        elif settings.incentives:
+            treatment = order.treatment(asked, market, first)
+    except RuleError as error:
+        return failed(asked, ready.best, market, str(error))
+    return row_of(
+        Evidence(asked, market, ready.best, draws, found, treatment, seconds, ready.sort_seconds)
+    )
 
 
-def _chosen(asked: str | Iterable[str] | Mapping[str, Mechanism]) -> Mapping[str, Mechanism]:
+def _chosen(asked: str | Iterable[str] | Mapping[str, Mechanism]) -> tuple[Asked, ...]:
     """The mechanisms to audit, by name."""
     if isinstance(asked, str):
         asked = (asked,)
     elif not isinstance(asked, Iterable):
         raise ValueError(f"mechanisms = {asked!r} must be names, or functions by name")
     if not isinstance(asked, Mapping):
-        asked = {name: rules.mechanism(name) for name in asked}
-    if not asked:
+        named = [(name, name if ":" in name else "") for name in asked]
+        made = tuple(ask(name, found(name), address) for name, address in named)
+    else:
+        for name, mechanism in asked.items():
+            if not callable(mechanism):
+                raise ValueError(
+                    f"mechanisms[{name!r}] = {mechanism!r} must be a function of a market"
+                )
+        made = tuple(ask(name, mechanism) for name, mechanism in asked.items())
+    if not made:
         raise ValueError("mechanisms: is empty")
-    for name, mechanism in asked.items():
-        if not callable(mechanism):
-            raise ValueError(f"mechanisms[{name!r}] = {mechanism!r} must be a function of a market")
-    return {name: _checked(name, mechanism) for name, mechanism in asked.items()}
-
-
-def _checked(name: str, mechanism: Mechanism) -> Mechanism:
-    """The mechanism, refused in one line where it returns something else than an outcome."""
-
-    def run(market: Market) -> Outcome:
-        outcome = mechanism(market)
-        require_outcome(name, outcome)
-        return outcome
-
-    return run
-
-
-def _row(
-    name: str,
-    market: Market,
-    outcome: Outcome,
-    best: audit_checks.Optimum,
-    found: audit_incentives.Incentives | None,
-    seconds: float,
-    sort_seconds: float,
-) -> MechanismAudit:
-    welfare = audit_checks.welfare(market, outcome)
-    surplus, verdict = audit_checks.budget_verdict(outcome)
-    buyers, sellers = audit_checks.utilities(market, outcome)
-    unit = outcome.scale * HALF_UNITS
-    worst = max(0, -int(buyers.min(initial=0)), -int(sellers.min(initial=0)))
-    negative = int(np.count_nonzero(buyers < 0) + np.count_nonzero(sellers < 0))
-    step = outcome.parameters.get("step")
-    problems = tuple(audit_checks.infeasibilities(market, outcome))
-    ticks = outcome.parameters.get("ticks")
-    people = market.n_buyers + market.n_sellers if outcome.rounds is not None else None
-    deviations = found.deviations if found else ()
-    gains = {side: [d.gain for d in deviations if d.side == side] for side in ("buyer", "seller")}
-    top = max(deviations, key=lambda d: d.gain, default=None)
-    return MechanismAudit(
-        mechanism=name,
-        welfare=welfare / HALF_UNITS,
-        optimal_welfare=best.welfare / HALF_UNITS,
-        welfare_ratio=welfare / best.welfare if best.welfare else 1.0,
-        trades=outcome.trades,
-        surplus=surplus / unit,
-        budget=verdict,
-        traders_welfare=(audit_checks.total(buyers) + audit_checks.total(sellers)) / unit,
-        feasible=not problems,
-        problems=problems,
-        ir_violations=negative,
-        max_ir_violation=worst / unit,
-        max_ir_violation_steps=worst / (outcome.scale * step) if step else None,
-        buyer_regret_max=_largest(gains["buyer"]),
-        seller_regret_max=_largest(gains["seller"]),
-        buyer_gain_share=_share(gains["buyer"]),
-        seller_gain_share=_share(gains["seller"]),
-        regret_exact=found.exact if found else None,
-        false_name_gain_share=_share(found.false_names) if found else None,
-        schedule_depends_on_reports=found.schedule_changed if found else None,
-        examined=len(deviations),
-        best_deviation=top.describe() if top and top.gain > 0 else "",
-        rounds=outcome.rounds,
-        bisection_rounds=int(math.log2(ticks + 1)) + 1 if ticks else None,
-        listeners=people,
-        bits=None if people is None or outcome.rounds is None else people * outcome.rounds,
-        lp_bound=best.lp_bound / HALF_UNITS,
-        optimum_methods=best.methods,
-        seconds=seconds,
-        seconds_over_sort=seconds / sort_seconds,
-    )
-
-
-def _largest(gains: Sequence[float]) -> float | None:
-    """Largest gain in money; None when nobody was examined."""
-    return max(gains) / HALF_UNITS if gains else None
-
-
-def _share(gains: Sequence[float]) -> float | None:
-    """Share of gains above zero; None when nobody was examined."""
-    return sum(gain > 0 for gain in gains) / len(gains) if gains else None
+    return made
 
 
 def _sort_seconds(market: Market) -> float:

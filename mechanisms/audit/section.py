@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from html import escape
 
 from mechanisms.audit import pictures as audit_pictures
-from mechanisms.audit import theorems
 from mechanisms.audit.report import AuditReport
-from mecopt.bench import html
+from mechanisms.audit.row import MechanismAudit
+from mecopt.bench import html, plot
 
 _COLUMNS = {
     "mechanism": "mechanism",
@@ -18,7 +17,7 @@ _COLUMNS = {
     "ir_violations": "irrational",
     "buyer_regret_max": "buyers' regret",
     "seller_regret_max": "sellers' regret",
-    "false_name_gain_share": "false names pay",
+    "false_name_gain_max": "false names",
     "rounds": "broadcasts",
 }
 
@@ -26,31 +25,53 @@ _COLUMNS = {
 def section(report: AuditReport) -> str:
     """HTML fragment (no scripts, pictures inlined) about an audit.
 
-    Beside each mechanism's measured regret stands what the theorem table claims, so that a reader
-    sees a market without a profitable misreport apart from a mechanism without one.
+    Beside each mechanism's measured regret stands what is proved of it on markets of this kind, so
+    that a reader sees a market without a profitable misreport apart from a mechanism without one.
     """
-    claims = {row.mechanism: f"{row.buyers} / {row.sellers}" for row in theorems.TABLE}
-    rows = [
-        [*(_cell(getattr(row, name)) for name in _COLUMNS), claims.get(row.mechanism, "")]
-        for row in report.rows
-    ]
-    png = io.BytesIO()
-    audit_pictures.welfare_and_regret(report).savefig(png, format="png", dpi=110)
-    note = (
-        "Regret: the most one trader gains by one other report, in money; lower bounds where "
-        "thresholds are sums of bids. Truthful: buyers / sellers, over all markets, in steps of "
-        "the grid where it is a number."
-    )
+    rows = [[*(cell(getattr(row, name)) for name in _COLUMNS), claim(row)] for row in report.rows]
+    png = plot.png(audit_pictures.welfare_and_regret(report))
     remarks = "".join(f"<p class='note'>{escape(line)}</p>" for line in report.remarks)
     return (
-        f"<section><h2>Mechanisms on {escape(report.market)}</h2>"
+        f"<section><h2>Mechanisms on {escape(str(report.market))}</h2>"
         f"{html.table([*_COLUMNS.values(), 'truthful'], rows)}{remarks}"
-        f"<p class='note'>{note}</p>"
-        f"{html.image({'audit': png.getvalue()}, 'audit', 'Welfare and regret')}</section>"
+        f"<p class='note'>{escape(note(report))}</p>"
+        f"{html.image({'audit': png}, 'audit', 'Welfare and regret')}</section>"
     )
 
 
-def _cell(value: object) -> str:
+def claim(row: MechanismAudit) -> str:
+    """What is proved about truth-telling: buyers / sellers; what there is no theorem about."""
+    if row.claims is None:
+        return "no theorem"
+    return f"{row.claims['buyers']} / {row.claims['sellers']}"
+
+
+def note(report: AuditReport) -> str:
+    """What the columns mean, and where a regret is exact."""
+    exact = [row.mechanism for row in report.rows if row.regret_exact]
+    parts = [
+        "Regret: the most one trader gains by one other report, in money; exact for "
+        f"{', '.join(exact)}."
+        if exact
+        else "Regret: the largest gain found from one other report, in money; nowhere proved to be "
+        "the largest there is."
+    ]
+    searched = [row for row in report.rows if row.regret_exact is False]
+    if exact and searched:
+        parts.append(
+            f"Otherwise ({len(searched)} of {len(report.rows)}) it is the largest found among "
+            f"{max(row.examined for row in searched)} traders, at up to "
+            f"{max(row.reports_each for row in searched)} reports each."
+        )
+    parts.append(
+        "Truthful: proved for buyers / sellers on all markets of this kind, in steps of the grid "
+        "where it is a number; 'measured' is no claim."
+    )
+    return " ".join(parts)
+
+
+def cell(value: object) -> str:
+    """A figure for a table."""
     if value is None:
         return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

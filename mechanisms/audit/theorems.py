@@ -9,7 +9,8 @@ the stops on the grid, W* = most welfare. Every cell is a claim that `gather` ca
 * ``budget``: ``strong``, ``weak`` or ``deficit``;
 * ``efficient``: ``yes``, ``no``, ``sincere`` (at truthful reports, which are no equilibrium), or
   ``limit`` (at truthful reports, as s -> 0);
-* ``welfare``: a lower bound at truthful reports.
+* ``welfare``: a lower bound at truthful reports (``in expectation``: over the lot);
+* ``note``: ``obviously`` and ``false-name-proof`` are claims as well (`mechanisms.audit.notes`).
 
 Proofs of the cells that are not in the literature
 --------------------------------------------------
@@ -35,6 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -43,8 +45,13 @@ import pandas as pd
 from mechanisms import rules
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import incentives as audit_incentives
+from mechanisms.audit import notes
+from mechanisms.audit.asking import Asked, ask
+from mechanisms.audit.candidates import is_exact
+from mechanisms.audit.sampling import choose_traders
 from mechanisms.outcome import Outcome
 from mecopt.market.instance import Market
+from mecopt.market.units import HALF_UNITS
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,11 @@ class Row:
     efficient: str
     welfare: str
     note: str = ""
+
+    @property
+    def cells(self) -> dict[str, str]:
+        """The claims by column."""
+        return {name: value for name, value in vars(self).items() if name != "mechanism"}
 
 
 _SEALED_BOUND = "(1 - 1/k')(W* - 2 s k)"
@@ -84,12 +96,22 @@ TABLE: tuple[Row, ...] = (
     Row("dda-unit-trade-reduction", "yes", "< 1", "< 1", "weak", "no", _SEALED_BOUND),
     Row("dda-unit-trade-reduction-critical", "yes", "yes", "yes", "weak", "no", _SEALED_BOUND),
     Row("dda-adaptive", "yes", "no", "no", "strong", "no", "none", "step reacts to reports"),
+    Row("dda-adaptive-mcafee", "yes", "no", "no", "weak", "no", "none", "t-DDA, step reacts"),
     Row("k-double-0.5", "yes", "no", "no", "strong", "sincere", "W*"),
     Row("k-double-0", "yes", "yes", "no", "strong", "sincere", "W*"),
     Row("k-double-1", "yes", "no", "yes", "strong", "sincere", "W*"),
     Row("vcg", "yes", "yes", "yes", "deficit", "yes", "W*"),
     Row("trade-reduction", "yes", "yes", "yes", "weak", "no", "(1 - 1/k) W*"),
-    Row("mcafee", "yes", "yes", "yes", "weak", "no", "(1 - 1/k) W*", "McAfee 1992"),
+    Row(
+        "mcafee",
+        "yes",
+        "yes",
+        "yes",
+        "weak",
+        "no",
+        "(1 - 1/k) W*",
+        "variant: sentinels 0, inf",
+    ),
     Row("sbba", "yes", "yes", "yes", "strong", "no", "(1 - 1/k) W* in expectation"),
     Row("muda", "yes", "yes", "yes", "strong", "no", "none", "-> W* as the market grows"),
     Row("posted", "yes", "yes", "yes", "strong", "no", "none"),
@@ -114,6 +136,14 @@ GRAPH_TABLE: tuple[Row, ...] = (
     Row("generalised-trade-reduction", "yes", "yes", "yes", "weak", "no", _CLASS_BOUND),
 )
 
+#: Rows for traders with several units.
+UNITS_TABLE: tuple[Row, ...] = (
+    Row("muda", "yes", "yes", "yes", "strong", "no", "none", "-> W* as the market grows"),
+)
+
+#: Options that change the size of a step, a threshold or a lot, and no cell of a row.
+_SAME_ROW = {"ticks", "step", "seed", "threshold"}
+
 #: Cells of the table we started from that the audit or a proof corrected, and why.
 CORRECTIONS = (
     "mcafee and trade-reduction on the grid: regret is below s (proved), not just at most s",
@@ -128,8 +158,29 @@ CORRECTIONS = (
 
 
 def table() -> pd.DataFrame:
-    """The theorem table, one row per mechanism."""
-    return pd.DataFrame([vars(row) for row in (*TABLE, *GRAPH_TABLE)])
+    """The theorem table, one row per mechanism and kind of market (one good, graph, units)."""
+    kinds = {"one good": TABLE, "graph": GRAPH_TABLE, "units": UNITS_TABLE}
+    return pd.DataFrame(
+        [{"market": kind, **vars(row)} for kind, rows in kinds.items() for row in rows]
+    )
+
+
+def row_of(asked: Asked, market: Market) -> Row | None:
+    """What is known of a rule on markets of this kind; None where nothing is.
+
+    A function of somebody's own has no row, whatever it is called, and neither has a rule whose
+    thresholds follow a price range that the reports decide.
+    """
+    known = asked.declared
+    if known is None or not set(asked.options) <= _SAME_ROW:
+        return None
+    if known.uses_range and market.range_is_derived:
+        return None
+    rows = GRAPH_TABLE if market.is_graph else TABLE if market.unit_demand else UNITS_TABLE
+    name = asked.rule
+    if name.startswith("k-double-") and 0 < float(Fraction(name.removeprefix("k-double-"))) < 1:
+        name = "k-double-0.5"
+    return next((row for row in rows if row.mechanism == name), None)
 
 
 @dataclass
@@ -162,7 +213,7 @@ def gather(
     contradiction. Regrets are counted in steps of a grid with `ticks` ticks.
     """
     options = {"ticks": ticks} if row.mechanism.startswith(("dda", "server")) else {}
-    rule = rule or rules.mechanism(row.mechanism, **options)
+    rule = ask(row.mechanism, rule or rules.mechanism(row.mechanism, **options))
     found = Evidence(row)
     for market in markets:
         _examine(found, row, market, rule, ticks)
@@ -179,9 +230,7 @@ def gather(
     return found
 
 
-def _examine(
-    found: Evidence, row: Row, market: Market, rule: Callable[[Market], Any], ticks: int
-) -> None:
+def _examine(found: Evidence, row: Row, market: Market, rule: Asked, ticks: int) -> None:
     low, high = market.price_range
     step = -((low - high) // ticks)
     where = f"values {market.values.tolist()}, costs {market.costs.tolist()}"
@@ -194,7 +243,7 @@ def _examine(
     found.ir_steps = max(found.ir_steps, worst)
     if worst > 0:
         found.examples.setdefault("ir", f"utility {-worst:g} steps: {where}")
-        if not _within(worst, row.ir):
+        if not within(worst, row.ir):
             found.contradictions.append(f"ir: {worst:g} steps: {where}")
     surplus, verdict = audit_checks.budget_verdict(outcome)
     found.budgets.add(verdict)
@@ -210,8 +259,16 @@ def _examine(
         found.contradictions.append(f"welfare: {welfare} below {bound}: {where}")
     if row.efficient in ("yes", "sincere") and welfare != best.welfare:
         found.contradictions.append(f"efficient: {welfare} of {best.welfare}: {where}")
-    found.regret_is_exact &= audit_incentives.is_exact(market, outcome)
-    for side, trader in audit_incentives.choose_traders(market, best.margin, None, 0):
+    found.contradictions += [
+        f"{row.note}: {problem}: {where}" for problem in notes.check(row.note, rule, market)
+    ]
+    if row.welfare.endswith("in expectation"):
+        expected = notes.expected_welfare(row.mechanism, market)
+        least = (1 - 1 / best.trades) * best.welfare if best.trades else 0.0
+        if expected < least - 1e-6:
+            found.contradictions.append(f"welfare: {expected} expected, below {least}: {where}")
+    found.regret_is_exact &= is_exact(rule, market)
+    for side, trader in choose_traders(market, best.margin, None, 0).traders:
         cell = row.buyers if side == "buyer" else row.sellers
         response = audit_incentives.best_response(rule, market, outcome, side, trader)
         steps = response.gain / step
@@ -220,13 +277,14 @@ def _examine(
         else:
             found.seller_steps = max(found.seller_steps, steps)
         if steps > 0:
-            text = f"{response.describe()}: {where}"
+            told = f"{side} {trader} gains {response.gain / HALF_UNITS!r} by reporting"
+            text = f"{told} {response.report / HALF_UNITS!r}: {where}"
             found.examples.setdefault(side, text)
-            if not _within(steps, cell):
+            if not within(steps, cell):
                 found.contradictions.append(f"{side}s: {steps:g} steps: {text}")
 
 
-def _within(steps: float, cell: str) -> bool:
+def within(steps: float, cell: str) -> bool:
     """Whether a positive amount of steps is allowed by a cell."""
     if cell == "yes":
         return False

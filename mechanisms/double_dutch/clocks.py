@@ -150,17 +150,26 @@ def efficient_trades(buyers, sellers):
 
 
 @njit(cache=True)
-def run_clocks(buyers, sellers, alternation, first):
+def run_clocks(buyers, sellers, alternation, first, stop_early):
     """Trades and final clock levels of one auction: (trades, buyer clock, seller clock, rounds).
 
-    A clock that nobody can stop any more runs on until the clocks cross or the grid ends. Inside,
-    a clock's place counts its ticks from its own end of the grid, which makes the two sides alike:
-    the clocks have crossed when their places add up to more than the ticks of the grid.
+    A clock that nobody can stop any more runs on until the clocks cross or the grid ends; with
+    `stop_early` the auction ends once everybody of the shorter side is matched. Inside, a clock's
+    place counts its ticks from its own end of the grid, which makes the two sides alike: the clocks
+    have crossed when their places add up to more than the ticks of the grid.
     """
     ticks = len(buyers) - 1
+    most = min(buyers.sum(), sellers.sum())
     stops = np.stack((buyers[::-1], sellers))
     if alternation == SYNCHRONOUS:
         last = ticks // 2  # last round with the buyer clock not below the seller clock
+        if stop_early:
+            heard_b, heard_s = 0, 0
+            for at in range(last + 1):
+                heard_b += stops[BUYER, at]
+                heard_s += stops[SELLER, at]
+                if min(heard_b, heard_s) == most:
+                    return most, ticks - at, at, at + 1
         trades = min(stops[BUYER, : last + 1].sum(), stops[SELLER, : last + 1].sum())
         return trades, ticks - last - 1, last + 1, last + 2
     place = np.zeros(2, dtype=np.int64)
@@ -169,6 +178,9 @@ def run_clocks(buyers, sellers, alternation, first):
         trades = efficient_trades(buyers, sellers)
         after = nth_seller(stops[first], trades + 1)[0]
         last = nth_seller(stops[other], trades)[0] if trades > 0 else 0
+        if stop_early and trades == most:
+            place[first], place[other] = nth_seller(stops[first], trades)[0], last
+            return trades, ticks - place[BUYER], place[SELLER], place.sum() + 2
         if after + last <= ticks:  # one more of the first side stops, then the other clock passes
             place[first], place[other] = after, min(ticks - after + 1, ticks)
         else:
@@ -184,6 +196,8 @@ def run_clocks(buyers, sellers, alternation, first):
         if at + place[1 - turn] > ticks:
             break
         heard[turn] += stops[turn, at]
+        if stop_early and heard.min() == most:
+            break
         if alternation == TICK or stops[turn, at] > 0:
             turn = 1 - turn
     return heard.min(), ticks - place[BUYER], place[SELLER], ahead.sum()

@@ -21,6 +21,8 @@ def clock_log(
     grid: Grid,
     alternation: str,
     first: int,
+    *,
+    stop_early: bool = False,
 ) -> tuple[ClockLog, tuple[int, int, int, int]]:
     """Log of one auction, and (trades, final buyer level, final seller level, broadcasts).
 
@@ -32,6 +34,8 @@ def clock_log(
         One of the four, or ``sealed``: both clocks run to the ends of the grid.
     first : int
         0 when the buyer clock moves first, else 1.
+    stop_early : bool
+        End once everybody of the shorter side is matched.
     """
     low, step, ticks = grid
     # A place counts the ticks of a clock from its own end of the grid, which makes the sides alike:
@@ -47,6 +51,9 @@ def clock_log(
             heard.append((side, stops[side][n], int(order[side][n])))
         taken[side] += count
 
+    def is_over() -> bool:
+        return stop_early and min(taken) == min(len(values), len(costs))
+
     def stopped_by(side: int, at: int) -> int:
         """How many more of a side stop when its clock has reached a place."""
         return bisect.bisect_right(stops[side], at) - taken[side]
@@ -60,7 +67,11 @@ def clock_log(
         for at in range(last + 1):
             for side in (BUYER, SELLER):
                 accept(side, stopped_by(side, at))
-        clock = [last + 1, last + 1]
+            if is_over():
+                clock = [at, at]
+                break
+        else:
+            clock = [last + 1, last + 1]
     elif alternation == "tick":
         turn, ahead = first, [0, 0]  # next place of each clock
         while ahead[turn] <= ticks:
@@ -68,6 +79,8 @@ def clock_log(
             if sum(clock) > ticks:
                 break
             accept(turn, stopped_by(turn, clock[turn]))
+            if is_over():
+                break
             ahead[turn] += 1
             turn = 1 - turn
     else:
@@ -81,6 +94,8 @@ def clock_log(
                 break
             clock[turn] = target
             accept(turn, 1 if alternation == "unit" else stopped_by(turn, target))
+            if is_over():
+                break
             turn = 1 - turn
     said = np.array(heard, dtype=np.int64).reshape(-1, 3)
     sides = said[:, 0].astype(np.int8)

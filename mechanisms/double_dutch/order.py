@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from mechanisms.outcome import Outcome, require_unit_demand
 from mecopt.market.instance import Market
 
 IntArray = NDArray[np.int64]
+#: Up to this many traders a lot is kept.
+SMALL_LOT = 1000
 
 
 class Sorted(NamedTuple):
@@ -31,9 +34,14 @@ class Sorted(NamedTuple):
 def sort_market(market: Market, mechanism: str) -> Sorted:
     """Sort a market with unit demand (raises ValueError naming the mechanism otherwise)."""
     require_unit_demand(market, mechanism)
-    buyers = rising(market.price_range[1] - market.values)
-    sellers = rising(market.costs)
-    value, cost = market.values[buyers], market.costs[sellers]
+    return sort_reports(mechanism, market.values, market.costs)
+
+
+def sort_reports(mechanism: str, values: IntArray, costs: IntArray) -> Sorted:
+    """Sort values and costs of one unit each, whatever market they are from."""
+    buyers = rising(int(values.max(initial=0)) - values)
+    sellers = rising(costs)
+    value, cost = values[buyers], costs[sellers]
     n = min(len(value), len(cost))
     k = int(np.count_nonzero(value[:n] >= cost[:n]))
     return Sorted(mechanism, buyers, sellers, value, cost, k)
@@ -83,8 +91,35 @@ def best_pairs(s: Sorted, count: int, pays: int, gets: int, **rest: Any) -> Outc
 
 
 def lot(traders: int, seed: int, side: int) -> IntArray:
-    """Random order of a side's traders; one more trader does not reshuffle the others."""
-    return rising(np.random.default_rng([seed, side]).integers(0, 2**40, traders))
+    """Random order of a side's traders; one more trader does not reshuffle the others.
+
+    It is drawn before anybody reports: an audit, which asks about one market again and again, draws
+    it once (small markets only, so that the time of a large one includes it).
+    """
+    return _drawn(traders, seed, side) if traders <= SMALL_LOT else _draw(traders, seed, side)
+
+
+def _draw(traders: int, seed: int, side: int) -> IntArray:
+    order = rising(np.random.default_rng([seed, side]).integers(0, 2**40, traders))
+    order.setflags(write=False)
+    return order
+
+
+_drawn = lru_cache(maxsize=16)(_draw)
+
+
+def half(traders: int, seed: int, side: int) -> NDArray[np.bool_]:
+    """Who of a side is in the second of two random halves; kept as lots are."""
+    return _drawn_half(traders, seed, side) if traders <= SMALL_LOT else _halve(traders, seed, side)
+
+
+def _halve(traders: int, seed: int, side: int) -> NDArray[np.bool_]:
+    second = np.random.default_rng([seed, 2, side]).integers(0, 2, traders) == 1
+    second.setflags(write=False)
+    return second
+
+
+_drawn_half = lru_cache(maxsize=16)(_halve)
 
 
 def first(order: IntArray, count: int, traders: int | None = None) -> NDArray[np.int8]:

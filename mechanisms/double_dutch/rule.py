@@ -25,6 +25,11 @@ pricing : what winners pay
     the level at which it would just have won (ours: ties make this differ by one step).
     For the last three, stops are sealed and both clocks run to the ends of the grid: clearing needs
     the stops of the first excluded pair.
+ending : when it is over
+    ``crossing``: the clocks cross (or the grid ends), also where one clock has nobody left to stop
+    it. ``no-acceptance``: that, or as soon as everybody of the shorter side is matched, because no
+    acceptance can bring another trade (ToN: "no acceptance can come"). The trades are the same, the
+    midpoint is not. Sealed stops have no ending to choose.
 first_mover : ``buyer`` or ``seller`` (not printed)
 ties : among traders who stop at one tick, ``index`` or a seeded ``random`` order (not printed)
 ticks or step : the grid (ToN uses fixed and learned steps; see `mechanisms.double_dutch.adaptive`)
@@ -62,6 +67,7 @@ def run(
     alternation: str,
     pricing: str,
     first_mover: str = "buyer",
+    ending: str = "crossing",
     ties: str = "index",
     ticks: int | None = None,
     step: float | None = None,
@@ -89,6 +95,9 @@ def run(
     checks.one_of("alternation", alternation, ALTERNATIONS)
     checks.one_of("pricing", pricing, PRICINGS)
     checks.one_of("first_mover", first_mover, ("buyer", "seller"))
+    checks.one_of("ending", ending, ("crossing", "no-acceptance"))
+    if ending != "crossing" and pricing in SEALED:
+        raise ValueError(f"ending = {ending!r}: with {pricing} stops are sealed, clocks run on")
     checks.one_of("ties", ties, ("index", "random"))
     checks.whole("seed", seed)
     name = f"dda-{alternation}-{pricing}"
@@ -103,8 +112,12 @@ def run(
     said, ended = None, None
     if log:
         kind = "sealed" if pricing in SEALED else alternation
-        said, ended = events.clock_log(values, costs, grid, kind, mover)
-    cleared = clear(values, costs, grid, ALTERNATIONS[alternation], pricing, mover, ended)
+        early = ending == "no-acceptance"
+        said, ended = events.clock_log(values, costs, grid, kind, mover, stop_early=early)
+    code = ALTERNATIONS[alternation]
+    cleared = clear(
+        values, costs, grid, code, pricing, mover, ended, stop_early=ending == "no-acceptance"
+    )
     pays, gets = _amounts(cleared, values, costs, grid)
     buyers, sellers = cleared.buyers, cleared.sellers
     if orders is not None:
@@ -120,6 +133,7 @@ def run(
             "alternation": alternation,
             "pricing": pricing,
             "first_mover": first_mover,
+            "ending": ending,
             "ties": ties,
             "low": grid.low,
             "step": grid.step,
@@ -160,6 +174,8 @@ def clear(
     pricing: str,
     first: int = BUYER,
     ended: tuple[int, int, int, int] | None = None,
+    *,
+    stop_early: bool = False,
 ) -> Cleared:
     """Clear by counting: no sort, no simulation, O(traders + ticks).
 
@@ -171,13 +187,15 @@ def clear(
         One of `ALTERNATIONS`' codes.
     ended : (trades, buyer level, seller level, broadcasts), optional
         How the event-driven clock ended, instead of counting it.
+    stop_early : bool
+        End once everybody of the shorter side is matched.
     """
     low, step, ticks = grid
     stops = clocks.histograms(values, costs, low, step, ticks)
     if pricing in SEALED:
         rounds = ticks + 1 if alternation == SYNCHRONOUS else 2 * (ticks + 1)
         return _clear_sealed(values, costs, grid, stops, pricing, rounds)
-    trades, b, s, rounds = ended or clocks.run_clocks(stops[0], stops[1], alternation, first)
+    trades, b, s, rounds = ended or clocks.run_clocks(*stops, alternation, first, stop_early)
     last_b, last_s, buyers, sellers = _take(values, costs, grid, stops, trades)
     if pricing == "own-clock":
         return Cleared(trades, buyers, sellers, None, None, rounds)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -21,13 +21,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mecopt import checks, files
-from mecopt.market.units import MEMORY_GB, IntArray, round_range, to_half_units
+from mecopt.market.units import HALF_UNITS, MEMORY_GB, IntArray, round_range, to_half_units
 from mecopt.market.validate import check_market, yes_or_no
 
 FORMAT = files.Format("mecopt.market", version=1, finite=True)
 
 Side = Literal["buyer", "seller"]
 
+#: In `meta`: whether the price range was given or covers the reports.
+_RANGE_FROM = "price_range_from"
 #: Where a side's reports and unit pointers are.
 _FIELDS = {"buyer": ("values", "buyer_ptr"), "seller": ("costs", "seller_ptr")}
 
@@ -136,6 +138,21 @@ class Market(files.Saved):
         )
 
     @property
+    def range_is_derived(self) -> bool:
+        """Whether nobody gave the price range: it then covers the reports, and follows them."""
+        return self.meta.get(_RANGE_FROM) == "reports"
+
+    @property
+    def bids(self) -> NDArray[np.float64]:
+        """(units wanted,) values in units of account, as they were given."""
+        return self.values / HALF_UNITS
+
+    @property
+    def asks(self) -> NDArray[np.float64]:
+        """(units offered,) costs in units of account, as they were given."""
+        return self.costs / HALF_UNITS
+
+    @property
     def is_graph(self) -> bool:
         """Some buyers cannot be served by some sellers, or not at the same cost."""
         return any(x is not None for x in (self.compatible, self.link_cost, self.memory))
@@ -158,6 +175,11 @@ class Market(files.Saved):
         """Which of a side's units belong to one trader."""
         ptr = getattr(self, _FIELDS[side][1])
         return slice(trader, trader + 1) if ptr is None else slice(ptr[trader], ptr[trader + 1])
+
+    def name_of(self, side: Side, trader: int) -> str:
+        """The name of a trader; ``buyer 3`` where it has none."""
+        names = self.buyer_names if side == "buyer" else self.seller_names
+        return names[trader] if names else f"{side} {trader}"
 
     @cached_property
     def surplus(self) -> IntArray:
@@ -207,7 +229,10 @@ class Market(files.Saved):
 
     # ---------------------------------------------------------------- other reports
     def with_report(self, side: Side, trader: int, prices: int | Sequence[int]) -> Market:
-        """The market after one trader reports other prices (half minor units, not checked)."""
+        """The market after one trader reports other prices (half minor units, not checked).
+
+        A price range that is derived from the reports is derived again.
+        """
         array = self.reports(side).copy()
         array[self.units_of(side, trader)] = prices
         return self._copy(**{_FIELDS[side][0]: array})
@@ -221,11 +246,38 @@ class Market(files.Saved):
             changes[ptr_name] = np.append(ptr, ptr[-1] + 1)
         return self._copy(**changes, buyer_names=(), seller_names=())
 
+    def permuted(self, buyers: IntArray, sellers: IntArray) -> Market:
+        """The same market with its traders listed in another order (permutations of indices)."""
+        order = {"buyer": buyers, "seller": sellers}
+        changes: dict[str, Any] = {}
+        for side, (name, ptr_name) in _FIELDS.items():
+            prices, ptr = getattr(self, name), getattr(self, ptr_name)
+            if ptr is None:
+                changes[name] = prices[order[side]]
+                continue
+            units = np.diff(ptr)[order[side]]
+            first = np.cumsum(units) - units
+            at = np.arange(len(prices)) - np.repeat(first - ptr[:-1][order[side]], units)
+            changes[name], changes[ptr_name] = prices[at], np.append(first, len(prices))
+        for name in ("compatible", "link_cost"):
+            if (edges := getattr(self, name)) is not None:
+                changes[name] = np.ascontiguousarray(edges[np.ix_(buyers, sellers)])
+        if self.memory is not None and self.server_memory is not None:
+            changes["memory"] = self.memory[buyers]
+            changes["server_memory"] = self.server_memory[sellers]
+        for name, new in (("buyer_names", buyers), ("seller_names", sellers)):
+            if names := getattr(self, name):
+                changes[name] = tuple(names[i] for i in new)
+        return self._copy(**changes)
+
     def _copy(self, **changes: Any) -> Market:
         # An audit makes thousands of these: skip the checks, drop cached properties.
         other = object.__new__(Market)
-        for name in self.__dataclass_fields__:
-            object.__setattr__(other, name, changes.get(name, getattr(self, name)))
+        mine = self.__dict__
+        other.__dict__.update({name: mine[name] for name in _NAMES} | changes)
+        if self.range_is_derived:
+            highest = max(int(other.values.max(initial=0)), int(other.costs.max(initial=0)))
+            object.__setattr__(other, "price_range", round_range(highest))
         return other
 
     # ---------------------------------------------------------------- construction and files
@@ -253,7 +305,9 @@ class Market(files.Saved):
         values, costs : sequence of float, or of sequences of float
             One price per trader, or one per unit (falling values, rising costs).
         price_range : (float, float), optional
-            By default 0 to the smallest of 1, 2, 5 x 10^n units that covers every report.
+            By default 0 to the smallest of 1, 2, 5 x 10^n units that covers every report. Such a
+            range depends on the reports, so it is part of the rule that uses it: ``with_report``
+            derives it again, and an audit says so. ``meta["price_range_from"]`` is then "reports".
         unit : float
             The unit of account in money. Reports, link costs and the price range are given in
             money; the market and whatever is computed from it counts in units, of which 1e-6 is the
@@ -300,7 +354,9 @@ class Market(files.Saved):
             checks.refuse(~np.isfinite(gb) | (gb < 0), name, gb, "must be >= 0")
             return checks.on_grid(name, gb, MEMORY_GB, "GB").astype(np.int64)
 
-        scale = {} if unit == 1 else {"unit_of_account": float(unit)}
+        scale: dict[str, Any] = {} if unit == 1 else {"unit_of_account": float(unit)}
+        if price_range is None:
+            scale[_RANGE_FROM] = "reports"
         costs_of_links = None
         if link_cost is not None:
             costs_of_links = to_half_units(link_cost, "link_cost", unit=unit)
@@ -321,7 +377,9 @@ class Market(files.Saved):
         )
 
     def replace(self, **changes: Any) -> Market:
-        """A checked copy with other fields."""
+        """A checked copy with other fields; a price range that is given is no longer derived."""
+        if "price_range" in changes and "meta" not in changes:
+            changes["meta"] = {k: v for k, v in self.meta.items() if k != _RANGE_FROM}
         return replace(self, **changes)
 
     format: ClassVar = FORMAT
@@ -336,3 +394,4 @@ _ARRAYS = (
     *("values", "costs", "buyer_ptr", "seller_ptr"),
     *("compatible", "link_cost", "memory", "server_memory"),
 )
+_NAMES = tuple(f.name for f in fields(Market))

@@ -17,6 +17,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "units": ("units", "quantity", "qty", "volume"),
     "id": ("id", "name", "trader", "agent", "user"),
     "compatible": ("compatible",),
+    "round": ("round", "period", "session"),
 }
 #: Words for the sides of the market.
 SIDES: Mapping[str, tuple[str, ...]] = {
@@ -71,6 +72,7 @@ class Row:
     units: int
     id: str
     compatible: str
+    round: str
 
 
 def rows_of(columns: Mapping[str, Sequence[Any]], places: Sequence[str]) -> Iterator[Row]:
@@ -103,7 +105,7 @@ def rows_of(columns: Mapping[str, Sequence[Any]], places: Sequence[str]) -> Iter
                 f"{at}: units = {row['units']!r} must be a whole number up to {MOST_UNITS}"
             )
         value = _number(at, "value", row["value"])
-        yield Row(at, i + 1, side, value, int(units), text["id"], text["compatible"])
+        yield Row(at, i + 1, side, value, int(units), text["id"], text["compatible"], text["round"])
 
 
 def _number(at: str, name: str, value: Any) -> float:

@@ -3,7 +3,8 @@
 One row per trader: ``side``, ``value`` (a buyer's value or a seller's cost, per unit) and,
 optionally, ``units`` (1 by default; a row of 0 units is no unit and is left out), ``id`` and
 ``compatible``. Rows with the same side and id are further units of one trader, at their own price.
-`mecopt.market.rows` lists other words for the same.
+`mecopt.market.rows` lists other words for the same. A column ``round`` makes a market of the rows
+of each round.
 
 ``compatible`` stands on a buyer's row: the ids of the sellers that can serve it, separated by
 semicolons, or by blanks; ``*`` means everybody and ``-`` nobody. A buyer of whom nothing is said
@@ -24,6 +25,7 @@ import pandas as pd
 from mecopt import checks
 from mecopt.data import csv_text
 from mecopt.data.tables import content
+from mecopt.market import bulk
 from mecopt.market.instance import Market
 from mecopt.market.rows import SIDES, Row, columns_of, rows_of
 from mecopt.market.units import LARGEST, MINOR_UNITS, check_unit, suggestion
@@ -61,7 +63,31 @@ def from_frame(
         name: [None if _missing(x) else x for x in table.iloc[:, at]] for name, at in names.items()
     }
     places = [f"{where}: row {i}" for i in range(1, len(table) + 1)]
-    return _market(rows_of(columns, places), where, price_range, unit)
+    return _single(_rounds(rows_of(columns, places), where, price_range, unit), where)
+
+
+def _single(markets: Mapping[str, Market], where: str) -> Market:
+    """The one market of a table."""
+    if len(markets) > 1:
+        raise ValueError(f"{where}: holds {len(markets)} rounds, a market each; use read_markets")
+    return next(iter(markets.values()))
+
+
+def _rounds(
+    rows: Iterable[Row], where: str, price_range: tuple[float, float] | None, unit: float
+) -> dict[str, Market]:
+    """One market per round, in the order in which they begin."""
+    parts: dict[str, list[Row]] = {}
+    for row in rows:
+        parts.setdefault(row.round, []).append(row)
+    if not parts:
+        parts[""] = []
+    if len(parts) > 1 and "" in parts:
+        raise ValueError(f"{parts[''][0].at}: has no round, other rows have")
+    return {
+        label: _market(part, f"{where}, round {label!r}" if label else where, price_range, unit)
+        for label, part in parts.items()
+    }
 
 
 def read_market(
@@ -93,7 +119,27 @@ def read_market(
         if unit != 1:
             raise ValueError(f"unit: {path} already counts in units of account of its own")
         return market
-    text = csv_text.parse(content(Path(path)), os.fspath(path))
+    return _single(read_markets(path, price_range=price_range, unit=unit), os.fspath(path))
+
+
+def read_markets(
+    path: str | os.PathLike[str],
+    *,
+    price_range: tuple[float, float] | None = None,
+    unit: float = 1.0,
+) -> dict[str, Market]:
+    """Markets of a file by round, in order; without rounds one market, of the round ``""``.
+
+    Arguments and errors as in `read_market`.
+    """
+    if os.fspath(path).lower().endswith((".json", ".json.gz")):
+        return {"": read_market(path, price_range=price_range, unit=unit)}
+    check_unit(unit)
+    data = content(Path(path))
+    found = bulk.markets(data, os.fspath(path), price_range, unit)
+    if found is not None:
+        return found
+    text = csv_text.parse(data, os.fspath(path))
     names = columns_of(text.header, text.where)
     written = {name: text.header[at] for name, at in names.items()}
     numbers = text.numbers([written[n] for n in ("value", "units") if n in written])
@@ -101,7 +147,7 @@ def read_market(
         name: list(numbers.get(header) or text.cells(header)) for name, header in written.items()
     }
     places = [text.at(row) for row in range(len(text.rows))]
-    return _market(rows_of(columns, places), text.where, price_range, unit)
+    return _rounds(rows_of(columns, places), text.where, price_range, unit)
 
 
 def _market(

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from mechanisms.audit import theorems
+from mechanisms import rules
+from mechanisms.audit import notes, theorems
+from mechanisms.audit.asking import ask
 from mechanisms.audit.statistics import ratios
 from mecopt.market import scenarios as markets
 from mecopt.market.instance import Market
+from mecopt.market.units import HALF_UNITS
 
 
 def instances(count=300):
@@ -65,6 +68,24 @@ def test_a_wrong_claim_is_contradicted(common):
     assert {"buyers", "budget", "welfare"} <= cells
 
 
+@pytest.mark.parametrize(("note", "name"), [("obviously", "vcg"), ("false-name-proof", "mcafee")])
+def test_a_wrong_note_is_contradicted(common, note, name):
+    """VCG's prices are winners' reports, and an extra report pays under McAfee's rule."""
+    asked = ask(name, rules.mechanism(name))
+    assert any(notes.check(note, asked, market) for market in common[:40])
+
+
+def test_the_lot_of_sbba_is_fair():
+    """Values 9, 8, 7; costs 1, 2, 3: buyer 7 is out, and one of three sellers, a third each."""
+    market = Market.of([9, 8, 7], [1, 2, 3], price_range=(0, 10))
+    left_out = [
+        int(np.argmin(rules.run("sbba", market, seed=seed).seller_units)) for seed in range(600)
+    ]
+    assert np.bincount(left_out).min() > 160
+    # W = 17 - 5, 17 - 4 or 17 - 3: 13 on average; (1 - 1/3) W* = 2/3 x 18 = 12.
+    assert notes.expected_welfare("sbba", market) / HALF_UNITS == pytest.approx(13)
+
+
 def test_steps_to_zero_restore_efficiency():
     """`limit`: with unit the mean loss falls a hundredfold from 10 to 1000 ticks."""
     made = [markets.generate("balanced", seed, n=20) for seed in range(40)]
@@ -85,4 +106,9 @@ def test_muda_approaches_the_optimum():
 
 def test_the_table_is_data():
     """One row per mechanism, readable as a DataFrame."""
-    assert len(theorems.table()) == len(theorems.TABLE) + len(theorems.GRAPH_TABLE)
+    counts = theorems.table().groupby("market").size().to_dict()
+    assert counts == {
+        "one good": len(theorems.TABLE),
+        "graph": len(theorems.GRAPH_TABLE),
+        "units": len(theorems.UNITS_TABLE),
+    }

@@ -103,6 +103,45 @@ def test_event_counting_and_tick_by_tick_agree(first):
 
 
 @pytest.mark.parametrize("first", ["buyer", "seller"])
+def test_an_auction_can_end_when_no_acceptance_can_come(first):
+    """Both engines and the bell agree on the ending that the shorter side brings about."""
+    rng = np.random.default_rng(8)
+    for alternation, pricing in itertools.product(
+        double_dutch.ALTERNATIONS, ("mid", "clamped", "own-clock")
+    ):
+        for _ in range(15):
+            ticks, size = int(rng.integers(1, 10)), 2 * int(rng.integers(1, 4))
+            values, costs = (
+                2 * rng.integers(0, size * ticks // 2 + 1, rng.integers(1, 5)) for _ in range(2)
+            )
+            market = Market(values, costs, price_range=(0, size * ticks))
+            style = {"alternation": alternation, "pricing": pricing, "first_mover": first}
+            (pays, gets), rounds = reference_clock.auction(
+                *(values.tolist(), costs.tolist(), 0, size, ticks, alternation, pricing, first),
+                early=True,
+            )
+            for log in (False, True):
+                outcome = double_dutch.run(
+                    market, ticks=ticks, log=log, ending="no-acceptance", **style
+                )
+                assert {i: outcome.payment[i] for i in np.flatnonzero(outcome.buyer_units)} == pays
+                assert {j: outcome.receipt[j] for j in np.flatnonzero(outcome.seller_units)} == gets
+                assert outcome.rounds == rounds
+
+
+def test_the_ending_moves_the_midpoint():
+    """One buyer of 9, one seller of 2, matched at 9 and 2: the midpoint is 5.5.
+
+    Run on, the buyer clock falls to 1 before it is below the seller clock at 2: midpoint 1.5.
+    """
+    market = Market.of([9], [2], price_range=(0, 10))
+    assert run(market, pricing="mid", ending="no-acceptance").prices == (5.5, 5.5)
+    assert run(market, pricing="mid").prices == (1.5, 1.5)
+    with pytest.raises(ValueError, match="ending = 'no-acceptance': with mcafee stops are sealed"):
+        run(market, pricing="mcafee", ending="no-acceptance")
+
+
+@pytest.mark.parametrize("first", ["buyer", "seller"])
 def test_bisection_finds_the_trades_of_unit(first):
     """Same winners, same clamped price, at most floor(log2(N + 1)) + 1 broadcasts."""
     for seed in range(150):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 
-def auction(values, costs, low, step, ticks, alternation, pricing, first="buyer"):
-    """Run one auction; ties go to the trader listed first."""
+def auction(values, costs, low, step, ticks, alternation, pricing, first="buyer", early=False):
+    """Run one auction; ties go to the trader listed first; `early`: no acceptance can come."""
     grid = [low + m * step for m in range(ticks + 1)]
     waiting = {"buyer": list(range(len(values))), "seller": list(range(len(costs)))}
     stopped = {"buyer": [], "seller": []}  # (trader, level)
@@ -53,6 +53,8 @@ def auction(values, costs, low, step, ticks, alternation, pricing, first="buyer"
                 break
             ask("buyer", everybody)
             ask("seller", everybody)
+            if early and min(map(len, stopped.values())) == min(len(values), len(costs)):
+                break
     else:
         turn = first
         over = False
@@ -72,6 +74,8 @@ def auction(values, costs, low, step, ticks, alternation, pricing, first="buyer"
                 ask(turn, 1 if alternation == "unit" else everybody)
                 if alternation == "tick":
                     break
+            if early and min(map(len, stopped.values())) == min(len(values), len(costs)):
+                over = True
             turn = other[turn]
     return settle(values, costs, grid, stopped, clock, pricing, step), rounds
 

@@ -1,0 +1,79 @@
+"""Claims of the theorem table beside its cells: obviously, false-name-proof, in expectation.
+
+*Obviously*: a clock on which traders drop out learns nothing about those who stay, so whatever they
+would have paid cannot decide anything. All winners at once are given other reports beyond the
+prices they trade at; the outcome must be the same. (With truth-telling and individual rationality,
+which the table claims beside it, staying in while the price suits is then obviously dominant: Li,
+AER 107 (2017), Milgrom and Segal, JPE 128 (2020).)
+
+*False-name-proof*: no trader gains by one extra report on either side.
+
+*In expectation*: a seller is left out by lot, each of the k with the same probability, so the
+expected welfare is the mean over whom the lot may leave out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mechanisms import rules
+from mechanisms.audit.asking import Asked, same
+from mechanisms.audit.checks import welfare
+from mechanisms.audit.incentives import false_name
+from mechanisms.audit.sampling import SIDES
+from mecopt.market.instance import Market
+from mecopt.market.units import HALF_UNITS, MINOR
+
+#: Other reports of the winners that are tried, and lots that are drawn.
+TRIES, LOTS = 4, 40
+
+
+def check(note: str, rule: Asked, market: Market) -> list[str]:
+    """What contradicts a note of the table on one market."""
+    if note == "obviously":
+        return _obviously(rule, market)
+    return _false_names(rule, market) if note == "false-name-proof" else []
+
+
+def _obviously(rule: Asked, market: Market) -> list[str]:
+    outcome = rule(market)
+    if outcome.prices is None or not outcome.trades:
+        return []
+    pays, gets = (round(price * HALF_UNITS) for price in outcome.prices)
+    low, high = market.price_range
+    rng = np.random.default_rng(len(market.values) + 7 * int(market.values.sum()) % 1000)
+    for _ in range(TRIES):
+        values, costs = market.values.copy(), market.costs.copy()
+        won, sold = outcome.buyer_units > 0, outcome.seller_units > 0
+        if pays + MINOR <= high:
+            steps = rng.integers(1, (high - pays) // MINOR + 1, int(won.sum()))
+            values[won] = pays + MINOR * steps
+        if gets - MINOR >= low:
+            steps = rng.integers(1, (gets - low) // MINOR + 1, int(sold.sum()))
+            costs[sold] = gets - MINOR * steps
+        moved = market.replace(values=values, costs=costs)
+        if not same(outcome, rule(moved)):
+            return [f"winners at {values.tolist()}, {costs.tolist()} change the outcome"]
+    return []
+
+
+def _false_names(rule: Asked, market: Market) -> list[str]:
+    outcome = rule(market)
+    found = []
+    for side in SIDES:
+        count = market.n_buyers if side == "buyer" else market.n_sellers
+        for i in range(count):
+            best = false_name(rule, market, outcome, side, i)
+            if best.gain > 0:
+                added = f"{best.extra_side} at {best.price / HALF_UNITS!r}"
+                found.append(f"{side} {i} gains {best.gain / HALF_UNITS!r} with an extra {added}")
+    return found
+
+
+def expected_welfare(mechanism: str, market: Market) -> float:
+    """Mean welfare over the lots of a seeded rule, half minor units: each outcome counts once."""
+    drawn: dict[bytes, int] = {}
+    for seed in range(LOTS):
+        outcome = rules.run(mechanism, market, seed=seed)
+        drawn[outcome.seller_units.tobytes()] = welfare(market, outcome)
+    return float(np.mean(list(drawn.values())))
