@@ -15,7 +15,7 @@ from learning.collaboration import strategists
 if TYPE_CHECKING:
     from mecopt.offloading.policies.protocol import Policy
 
-#: Names of trained policies (docs/failing_nodes.md says how each is trained).
+#: Names of trained policies (docs/failing_nodes_agents.md says how each is trained).
 NAMES = tuple(n for n in recipes.policies("collaboration") if n not in strategists.NAMES)
 
 
