@@ -13,12 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mechanisms.trades import Prices, settle
+from mecopt import checks
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
 
 IntArray = NDArray[np.int64]
 Amounts = IntArray | int | Callable[[], IntArray]
 Options = ParamSpec("Options")
+#: Amounts of other people's rules up to this are exact also as floats.
+LARGEST_AMOUNT = 2**53
 
 
 class ClockLog(NamedTuple):
@@ -194,6 +197,10 @@ def require_outcome(name: str, outcome: Any, market: Market | None = None) -> No
         return
     if isinstance(outcome.scale, bool) or not isinstance(outcome.scale, int) or outcome.scale < 1:
         raise ValueError(f"mechanism {name!r}: scale = {outcome.scale!r} must be a number >= 1")
+    if outcome.rounds is not None:
+        checks.whole(f"mechanism {name!r}: rounds", outcome.rounds)
+    if outcome.log is not None and not isinstance(outcome.log, ClockLog):
+        raise ValueError(f"mechanism {name!r}: log must be a ClockLog, is {outcome.log!r}")
     if not isinstance(outcome.parameters, Mapping):
         raise ValueError(f"mechanism {name!r}: parameters = {outcome.parameters!r} must be by name")
     sizes = {"buyer": market.n_buyers, "seller": market.n_sellers}
@@ -202,6 +209,10 @@ def require_outcome(name: str, outcome: Any, market: Market | None = None) -> No
         ("seller", outcome.seller_units, outcome.gets, "gets"),
     ):
         _require_array(name, f"{side}_units", units, sizes[side], f"{side}s")
+        if isinstance(price, bool):
+            raise ValueError(
+                f"mechanism {name!r}: {label} = {price} must be a number of half units"
+            )
         if not isinstance(price, int) and not callable(price):
             _require_array(name, label, price, sizes[side], f"{side}s", money=True)
     if outcome.server is not None:
@@ -210,6 +221,37 @@ def require_outcome(name: str, outcome: Any, market: Market | None = None) -> No
         if wrong.any():
             at = int(np.argmax(wrong))
             raise ValueError(f"mechanism {name!r}: server[{at}] = {outcome.server[at]} is nobody")
+
+
+def require_amounts(name: str, outcome: Outcome, market: Market) -> None:
+    """Refuse amounts that are no whole numbers, or too large to be compared exactly.
+
+    Parameters
+    ----------
+    name : str
+        Of the rule, for the message.
+    outcome : Outcome
+        Of a function of somebody's own; amounts that are worked out late are asked for.
+    market : Market
+
+    Raises
+    ------
+    ValueError
+        Names the rule, the field and what is wrong.
+    """
+    for label, amounts, size, whose in (
+        ("payment", outcome.payment, market.n_buyers, "buyers"),
+        ("receipt", outcome.receipt, market.n_sellers, "sellers"),
+    ):
+        _require_array(name, label, amounts, size, whose, money=True)
+        largest = max((abs(int(amount)) for amount in amounts), default=0)
+        if largest > LARGEST_AMOUNT:
+            raise ValueError(f"mechanism {name!r}: {label} of {largest} is too large to compare")
+    dearest = max(
+        (abs(int(v)) for side in ("buyer", "seller") for v in market.reports(side)), default=0
+    )
+    if outcome.scale * dearest > LARGEST_AMOUNT:
+        raise ValueError(f"mechanism {name!r}: scale = {outcome.scale} is too large to compare")
 
 
 def _require_array(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mechanisms import rules
-from mechanisms.outcome import Outcome, require_outcome
+from mechanisms.outcome import Outcome, require_amounts, require_outcome
 from mecopt.market.instance import Market
 
 Mechanism = Callable[[Market], Outcome]
@@ -70,8 +70,8 @@ class Asked:
         try:
             outcome = self.run(market)
             require_outcome(self.name, outcome, market)
-            outcome.payment, outcome.receipt  # noqa: B018 - amounts may be functions
-        except Exception as error:
+            require_amounts(self.name, outcome, market)
+        except (Exception, SystemExit) as error:
             kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
             raise RuleError(f"{kind}{error}", market) from error
         return outcome
@@ -101,14 +101,20 @@ def found(address: str, **options: Any) -> Mechanism:
     module, _, function = address.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
+    if not module or not function:
+        raise ValueError(f"mechanism: {address!r} is not package.module:function")
     try:
-        made = getattr(importlib.import_module(module), function)
+        code = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ValueError(f"mechanism: {address!r}: there is no module {error.name!r}") from None
-    except AttributeError:
-        raise ValueError(f"mechanism: {module!r} has no function {function!r}") from None
-    except ValueError:
-        raise ValueError(f"mechanism: {address!r} is not package.module:function") from None
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ValueError(
+            f"mechanism: {address!r}: {module} cannot be imported ({reason})"
+        ) from None
+    made = getattr(code, function, None)
+    if made is None:
+        raise ValueError(f"mechanism: {module!r} has no function {function!r}")
     if not callable(made):
         raise ValueError(f"mechanism: {address!r} is {made!r}, not a function of a market")
     return made

@@ -6,11 +6,14 @@ The market is the unit: shares and ratios are means over markets with 95 % boots
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -242,9 +245,19 @@ def _plain(value: Any) -> str:
 
 def _identity(source: Source, rule: Named, settings: Settings) -> str:
     """Digest of what a row is made from."""
-    asked = [rule.name, rule.address, dict(rule.options)]
+    asked = [rule.name, rule.address, dict(rule.options), _code(rule.address)]
     what = [source.name, _made_from(source), asked, asdict(settings)]
     return hashlib.sha256(_plain(what).encode()).hexdigest()[:16]
+
+
+def _code(address: str) -> list[str]:
+    """What a rule is written in: the version of mecopt, or digests of a function's own files."""
+    if ":" not in address:
+        return [version("mecopt")]
+    function = inspect.unwrap(found(address))
+    modules = {address.partition(":")[0], str(getattr(function, "__module__", ""))}
+    files_of = [getattr(sys.modules.get(name), "__file__", None) for name in sorted(modules)]
+    return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files_of if file]
 
 
 def _made_from(source: Source) -> str:

@@ -77,8 +77,8 @@ def compare(asked: Asked, market: Market, outcome: Outcome, order: str) -> Treat
     try:
         other = asked(moved)
     except RuleError as error:
-        text = f"listed {order}: {error}"
-        return Treatment(True, "no", (Finding("error", asked.name, order=order, detail=text),))
+        finding = Finding("error", asked.name, order=order, detail=str(error))
+        return Treatment(True, "no", (finding,))
     anonymous = "yes"
     for side, new in zip(SIDES, orders, strict=True):
         back = np.argsort(new)  # where each trader is listed

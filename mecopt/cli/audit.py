@@ -58,7 +58,8 @@ def audit(
         tuple[float, float] | None,
         typer.Option(
             help="Lowest and highest price anybody may report, in money of the file. Without one "
-            "it follows the reports, which makes it a part of the rules that use it."
+            "it follows the reports, which makes it a part of the rules that use it.",
+            metavar="LOW HIGH",
         ),
     ] = None,
     unit: Annotated[

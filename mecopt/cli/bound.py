@@ -132,6 +132,6 @@ def summary(preset: str, draws: int, found: Bounds) -> str:
             f"{found.online.method}, {found.online.worlds} worlds)"
         )
         price = estimate / found.clairvoyant_slots - 1
-        lines.append(f"  price of not knowing the future at least {100 * price:.2f} %")
+        lines.append(f"  price of not knowing the future about {100 * price:.2f} %, or more")
     lines.append(f"  {found.seconds:.1f} s")
     return "\n".join(lines)

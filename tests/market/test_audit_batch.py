@@ -1,6 +1,7 @@
 """Audits of many markets: rows kept as they finish, intervals over markets, large tables."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -76,6 +77,22 @@ def test_an_interrupted_batch_goes_on(tmp_path, monkeypatch):
     path.write_text("no json\n" + "\n".join(lines) + "\n")
     with pytest.raises(ValueError, match=r"rows\.jsonl, line 1: is no row of an audit"):
         batch.run(sources, named, SETTINGS, rows=path)
+
+
+def test_rows_of_a_rule_that_was_edited_are_not_used_again(tmp_path, monkeypatch):
+    """The file of the rule is a part of what a row is made from."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "edited_rule.py"
+    file.write_text("from tests.market.planted import pay_as_bid as rule\n")
+    sources, named = (
+        batch.generated("balanced:n=4", range(1)),
+        [batch.Named("mine", "edited_rule:rule")],
+    )
+    rows = tmp_path / "rows.jsonl"
+    assert batch.run(sources, named, SETTINGS, rows=rows)[0].row.buyer_regret_max > 0
+    file.write_text("from tests.market.planted import truthful as rule\n")
+    monkeypatch.delitem(sys.modules, "edited_rule")
+    assert batch.run(sources, named, SETTINGS, rows=rows)[0].row.buyer_regret_max == 0
 
 
 def test_the_summary_counts_markets():

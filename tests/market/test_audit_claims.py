@@ -129,6 +129,13 @@ def test_a_short_array_is_a_finding():
         ({"scale": 0}, "scale = 0 must be a number >= 1"),
         ({"parameters": None}, "parameters = None must be by name"),
         ({"server": np.array([9, -1, -1, -1])}, "server[0] = 9 is nobody"),
+        ({"pays": True}, "pays = True must be a number of half units"),
+        ({"gets": lambda: None}, "receipt = None must be a NumPy array"),
+        ({"pays": lambda: np.full(4, np.nan)}, "has dtype float64"),
+        ({"rounds": "many"}, "rounds = 'many' must be a whole number"),
+        ({"log": "junk"}, "log must be a ClockLog, is 'junk'"),
+        ({"scale": 10**15}, "scale = 1000000000000000 is too large to compare"),
+        ({"pays": np.full(4, 2**62)}, "too large to compare"),
     ],
 )
 def test_arrays_that_are_no_outcome_are_refused_in_words(changes, words):
@@ -146,6 +153,33 @@ def test_a_rule_that_raises_is_reported_and_the_audit_goes_on():
     assert mine.error == "" and mine.buyer_regret_max == 0 and posted.error == ""
     assert errors[0].detail == "RuntimeError: too dear for me"
     assert errors[0].side == "buyer" and errors[0].reported_prices[0] > 9.5
+
+
+def test_a_rule_that_leaves_python_is_a_row():
+    """`sys.exit` within a rule ends neither the audit nor the other rules."""
+
+    def leaves(market):
+        raise SystemExit(3)
+
+    mine, posted = audit(FOUR, {"mine": leaves, "posted": rules.mechanism("posted")}).rows
+    assert mine.error == "SystemExit: 3" and posted.error == ""
+
+
+def test_an_error_in_another_order_comes_out_again(tmp_path, monkeypatch):
+    """The rule fails unless bids are listed from the highest; each failure is found again."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sorted_only.py").write_text(
+        "from tests.market import planted\n"
+        "def rule(market):\n"
+        "    if market.bids[0] < market.bids[-1]:\n"
+        "        raise RuntimeError('unsorted')\n"
+        "    return planted.truthful(market)\n"
+    )
+    report = audit(FOUR, "sorted_only:rule")
+    report.save(tmp_path / "o.json")
+    assert {f.kind for f in report.rows[0].findings} >= {"error"}
+    result = CliRunner().invoke(app, ["audit", "--replay", str(tmp_path / "o.json")])
+    assert result.exit_code == 0, result.output
 
 
 # ---------------------------------------------------------------- exactness
@@ -411,6 +445,23 @@ def test_an_address_without_a_rule_is_refused(address, words):
     """One line that says what was looked for."""
     with pytest.raises(ValueError, match=words):
         found(address)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise RuntimeError('boom')", r"cannot be imported \(RuntimeError: boom\)"),
+        ("def f(:", r"cannot be imported \(SyntaxError: "),
+        ("from mechanisms import nosuch", r"cannot be imported \(ImportError: "),
+        ("import sys; sys.exit('bye')", r"cannot be imported \(SystemExit: bye\)"),
+        ("raise ValueError('odd')", r"cannot be imported \(ValueError: odd\)"),
+    ],
+)
+def test_a_module_that_fails_is_one_line(code, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "failing_rule_module.py").write_text(code)
+    with pytest.raises(ValueError, match=words):
+        found("failing_rule_module:f")
 
 
 def test_a_rule_of_ones_own_on_the_command_line(tmp_path):
