@@ -27,9 +27,13 @@ from numpy.typing import NDArray
 from learning.collaboration import prompts
 from learning.collaboration.answers import UNKNOWN_RISK, Answers, from_ranking, parse, uniform
 from learning.collaboration.sight import LETTERS, Seen
+from mecopt import checks
+from mecopt.strict_json import number
 
 #: Largest answer that is read, bytes; tokens that may be written.
 MOST_BYTES, MOST_TOKENS = 1_000_000, 32
+#: Longest time-out, s: a day.
+LONGEST_S = 86_400.0
 
 
 class _Unusable(Exception):
@@ -69,17 +73,25 @@ class Endpoint:
     timeout_s: float = 10.0
     key_variable: str = ""
     at_once: int = 4
-    name: str = "endpoint"
-    failures: Counter[str] = field(default_factory=Counter)
+    name: str = field(default="endpoint", init=False)
+    failures: Counter[str] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"url: {self.url!r} is not http://... or https://...")
-        if not 0 < self.timeout_s < float("inf"):
-            raise ValueError(f"timeout_s = {self.timeout_s!r} must be > 0")
-        if self.at_once < 1:
-            raise ValueError(f"at_once = {self.at_once!r} must be >= 1")
+        for field_name in ("url", "model", "key_variable"):
+            if not isinstance(value := getattr(self, field_name), str):
+                raise ValueError(f"{field_name} = {value!r} must be text")
+        try:
+            parts = urlsplit(self.url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+            usable = usable and self.url.isascii() and (parts.port is None or parts.port > 0)
+            str(parts.hostname).encode("idna")
+        except (ValueError, UnicodeError):
+            usable = False
+        if not usable:
+            raise ValueError(f"url: {self.url!r} is not http://HOST[:PORT]/... or https://...")
+        if not 0 < number("timeout_s", self.timeout_s) <= LONGEST_S:
+            raise ValueError(f"timeout_s = {self.timeout_s!r} must be > 0 and <= {LONGEST_S:g}")
+        checks.whole("at_once", self.at_once, 1)
         if self.key_variable and self.key_variable not in os.environ:
             raise ValueError(f"key_variable: {self.key_variable} is not set")
 
@@ -205,7 +217,7 @@ def _shares(
             for rival in rivals if isinstance(rivals, list) else []:
                 try:
                     name, value = str(rival["token"]).strip(), float(rival["logprob"])
-                except (LookupError, TypeError, ValueError):
+                except (LookupError, TypeError, ValueError, OverflowError):
                     continue
                 if name in answers and isfinite(value) and value <= 0:
                     total[answers.index(name)] += exp(value)

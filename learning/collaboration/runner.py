@@ -55,21 +55,32 @@ def load(folder: Path) -> ExportedPolicy:
     said, file = checkpoint_description(found), found / FILE
     with extras.needed(f"policy: {str(folder)!r}", "serve"):
         import onnxruntime
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidProtobuf, NoSuchFile
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+    unreadable = (
+        *(errors.Fail, errors.InvalidArgument, errors.InvalidGraph, errors.InvalidProtobuf),
+        *(errors.NoSuchFile, errors.NotImplemented, errors.RuntimeException),
+    )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         shape, prior = Shape(**said["shape"]), str(said["prior"])
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         names = [given.name for given in session.get_inputs()]
-        trained, drop = str(said["trained"]), bool(said["drop_hopeless"])
-    except (KeyError, TypeError, Fail, InvalidProtobuf, NoSuchFile) as error:
+        columns = session.get_inputs()[0].shape[-1]
+        trained, drop = str(said["trained"]), said["drop_hopeless"]
+    except (KeyError, TypeError, *unreadable) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"{file}: not exported agents ({reason})") from None
     checks.known("prior", prior, PRIORS)
     wanted = ["rows", "mask", *shape.inputs]
     if names != wanted:
         raise ValueError(f"{file}: takes {', '.join(names)} and not {', '.join(wanted)}")
+    if columns != shape.columns:
+        raise ValueError(f"{file}: takes rows of {columns} numbers and not {shape.columns}")
+    if type(drop) is not bool:
+        raise ValueError(f"{found}: drop_hopeless = {drop!r} must be true or false")
+    if shape.prior != (prior != "none"):
+        raise ValueError(f"{found}: prior = {prior!r} is not what its shape says")
     return ExportedPolicy(
         shape=shape, prior=prior, drop_hopeless=drop, session=session, trained=trained
     )

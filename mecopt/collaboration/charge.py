@@ -42,7 +42,9 @@ def charged(instance: OffloadingInstance, choice: ArrayLike, delay_s: ArrayLike)
     wrong = np.flatnonzero(~(np.isfinite(delay) & (delay >= 0)))
     if len(wrong):
         raise ValueError(f"delay_s[{wrong[0]}] = {delay[wrong[0]]} must be finite and >= 0")
-    waited_ns = to_ns(delay, "delay_s")
+    # Beyond the deadline a delay is as good as any other.
+    longest_s = float(instance.deadline_ns.max()) * 1e-9 + 1.0
+    waited_ns = to_ns(np.minimum(delay, longest_s), "delay_s")
     c = np.where(waited_ns < instance.deadline_ns, c, -1)
     waited_ns = np.where(waited_ns < instance.deadline_ns, waited_ns, 0)
     later, order = delayed(instance, waited_ns)

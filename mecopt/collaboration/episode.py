@@ -27,8 +27,6 @@ from mecopt.offloading.units import UNLIMITED, to_ns
 
 #: Fixed cost of a task that is on time, in ns: it counts as -1.
 ON_TIME_COST_NS = -(10**9)
-#: Name of the option to stay.
-KEEP = "keep"
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +146,8 @@ def _options(network: Network, tasks: Tasks, most_hops: int) -> _Options:
     n_nodes, outcome = len(network.nodes), len(network.resource_names) - 1
     bytes_per_s = np.array([link.bytes_per_s for link in network.links])
     cycles_per_s = np.array([node.cycles_per_s for node in network.nodes])
-    ways = {v: network.routes(v, most_hops) for v in sorted(set(tasks.origin.tolist()))}
-    names = {v: [_label(network, links) for links, _ in own] for v, own in ways.items()}
-    every = dict.fromkeys(name for own in names.values() for name in own)
+    ways = {v: network.named_routes(v, most_hops) for v in sorted(set(tasks.origin.tolist()))}
+    every = dict.fromkeys(name for _, names in ways.values() for name in names)
     labels = {name: i for i, name in enumerate(every)}
     option_ptr, stage_ptr = [0], [0]
     label: list[int] = []
@@ -160,7 +157,7 @@ def _options(network: Network, tasks: Tasks, most_hops: int) -> _Options:
         transfer = (tasks.size_bytes[k] / bytes_per_s).tolist()
         execution = (tasks.cycles[k] / cycles_per_s).tolist()
         own = int(tasks.origin[k])
-        for (links, end), name in zip(ways[own], names[own], strict=True):
+        for (links, end), name in zip(*ways[own], strict=True):
             takes = [transfer[i] for i in links] + [execution[end]]
             if links and sum(takes) > tasks.deadline_s:
                 continue
@@ -170,13 +167,6 @@ def _options(network: Network, tasks: Tasks, most_hops: int) -> _Options:
             label.append(labels[name])
         option_ptr.append(len(label))
     return _Options(option_ptr, stage_ptr, tuple(labels), label, resource, seconds)
-
-
-def _label(network: Network, links: tuple[int, ...]) -> str:
-    """Nodes of a route in order: ``"0 > 3 > 4"``, or that there is none."""
-    if not links:
-        return KEEP
-    return " > ".join([network.links[links[0]].start, *(network.links[i].end for i in links)])
 
 
 def _damaged(

@@ -18,10 +18,17 @@ from numpy.typing import NDArray
 
 from mecopt import checks
 from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.units import UNLIMITED
 from mecopt.strict_json import number, shown
 
+#: Most routes from a node: every one is an option of every task of that node.
+MOST_ROUTES = 20_000
 #: The pure delay that ends every option: nothing when all went well, else past the deadline.
 OUTCOME = "outcome"
+#: Name of the route that stays.
+KEEP = "keep"
+#: Routes as (links, node at the end), and their names.
+NamedRoutes = tuple[list[tuple[tuple[int, ...], int]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,8 @@ class Node:
         if not number(f"{where}cycles_per_s", self.cycles_per_s) > 0:
             raise ValueError(f"{where}cycles_per_s = {self.cycles_per_s:g} must be > 0")
         checks.whole(f"{where}places", self.places, 1)
+        if self.places >= UNLIMITED:
+            raise ValueError(f"{where}places = {self.places} must be below {UNLIMITED}")
         rate(f"{where}execution_failure_per_s", self.execution_failure_per_s)
 
 
@@ -198,6 +207,11 @@ class Network:
         """Every way that meets no node twice, as (links, node at the end); fewest hops first.
 
         The first is to stay: no link, the origin itself.
+
+        Raises
+        ------
+        ValueError
+            If there are more than `MOST_ROUTES`.
         """
         found: list[tuple[tuple[int, ...], int]] = [((), origin)]
         ways: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((), (origin,))]
@@ -207,9 +221,38 @@ class Network:
                 for link, node in self.leaving[nodes[-1]]:
                     if node not in nodes:
                         longer.append(((*links, link), (*nodes, node)))
+                if len(found) + len(longer) > MOST_ROUTES:
+                    name = shown(self.nodes[origin].name)
+                    raise ValueError(
+                        f"most_hops = {most_hops}: node {name} has more than {MOST_ROUTES} routes"
+                    )
             found += [(links, nodes[-1]) for links, nodes in longer]
             ways = longer
         return found
+
+    @cached_property
+    def _named(self) -> dict[tuple[int, int], NamedRoutes]:
+        return {}
+
+    def named_routes(self, origin: int, most_hops: int) -> NamedRoutes:
+        """`routes`, worked out once, and the name of each: ``"0 > 3 > 4"``, or that it stays.
+
+        Raises
+        ------
+        ValueError
+            As `routes`.
+        """
+        key = origin, most_hops
+        if key not in self._named:
+            found = self.routes(origin, most_hops)
+            self._named[key] = found, [self._name(links) for links, _ in found]
+        return self._named[key]
+
+    def _name(self, links: tuple[int, ...]) -> str:
+        if not links:
+            return KEEP
+        nodes = (self.links[links[0]].start, *(self.links[i].end for i in links))
+        return " > ".join(nodes)
 
     # ------------------------------------------------------------------ in the meta of an instance
     def document(self) -> dict[str, Any]:

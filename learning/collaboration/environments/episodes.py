@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from learning import seeds as seed_parts
 from learning.collaboration.process.rows import CEILING, VIEWS
 from learning.runs.settings import at_least
+from mecopt import checks
 from mecopt.collaboration.scenarios import ledrl
 from mecopt.offloading.instance import OffloadingInstance
 
@@ -79,6 +80,8 @@ def space(candidates: int, view: str) -> gymnasium.spaces.Dict:
     """Observations: ``rows`` (C, F), see `learning.collaboration.process.rows`, and which
     candidates are allowed, ``action_mask`` (C,) of 0 and 1.
     """
+    checks.whole("candidates", candidates, 1)
+    checks.known("view", view, VIEWS)
     shape = (candidates, VIEWS[view])
     return gymnasium.spaces.Dict(
         {

@@ -100,9 +100,13 @@ class CollaborationParallelEnv(ParallelEnv):
         ------
         RuntimeError
             After the end of an episode.
+        ValueError
+            If the agent whose turn it is has no action.
         """
         if not self.agents:
             raise RuntimeError("the episode is over: call reset()")
+        if self._turn not in actions:
+            raise ValueError(f"actions: none for {self._turn}, whose turn it is")
         observation, reward, over, _, info = self._env.step(int(actions[self._turn]))
         agents = self.agents
         self._turn = "" if over else agents[info["node"]]

@@ -100,9 +100,13 @@ class CollaborationVectorEnv(VectorEnv):
         ------
         RuntimeError
             Before the first reset.
+        ValueError
+            If there is not one action for each environment.
         """
-        sim = self.simulator
-        reward = sim.step(np.asarray(actions)).copy()
+        sim, chosen = self.simulator, np.asarray(actions)
+        if chosen.shape != (self.num_envs,):
+            raise ValueError(f"actions: shape {chosen.shape}, expected ({self.num_envs},)")
+        reward = sim.step(chosen).copy()
         over = sim.over
         infos: dict[str, Any] = {}
         if over.any():

@@ -103,6 +103,8 @@ class Settings:
         one_of(self, preset=tuple(ledrl.PRESETS), prior=("none", "rule", "language"))
         positive(self, "learning_rate")
         share(self, "gamma")
+        if not abs(self.hop_reward) < float("inf"):
+            raise ValueError(f"hop_reward = {self.hop_reward!r} must be finite")
         _ = self.shape
 
     @property

@@ -61,15 +61,15 @@ class Asked:
     Parameters
     ----------
     observation : Observation
-    option : Future of int
-        The policy's answer; it may never come.
     begin_s : float
         When it was asked, on the clock of `time.perf_counter`.
+    option : Future of int
+        The policy's answer; it may never come.
     """
 
     observation: Observation
+    begin_s: float
     option: Future[int] = field(default_factory=Future)
-    begin_s: float = field(default_factory=time.perf_counter)
 
 
 class Desk:
@@ -104,7 +104,12 @@ class Desk:
         node = self.asker.network.nodes[0].name
         task = {"origin": node, "size_bytes": 1e6, "cycles": 1e9, "deadline_s": 10.0}
         observation = self.asker.observation({"task": task})
-        self._checked(observation)
+        try:
+            self._checked(observation)
+        except Exception as error:
+            raise ValueError(
+                f"policy: {self.policy.name!r} cannot decide on single questions ({error})"
+            ) from None
         self._fallback.reset(observation.instance)
         self._stand_in(observation)
 
@@ -116,7 +121,8 @@ class Desk:
         ValueError
             In one line what is wrong with the question.
         """
-        asked = Asked(self.asker.observation(question))
+        begin = time.perf_counter()
+        asked = Asked(self.asker.observation(question), begin)
         try:
             self._waiting.put_nowait(asked)
         except queue.Full:

@@ -48,7 +48,7 @@ class Asker:
     Raises
     ------
     ValueError
-        If `most_hops` is negative.
+        If `most_hops` is negative, or a node has too many routes of so many hops.
     """
 
     network: Network
@@ -56,6 +56,8 @@ class Asker:
 
     def __post_init__(self) -> None:
         checks.whole("most_hops", self.most_hops, 0)
+        for node in range(len(self.network.nodes)):  # too many are refused here
+            self.network.named_routes(node, self.most_hops)
 
     @cached_property
     def _link(self) -> Mapping[str, int]:

@@ -141,6 +141,8 @@ def bound(host: str, port: int) -> Iterator[Listening]:
     ValueError
         If the port is out of range, or the address cannot be listened on.
     """
+    if not host:
+        raise ValueError("host: is empty; 0.0.0.0 listens on every address of this machine")
     if not 0 <= port < 2**16:
         raise ValueError(f"port = {port} must be between 0 and {2**16 - 1}")
     try:

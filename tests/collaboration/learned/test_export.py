@@ -82,7 +82,18 @@ def test_damaged_files_are_refused(made, tmp_path):
     marker.write_text(json.dumps(said | {"shape": said["shape"] | {"memory": False}}))
     with pytest.raises(ValueError, match="risk, memory and not rows, mask, prior, risk"):
         zoo.load("offloading", "one", folder)
-    marker.write_text(json.dumps(said | {"prior": "oracle"}))
+    for changes, words in (
+        ({"drop_hopeless": "false"}, "drop_hopeless = 'false' must be true or false"),
+        ({"prior": "none"}, "prior = 'none' is not what its shape says"),
+        ({"shape": said["shape"] | {"view": "raw"}}, "takes rows of"),
+    ):
+        marker.write_text(json.dumps(said | changes))
+        with pytest.raises(ValueError, match=words):
+            zoo.load("offloading", words, folder)
+    marker.write_text(json.dumps(said))
+    (folder / "policy.onnx").write_bytes(b"")
+    with pytest.raises(ValueError, match="not exported agents"):
+        zoo.load("offloading", "empty", folder)
     (folder / "policy.onnx").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="not exported agents"):
         zoo.load("offloading", "two", folder)

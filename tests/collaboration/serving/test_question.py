@@ -119,3 +119,24 @@ def test_a_question_is_the_state_of_an_episode():
     down = [n.name for i, n in enumerate(network.nodes) if not seen.up[i]]
     found = Asker(network).observation({"task": asked, "down": down})
     np.testing.assert_allclose(found.latency_s, seen.latency_s, rtol=0, atol=1e-6)
+
+
+def complete(n):
+    """Every node beside every other."""
+    names = [str(i) for i in range(n)]
+    links = tuple(Link(a, b, 1e6) for a in names for b in names if a != b)
+    return Network(tuple(Node(name, 1e9) for name in names), links)
+
+
+def test_too_many_routes_are_refused_at_once():
+    """Of 30 nodes, 29 x 28 x 27 routes have three hops."""
+    with pytest.raises(ValueError, match="most_hops = 3: node '0' has more than 20000 routes"):
+        Asker(complete(30))
+    with pytest.raises(ValueError, match="most_hops = 11: node '0' has more than 20000 routes"):
+        Asker(complete(12), most_hops=11)
+    assert Asker(complete(30), most_hops=2).observation({"task": TASK | {"origin": "0"}})
+
+
+def test_more_places_than_can_be_counted_are_refused():
+    with pytest.raises(ValueError, match="places = 2147483648 must be below"):
+        Node("a", 1e9, 2**31)

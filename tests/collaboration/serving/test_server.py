@@ -95,6 +95,9 @@ def test_an_address_in_use_is_refused():
         (("--policy", "ratc", "--timeout-ms", "0"), "timeout_s = 0.0"),
         (("--policy", "ratc", "--preset", "nowhere"), "preset: unknown 'nowhere'"),
         (("--policy", "ratc", "--most-hops", "-1"), "most_hops = -1"),
+        (("--policy", "ratc", "--host", ""), "host: is empty"),
+        (("--policy", "expected-lookahead", "--port", "0"), "cannot decide on single questions"),
+        (("--policy", "graph-joint-raw", "--port", "0"), "cannot decide on single questions"),
         (("--policy", "priced", "--host", "nowhere.invalid"), "nowhere.invalid"),
     ],
 )
