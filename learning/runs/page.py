@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import html
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from learning import recipes
 from learning.runs import folder as training_run
 from mecopt import files
 from mecopt.bench import html as html_page
 from mecopt.bench import plot
+from mecopt.statistics import bootstrap_interval
 
 #: What the logged numbers are. Trainers log a number under one of these names or explain it in
 #: their own documentation.
@@ -35,19 +41,22 @@ MEANING = {
     "grad_norm": "norm of the gradient",
     "td_error": "mean temporal-difference error",
     "explore": "share of random actions",
+    "success_rate": "share of tasks on time on tuning episodes, greedy decisions",
 }
 #: Columns without a panel.
-_HIDDEN = ("step", "epoch")
+_HIDDEN = ("step", "epoch", "training")
 _MOST_PANELS = 9
 
 
 def curves(progress: Mapping[str, pd.DataFrame]) -> Figure:
-    """One panel per logged number, one line per training.
+    """One panel per logged number, one line per training, or per group of trainings.
 
     Parameters
     ----------
     progress : mapping of name to DataFrame
-        ``progress.parquet`` of each training: ``step`` and the logged numbers.
+        ``progress.parquet`` of each training: ``step`` and the logged numbers. Several trainings
+        under one name (a column ``training`` tells them apart) are drawn as their mean with 95 %
+        bootstrap intervals.
     """
     names = list(
         dict.fromkeys(
@@ -67,15 +76,48 @@ def curves(progress: Mapping[str, pd.DataFrame]) -> Figure:
         axes = picture.add_subplot(rows, columns, i + 1)
         for k, (label, frame) in enumerate(progress.items()):
             if name in frame:
-                seen = frame[["step", name]].dropna()
-                axes.plot(seen["step"], seen[name], color=plot.PALETTE[k % len(plot.PALETTE)],
-                          linewidth=1.4, label=label)  # fmt: skip
+                _line(axes, frame, name, label, plot.PALETTE[k % len(plot.PALETTE)])
         plot.title(axes, name, 10)
         plot.clean(axes, "y")
         axes.set_xlabel("step", fontsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         if i == 0 and len(progress) > 1:
             axes.legend(fontsize=7, frameon=False)
     return picture
+
+
+def _line(axes: Axes, frame: pd.DataFrame, name: str, label: str, color: str) -> None:
+    """A training's numbers against steps; of several, their mean and its interval."""
+    seen = frame.dropna(subset=[name])
+    steps = seen.groupby("step")[name]
+    mean = steps.mean()
+    axes.plot(mean.index, mean, color=color, linewidth=1.4, label=label)
+    if "training" in seen and seen["training"].nunique() > 1:
+        low, high = zip(*(bootstrap_interval(of, resamples=1000) for _, of in steps), strict=True)
+        axes.fill_between(mean.index, low, high, color=color, alpha=0.15, linewidth=0)
+
+
+def grouped(
+    runs: Sequence[tuple[str, Mapping[str, Any], pd.DataFrame]],
+) -> dict[str, pd.DataFrame]:
+    """Progress by name: trainings that differ in nothing but their seed stand under one.
+
+    Parameters
+    ----------
+    runs : sequence of (name, parameters, progress)
+    """
+    alike: dict[str, list[tuple[str, pd.DataFrame]]] = {}
+    for name, parameters, frame in runs:
+        key = json.dumps([parameters["kind"], parameters["settings"]], sort_keys=True, default=str)
+        alike.setdefault(key, []).append((name, frame))
+    out = {}
+    for group in alike.values():
+        name = group[0][0] if len(group) == 1 else f"{group[0][0]} and {len(group) - 1} more"
+        while name in out:  # folders of one name in different places
+            name += "'"
+        frames = [frame.assign(training=i) for i, (_, frame) in enumerate(group)]
+        out[name] = pd.concat(frames, ignore_index=True)
+    return out
 
 
 def summary(folder: str | os.PathLike[str]) -> str:
@@ -97,9 +139,10 @@ def section(folders: Sequence[str | os.PathLike[str]]) -> str:
     ValueError
         If a folder holds no finished training.
     """
-    runs = [(Path(folder), *training_run.read(folder)) for folder in folders]
+    once = dict.fromkeys(Path(folder).resolve() for folder in folders)
+    runs = [(path, *training_run.read(path)) for path in once]
     names = [path.name or str(parameters["kind"]) for path, parameters, *_ in runs]
-    progress = {name: frame for name, (*_, frame) in zip(names, runs, strict=True)}
+    progress = grouped([(name, run[1], run[3]) for name, run in zip(names, runs, strict=True)])
     seen, settings = [], []
     for name, (_, parameters, manifest, frame) in zip(names, runs, strict=True):
         steps = int(frame["step"].max()) if len(frame) else 0
@@ -113,7 +156,8 @@ def section(folders: Sequence[str | os.PathLike[str]]) -> str:
         (
             "<section><h2>Learning curves</h2>",
             html_page.image(pictures, "curves", "Learning curves"),
-            f'<p class="note">{meaning}.</p>',
+            f'<p class="note">{meaning}. Trainings that differ only in their seed are drawn as '
+            "their mean with 95 % intervals.</p>",
             html_page.table(("training", "seed", "steps", "CPU s"), seen),
             html_page.table(("training", "setting", "value"), settings, text_columns=3),
             "</section>",
@@ -133,11 +177,13 @@ def build(folder: str | os.PathLike[str]) -> str:
     parameters, manifest, _ = training_run.read(path)
     versions = ", ".join(f"{n} {v}" for n, v in manifest["versions"].items() if v)
     kind, where = html.escape(parameters["kind"]), html.escape(str(path))
+    trainer = recipes.MODULES.get(parameters["kind"])
+    scenario = "comllm" if trainer is None else trainer.scenario
     body = (
         f"<h1>mecopt training</h1><p class='headline'>{html.escape(summary(path))}.</p>"
-        f"<p>How good the policy is says a benchmark: <code>mecopt bench comllm --policies {kind} "
-        f"--checkpoint {kind}={where}</code>. <code>mecopt report RUN --training {where}</code> "
-        f"puts these curves on its page.</p>{section([path])}"
+        f"<p>How good the policy is says a benchmark: <code>mecopt bench {scenario} --policies "
+        f"{kind} --checkpoint {kind}={where}</code>. <code>mecopt report RUN --training "
+        f"{where}</code> puts these curves on its page.</p>{section([path])}"
         f"<h2>Provenance</h2><p class='note'>{html.escape(versions)}</p>"
     )
     page = html_page.frame(f"training {parameters['kind']}", body)

@@ -140,6 +140,21 @@ def test_curves_have_a_panel_per_logged_number():
     assert [len(axes.lines) for axes in picture.axes] == [2, 1]
 
 
+def test_trainings_that_differ_in_their_seed_are_one_curve():
+    """Their mean, 1.5 and 2.5, with a band; another setting is another curve."""
+    settings = {"kind": "halver", "settings": {"rate": 0.5}}
+    other = {"kind": "halver", "settings": {"rate": 0.1}}
+    one = pd.DataFrame({"step": [1, 2], "loss": [1.0, 2.0]})
+    two = pd.DataFrame({"step": [1, 2], "loss": [2.0, 3.0]})
+    progress = report_section.grouped(
+        [("a", settings, one), ("b", other, one), ("c", settings, two)]
+    )
+    assert list(progress) == ["a and 1 more", "b"]
+    (axes,) = report_section.curves(progress).axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[1.5, 2.5], [1.0, 2.0]]
+    assert len(axes.collections) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
