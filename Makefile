@@ -82,7 +82,7 @@ demo: $(VENV)/.base $(VENV)/.warm
 
 test: lint $(VENV)/.warm
 	$(BIN)/pytest -n 2 --dist loadfile
-	MECOPT_QUICK=1 $(BIN)/pytest --nbmake --nbmake-timeout=300 $(NOTEBOOKS)
+	MECOPT_QUICK=1 $(BIN)/pytest -n 2 --nbmake --nbmake-timeout=300 $(NOTEBOOKS)
 
 # ---------------------------------------------------------------- for developers
 lint: $(VENV)/.dev
