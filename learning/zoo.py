@@ -70,6 +70,25 @@ def load(family: str, name: str, folder: str | os.PathLike[str]) -> Any:
     return _open(family, name, str(found), marker.stat().st_mtime_ns)
 
 
+def trained(family: str, name: str, folder: str | os.PathLike[str] | None = None) -> Any:
+    """A trained policy under its name: the shipped checkpoint, or that of a folder (`load`).
+
+    Raises
+    ------
+    ValueError
+        If none is shipped, or the folder holds no checkpoint that can be loaded.
+    """
+    found = shipped(family, name) if folder is None else folder
+    if found is None:
+        raise ValueError(
+            f"policy: no checkpoint of {name!r} is shipped; train one with `mecopt train "
+            f"{name} --out FOLDER` and give --checkpoint {name}=FOLDER"
+        )
+    policy = load(family, name, found)
+    policy.name = name
+    return policy
+
+
 @lru_cache(maxsize=32)
 def _open(family: str, name: str, folder: str, changed_ns: int) -> Any:
     """Load a checkpoint once per process and name (until its marker changes)."""

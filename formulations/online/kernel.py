@@ -7,8 +7,11 @@ holds, which is lower.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 #: Lateness that counts as rounding, slots: a task is on time rather than late, which costs less.
 SLACK = 1e-9
@@ -32,30 +35,37 @@ def toll(price, compute, until):
     return min(price * min(compute, until), until)
 
 
-@njit(cache=True)
-def back(
-    after,
-    out,
-    uplink_cells,
-    device_cells,
-    arrival,
-    weight,
-    local,
-    local_cells,
-    n_options,
-    upload,
-    upload_cells,
-    compute,
-    price,
-    tolled,
-    drop,
-    deadline,
-):
-    """One stage of [values] into `out`.
+class Step(NamedTuple):
+    """A slot, as the kernels read it.
 
-    Options of task m are the servers ``[m, :n_options[m]]`` of the (N, J) arrays; `tolled` is for
-    how many slots from now tolls last.
+    Options of task m are the servers ``server[m, :n_options[m]]``; `tolled` is for how many slots
+    from now tolls last. Cells are those of a grid per slot of waiting, times are in slots.
     """
+
+    uplink_cells: float
+    device_cells: float
+    arrival: float
+    weight: NDArray[np.float64]
+    local: NDArray[np.float64]
+    local_cells: NDArray[np.int64]
+    n_options: NDArray[np.int64]
+    upload: NDArray[np.float64]
+    upload_cells: NDArray[np.int64]
+    compute: NDArray[np.float64]
+    price: NDArray[np.float64]
+    server: NDArray[np.int64]
+    tolled: float
+    drop: float
+    deadline: float
+
+
+@njit(cache=True)
+def back(after, out, step):
+    """One stage of [values] into `out`."""
+    (
+        uplink_cells, device_cells, arrival, weight, local, local_cells, n_options, upload,
+        upload_cells, compute, price, server, tolled, drop, deadline,
+    ) = step  # fmt: skip
     n, q = out.shape
     total = np.empty(q)
     best = np.empty(q)
@@ -89,31 +99,15 @@ def back(
 
 
 @njit(cache=True)
-def forward(
-    mass,
-    after,
-    out,
-    uplink_cells,
-    device_cells,
-    arrival,
-    weight,
-    local,
-    local_cells,
-    n_options,
-    upload,
-    upload_cells,
-    compute,
-    price,
-    server,
-    tolled,
-    drop,
-    deadline,
-    load,
-):
+def forward(mass, after, out, step, load):
     """Move the probability of each state through one stage of best decisions.
 
     Adds to `load` (J,) the expected time at servers, within tolls, of the tasks that pay them.
     """
+    (
+        uplink_cells, device_cells, arrival, weight, local, local_cells, n_options, upload,
+        upload_cells, compute, price, server, tolled, drop, deadline,
+    ) = step  # fmt: skip
     n, q = mass.shape
     for i in range(n):
         for j in range(q):

@@ -157,27 +157,21 @@ def solve(
     for t in reversed(range(system.slots)):
         stage = prepare(tasks[t], tolls.price, grid)
         later, now = (t + 1, t) if keep else ((t + 1) % 2, t % 2)
-        kernel.back(
-            _after(tables[later], stage, grid),
-            tables[now],
-            grid.uplink,
-            grid.device,
-            system.arrival_probability,
-            stage.tasks.weight,
-            stage.tasks.local,
-            stage.local_cells,
-            stage.n_options,
-            stage.upload,
-            stage.upload_cells,
-            stage.compute,
-            stage.price,
-            tolls.until - t,
-            system.drop_cost_slots,
-            system.deadline_slots,
-        )
+        step = _step(system, grid, tolls, stage, t)
+        kernel.back(_after(tables[later], stage, grid), tables[now], step)
         if keep:
             stages.append(stage)
     return Values(system, grid, tolls, tables if keep else tables[:1], stages[::-1])
+
+
+def _step(system: System, grid: Grid, tolls: Tolls, stage: Stage, t: int) -> kernel.Step:
+    """A slot of a system as the kernels read it."""
+    return kernel.Step(
+        grid.uplink, grid.device, system.arrival_probability, stage.tasks.weight,
+        stage.tasks.local, stage.local_cells, stage.n_options, stage.upload, stage.upload_cells,
+        stage.compute, stage.price, stage.server, tolls.until - t, system.drop_cost_slots,
+        system.deadline_slots,
+    )  # fmt: skip
 
 
 def loads(values: Values) -> NDArray[np.float64]:
@@ -198,26 +192,7 @@ def loads(values: Values) -> NDArray[np.float64]:
     load = np.zeros(system.servers)
     for t, stage in enumerate(values.stages):
         out = np.zeros_like(mass)
-        kernel.forward(
-            mass,
-            values.after(t),
-            out,
-            grid.uplink,
-            grid.device,
-            system.arrival_probability,
-            stage.tasks.weight,
-            stage.tasks.local,
-            stage.local_cells,
-            stage.n_options,
-            stage.upload,
-            stage.upload_cells,
-            stage.compute,
-            stage.price,
-            stage.server,
-            tolls.until - t,
-            system.drop_cost_slots,
-            system.deadline_slots,
-            load,
-        )
+        step = _step(system, grid, tolls, stage, t)
+        kernel.forward(mass, values.after(t), out, step, load)
         mass = out
     return load

@@ -43,14 +43,7 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Policy:
     ValueError
         If none is shipped, or the folder holds no checkpoint that can be loaded.
     """
-    found = shipped(name) if folder is None else folder
-    if found is None:
-        raise ValueError(
-            f"policy: no checkpoint of {name!r} is shipped; train one with `mecopt train "
-            f"{name} --out FOLDER` and give --checkpoint {name}=FOLDER"
-        )
-    policy: Policy = checkpoints.load("offloading", name, found)
-    policy.name = name
+    policy: Policy = checkpoints.trained("offloading", name, folder)
     return policy
 
 

@@ -23,7 +23,8 @@ from mechanisms.audit import incentives as audit_incentives
 from mechanisms.audit import lottery, order
 from mechanisms.audit.asking import Asked, Mechanism, RuleError, ask, found
 from mechanisms.audit.findings import Finding
-from mechanisms.audit.row import Evidence, MechanismAudit, failed, row_of
+from mechanisms.audit.judging import Evidence, failed, row_of
+from mechanisms.audit.row import MechanismAudit
 from mechanisms.audit.sampling import Chosen, choose_traders
 from mechanisms.outcome import require_market
 from mecopt import checks, files

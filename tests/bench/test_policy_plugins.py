@@ -188,9 +188,9 @@ def test_teachers_take_no_checkpoint(tmp_path):
 
 def test_a_name_without_a_checkpoint_says_how_to_get_one(monkeypatch):
     """Neither shipped nor given."""
-    from learning.offloading import zoo
+    from learning import zoo
 
-    monkeypatch.setattr(zoo, "shipped", lambda name: None)
+    monkeypatch.setattr(zoo, "shipped", lambda family, *place: None)
     with pytest.raises(ValueError, match=r"mecopt train dqn --out FOLDER.*--checkpoint dqn=FOLDER"):
         policies.make("dqn")
 

@@ -52,7 +52,7 @@ def success_picture(card: pd.DataFrame) -> Figure:
     """Tasks on time by policy with 95 % intervals, one panel per preset, and both bounds."""
     presets = list(card["preset"].unique())
     most = int(card.groupby("preset").size().max())
-    figure = new_figure(9.0, len(presets) * (1.1 + 0.34 * most))
+    figure = new_figure(9.0, len(presets) * (1.4 + 0.34 * most))
     panels = figure.subplots(len(presets), 1, squeeze=False, sharex=True)
     for panel, preset in zip(panels.ravel(), presets, strict=True):
         part = card[card["preset"] == preset].reset_index(drop=True)
@@ -71,11 +71,11 @@ def success_picture(card: pd.DataFrame) -> Figure:
             at = 100 * float(part[column].iloc[0])
             panel.axvline(at, color=MUTED, linewidth=1.2, linestyle="--")
             panel.annotate(
-                f"bound,\n{words}", (at, len(part) - 0.45), (-3, 0), textcoords="offset points",
+                f"bound,\n{words}", (at, len(part) + 0.35), (-3, 0), textcoords="offset points",
                 ha="right", va="bottom", fontsize=8, color=MUTED,
             )  # fmt: skip
         panel.set_yticks(range(len(part)), part["policy"])
-        panel.set_ylim(len(part) - 0.4, -0.6)
+        panel.set_ylim(len(part) + 0.4, -0.6)  # room for the names of the bounds
         panel.set_xlim(0, 104)
         clean(panel)
         panel.tick_params(labelbottom=True)

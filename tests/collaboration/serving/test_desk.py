@@ -62,8 +62,7 @@ def test_a_policy_that_came_back_answers_again():
     policy.go.set()
     while here.state["waiting"]:
         time.sleep(0.001)
-    patient = Limits(timeout_s=60.0)
-    object.__setattr__(here, "limits", patient)
+    here.limits = Limits(timeout_s=60.0)
     assert here.decide(question())["by"] == "keep"
 
 
