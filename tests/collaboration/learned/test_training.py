@@ -252,6 +252,6 @@ def test_shipped_agents_do_better_than_random_choices(name):
 
 def test_a_name_without_a_checkpoint_says_how_to_get_one(monkeypatch):
     """Neither shipped nor given."""
-    monkeypatch.setattr(agents_zoo, "shipped", lambda name: None)
+    monkeypatch.setattr(zoo, "shipped", lambda family, name: None)
     with pytest.raises(ValueError, match=r"mecopt train vdn --out FOLDER.*--checkpoint vdn=FOLDER"):
         agents_zoo.load("vdn")
