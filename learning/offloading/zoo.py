@@ -22,6 +22,7 @@ NAMES = recipes.policies("offloading")
 TEACHERS = (
     "user-values",
     "own-values",
+    "values-lookahead",
     "greedy-lacs",
     "greedy-lacs-lambda0",
     "greedy-lacs-mean",
@@ -57,6 +58,8 @@ def _teacher(
     from learning.offloading.rewards.own_values import OwnValues
     from learning.offloading.rewards.teachers import GreedyTeacher, make_reward
     from learning.offloading.rewards.user_values import UserValues
+    from learning.offloading.rewards.values_lookahead import ValuesLookahead
+    from mecopt.offloading.scenarios.futures import generated_futures
 
     if checkpoint is not None:
         raise ValueError(f"checkpoint: {name!r} is a rule without parameters to load")
@@ -64,6 +67,8 @@ def _teacher(
         return UserValues()
     if name == "own-values":
         return OwnValues()
+    if name == "values-lookahead":
+        return ValuesLookahead(futures=generated_futures(seed))
     return GreedyTeacher(make_reward(name.removeprefix("greedy-"), seed=seed), name)
 
 

@@ -15,7 +15,7 @@ from formulations.offloading.search import Search
 from mecopt.offloading import events
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.observation import OnlineSystem
-from mecopt.offloading.policies import rollouts, worlds
+from mecopt.offloading.policies import guide, rollouts, worlds
 from mecopt.offloading.replay import replay, run_kernel
 from mecopt.offloading.status import NEVER
 from mecopt.offloading.units import UNLIMITED
@@ -161,7 +161,9 @@ def test_sampled_futures_follow_the_rule(seed: int) -> None:
         _, _, _, completion, _ = run_kernel(x, np.where(np.arange(x.n_tasks) < n, 0, -1))
         cost = x.latency_weight * (completion - x.release_ns)
         first = int(x.release_ns[0])
-        found = rollouts.play(world, memory, 0, undecided, nobody, up, 0, 0, first, 1, n)
+        found = rollouts.play(
+            world, memory, guide.none(), 0, undecided, nobody, up, 0, 0, first, 1, n, 0
+        )
         assert found == cost[:n].sum()
 
 

@@ -13,7 +13,7 @@ everything known in advance: the distribution of tasks and the speeds of the ser
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,7 @@ from learning.offloading.rewards.user_values import parameters_of
 from learning.offloading.states import decision_states as states
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
+from mecopt.offloading.policies.guide import between
 from mecopt.offloading.scenarios import comllm
 
 #: Tables of the rule, and coarser ones for prices; tasks sampled for a stage of each.
@@ -51,14 +52,9 @@ def read(
     table: NDArray[np.float64], grid: Grid, uplink: ArrayLike, device: ArrayLike
 ) -> NDArray[np.float64]:
     """V one slot later at waits now, in slots: bilinear, constant beyond the table."""
-    x = np.clip((np.asarray(uplink) - 1.0) * grid.uplink, 0.0, table.shape[0] - 1.0)
-    y = np.clip((np.asarray(device) - 1.0) * grid.device, 0.0, table.shape[1] - 1.0)
-    i = np.minimum(x.astype(np.int64), table.shape[0] - 2)
-    j = np.minimum(y.astype(np.int64), table.shape[1] - 2)
-    a, b = x - i, y - j
-    low = (1 - b) * table[i, j] + b * table[i, j + 1]
-    high = (1 - b) * table[i + 1, j] + b * table[i + 1, j + 1]
-    return np.asarray((1 - a) * low + a * high)
+    x = (np.asarray(uplink) - 1.0) * grid.uplink
+    y = (np.asarray(device) - 1.0) * grid.device
+    return np.asarray(np.vectorize(partial(between, table))(x, y))
 
 
 @dataclass

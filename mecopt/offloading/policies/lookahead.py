@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
-from mecopt.offloading.policies import rollouts, tuned, worlds
+from mecopt.offloading.policies import guide, rollouts, tuned, worlds
 from mecopt.offloading.scenarios.futures import Futures, generated_futures
 from mecopt.offloading.status import NEVER
 
@@ -54,6 +54,7 @@ class Lookahead:
     name: str = "lookahead"
     candidates: int | None = None
     _world: worlds.World | None = field(default=None, repr=False)
+    _guide: guide.Guide = field(default_factory=guide.none, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("samples", "candidates"):
@@ -76,6 +77,7 @@ class Lookahead:
             if not same or not np.array_equal(x.capacity, instance.capacity):
                 raise ValueError(f"futures[{i}]: its resources are not those of the instance")
         self._world = worlds.combine([instance, *companions])
+        self._guide = self._guide_for(instance, companions)
         edges = np.cumsum([instance.n_tasks, *(x.n_tasks for x in companions)])
         self._first, self._last = edges[:-1], edges[1:]
         # Tasks released together are decided in the order of their owners, so a future may hold
@@ -89,6 +91,17 @@ class Lookahead:
         longest = max(self._window(x.release_ns) for x in companions)
         room = widest * (instance.n_tasks + longest + 1) + 1
         self._memory = worlds.scratch(self._world, room)
+
+    def _guide_for(
+        self, instance: OffloadingInstance, companions: list[OffloadingInstance]
+    ) -> guide.Guide:
+        """What the base policy knows beyond the cost of a task: nothing here."""
+        return guide.none()
+
+    def _close_ns(self, now_ns: int) -> int:
+        """When a guide values the queues that are left: a whole number of slots."""
+        slot_ns = self._guide.slot_ns
+        return ((now_ns + self._horizon_ns) // slot_ns + 1) * slot_ns
 
     def _window(self, release_ns: NDArray[np.int64]) -> int:
         """Most tasks that one horizon can hold."""
@@ -117,6 +130,7 @@ class Lookahead:
         rollouts.candidate_costs(
             world,
             memory,
+            self._guide,
             observation.choice,
             observation.active,
             observation.up,
@@ -126,6 +140,7 @@ class Lookahead:
             tried,
             first,
             last,
+            self._close_ns(now),
             found,
         )
         out = np.full(observation.n_options + 1, np.inf)

@@ -3,8 +3,9 @@
 `play` commits one option of the released task to the believed state, then lets the tasks of one
 sampled future arrive; each of them is served by the one-step oracle that may drop, which projects
 the committed work to its end and takes the cheapest option (`mecopt.offloading.projection` has the
-same projection for one decision). Work that no decision can change any more (last stages in
-service) costs the same under every option and is left out of the sum.
+same projection for one decision). With a `Guide` an option also costs what it leaves behind, and
+the queues at the end of the horizon have a value. Work that no decision can change any more (last
+stages in service) costs the same under every option and is left out of the sum.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numba import njit
 
 from mecopt.offloading.fifo import enqueue, free_for, step
 from mecopt.offloading.heap import pop, push
+from mecopt.offloading.policies.guide import at_the_end, left_behind
 from mecopt.offloading.projection import believe, estimate
 from mecopt.offloading.status import NEVER
 
@@ -188,11 +190,14 @@ def _chain_end(world, memory, up, option, now):
 
 
 @njit(cache=True, inline="always")
-def _cheapest(world, memory, up, k, now):
-    """The one-step oracle that may drop: the cheapest option on time, ties to the first; or -1."""
+def _cheapest(world, memory, guide, up, k, now):
+    """The cheapest option on time, ties to the first; -1 where dropping costs less."""
     arrays, believed, entries = world.arrays, world.believed, memory.entries
     free, units, ends = memory.free[1], memory.units, memory.ends
+    is_guided = guide.tables.shape[0] > 0
     best, chosen = world.drop[k], -1
+    if is_guided:
+        best += left_behind(guide, world, free, k, -1, now)
     for option in range(arrays.option_ptr[k], arrays.option_ptr[k + 1]):
         if world.simple[option]:
             end = _chain_end(world, memory, up, option, now)
@@ -200,16 +205,19 @@ def _cheapest(world, memory, up, k, now):
             end = estimate(arrays, believed, option, now, free, entries, up, units, ends)
         if end < NEVER and end - now <= world.deadline[k]:  # without a deadline never is not late
             cost = world.weight[k] * (end - now) + world.fixed[option]
+            if is_guided:
+                cost += left_behind(guide, world, free, k, option, now)
             if cost < best or (cost == best and chosen < 0):
                 best, chosen = cost, option
     return chosen
 
 
 @njit(cache=True, _nrt=False)
-def play(world, memory, size, choice, active, up, task, option, now, first, last):
+def play(world, memory, guide, size, choice, active, up, task, option, now, first, last, close):
     """Cost in ns of one option of `task` (-1 drops it) and of future tasks first..last-1.
 
-    Counts the task, the future tasks and the committed tasks whose completion is still open.
+    Counts the task, the future tasks and the committed tasks whose completion is still open, and
+    the value of the queues at `close` where there is a guide.
     """
     n_live = 0
     for k in active:
@@ -232,21 +240,26 @@ def play(world, memory, size, choice, active, up, task, option, now, first, last
         until = world.arrays.release[ahead] if ahead < last else NEVER
         size, total = _serve(world, memory, size, until, total)
         if ahead >= last:
+            if guide.tables.shape[0] > 0:
+                total += at_the_end(guide, memory.free[1], close)
             return total
         k, t = ahead, until
         ahead += 1
         _project(world, memory, size, n_live)
-        option = _cheapest(world, memory, up, k, t)
+        option = _cheapest(world, memory, guide, up, k, t)
 
 
 @njit(cache=True)
-def candidate_costs(world, memory, choice, active, up, times, task, now, options, first, last, out):
+def candidate_costs(
+    world, memory, guide, choice, active, up, times, task, now, options, first, last, close, out
+):
     """Mean cost in s over the futures of some options of a task.
 
     Parameters
     ----------
     world : World
     memory : Scratch
+    guide : Guide
     choice : (K,) int64
         Decisions so far.
     active : (n,) int64
@@ -259,6 +272,8 @@ def candidate_costs(world, memory, choice, active, up, times, task, now, options
         Options of the task, by number among its own; -1 drops it.
     first, last : (J,) int64
         Tasks ``first[j]:last[j]`` are those of future j within the horizon.
+    close : int
+        End of the horizon, ns: where a guide values what is left.
     out : (n,) float64, written
         Equal futures for every entry; only differences mean anything.
     """
@@ -269,6 +284,7 @@ def candidate_costs(world, memory, choice, active, up, times, task, now, options
         total = 0.0
         for j in range(len(first)):
             total += play(
-                world, memory, size, choice, active, up, task, option, now, first[j], last[j]
-            )
+                world, memory, guide, size, choice, active, up, task, option, now,
+                first[j], last[j], close,
+            )  # fmt: skip
         out[i] = total * 1e-9 / len(first)

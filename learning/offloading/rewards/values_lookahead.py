@@ -1,0 +1,38 @@
+"""Rollout over values: one step of policy improvement over `own-values`.
+
+Every option is played against sampled futures as `mecopt.offloading.policies.lookahead` plays it,
+but tasks of the futures are served by the rule `own-values`, whose tables know what an option
+leaves behind for its user, and the queues at the end of the horizon have their value. So a short
+horizon suffices: what users do to each other at the servers is played, the rest is in the tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from learning.offloading.rewards import own_values
+from learning.offloading.rewards.user_values import parameters_of
+from mecopt.offloading.instance import OffloadingInstance
+from mecopt.offloading.policies import guide
+from mecopt.offloading.policies.lookahead import Lookahead
+
+
+@dataclass
+class ValuesLookahead(Lookahead):
+    """Look-ahead by rollout with `own-values` as base policy, and values at the end.
+
+    Only for COMLLM episodes; parameters are those of `Lookahead`.
+    """
+
+    samples: int | None = 200
+    horizon_s: float | None = 0.2
+    name: str = "values-lookahead"
+
+    def _guide_for(
+        self, instance: OffloadingInstance, companions: list[OffloadingInstance]
+    ) -> guide.Guide:
+        parameters = parameters_of(instance)
+        values, price = own_values.solve(parameters, instance.meta["seed"])
+        cells = (values.grid.uplink, values.grid.device)
+        slot_ns = round(parameters.slot_s * 1e9)
+        return guide.guide([instance, *companions], values.tables, cells, slot_ns, price)
