@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from formulations.online.control import Control, control_for
+from formulations.online.control import control_for
 from formulations.online.penalties.worlds import Drawn, own_cost_s
 from formulations.online.tasks import System, system_of
 from mecopt.offloading.instance import OffloadingInstance
@@ -33,10 +33,6 @@ class ComllmLaw:
 
     def __post_init__(self) -> None:
         system_of(self.instance)
-
-    @cached_property
-    def _control(self) -> Control:
-        return control_for(self.instance)
 
     @cached_property
     def _system(self) -> System:
@@ -72,9 +68,13 @@ class ComllmLaw:
         return comllm.generate(meta["preset"], meta["seed"], task_seed=task_seed, **changes)
 
     def world(self, rng: np.random.Generator, redraws: int) -> Drawn:
-        """An episode; its luck is [luck] of `formulations.online.control` under a simple rule."""
+        """An episode; its luck is [luck] of `formulations.online.control` under a simple rule.
+
+        The tables behind it are sampled anew for every world, so that worlds stay independent.
+        """
         x = self._episode(rng)
-        luck = self._control.luck_slots(rollout(x, OneStepOracleDrop()))
+        control = control_for(self.instance, int(rng.integers(2**31)))
+        luck = control.luck_slots(rollout(x, OneStepOracleDrop()))
         redrawn = np.tile(x.service_ns * 1e-9, (redraws, 1))
         return Drawn(x, own_cost_s(x), redrawn, luck * self.slot_s)
 

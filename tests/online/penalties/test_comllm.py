@@ -23,7 +23,7 @@ def episode():
 
 
 def penalised(episode, shape=None, **changes):
-    small = {"worlds": 8, "futures": 16, "time_limit_s": 0.5, **changes}
+    small = {"worlds": 6, "futures": 8, "time_limit_s": 0.4, **changes}
     return penalised_bound(ComllmLaw(episode), shape, **small)
 
 
@@ -35,7 +35,7 @@ def test_routes_agree(episode):
     assert found.estimate_slots > none.estimate_slots
     assert found.lower_95_slots < 1.005 * shared.estimate_slots
     control, costs = control_for(episode), []
-    for task_seed in range(8):
+    for task_seed in range(6):
         instance = comllm.generate("paper", 100, task_seed=task_seed, slots=30)
         schedule = rollout(instance, POLICIES.make("priced", preset="paper"))
         costs.append(schedule.objective / 0.1 - control.luck_slots(schedule))
