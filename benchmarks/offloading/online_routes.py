@@ -24,7 +24,7 @@ from mecopt.bench.reading import parse_names, parse_range
 from mecopt.offloading.scenarios import comllm
 
 #: Worlds of a draw of servers, and seconds for the bound of one.
-WORLDS, LIMIT_S = 8, 2.0
+WORLDS, LIMIT_S = 6, 2.0
 RULES = ("priced", "user-values", "lookahead")
 
 
