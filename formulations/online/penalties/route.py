@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from formulations.online.penalties.crowding import Crowding, Shape
 from formulations.online.penalties.inner import penalised
 from formulations.online.penalties.worlds import Drawn, Law, own_cost_s
 from mecopt import checks
+from mecopt.offloading.policies.simple import OneStepOracleDrop
+from mecopt.offloading.replay import rollout
 from mecopt.result import Result
 
 METHOD = "penalised-options"
@@ -64,7 +66,12 @@ def penalties(
     if count:
         seeds = ([_FUTURE_STREAM, *entropy, m] for m in range(count))
         drawn = [law.future(np.random.default_rng(s)) for s in seeds]
-        z += Crowding(drawn, shape).z_s(world)
+        of_crowding = Crowding(drawn, shape).z_s(world)
+        # Under an online rule their sum has mean zero: it is luck, like that of the world.
+        schedule = rollout(world.instance, OneStepOracleDrop())
+        option = (world.instance.option_ptr[:-1] + schedule.choice)[schedule.choice >= 0]
+        world = replace(world, luck_s=world.luck_s - float(of_crowding[option].sum()))
+        z += of_crowding
     return world, z
 
 
