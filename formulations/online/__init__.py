@@ -58,6 +58,9 @@ coarse tables chooses a good one. Tolls price mean loads only, so they matter wh
 **Shared servers.** [shared], in `formulations.online.servers`, adds to [alone] what users must give
 up in a sampled world for sharing its servers. It is never below [alone] and is the default.
 
+**Penalties.** [bound], in `formulations.online.penalties`, needs no structure: worlds with
+penalties per option, each bounded by `formulations.solve`. It is the route for traces.
+
 **Rounding.** Instances hold whole nanoseconds, so services are taken `tasks.ROUNDING_SLOTS` shorter
 than drawn; sums of floats are covered by `bound.FLOATS`. An episode without any arrival, to which
 the generator adds a task, costs more than it counts for here.

@@ -1,4 +1,4 @@
-"""Online bounds by either route: [alone] with [tolls], or [shared]; seconds per draw of servers."""
+"""Online bounds over the servers of an episode: [shared], [alone] with [tolls], or penalised."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import numpy as np
 
 from formulations.online import servers, tolls, values
 from formulations.online.bound import OnlineBound
+from formulations.online.penalties import route as penalties
+from formulations.online.penalties.comllm import ComllmLaw
 from formulations.online.tasks import System, system_of
 from formulations.online.values import Grid, Tolls
 from mecopt import checks
 from mecopt.offloading.instance import OffloadingInstance
 
-#: Methods, the tighter one first; and their cells per slot.
+#: Methods, the tightest one first; and their cells per slot.
 SHARED, ALONE = "users-and-servers", "users-alone"
-METHODS = (SHARED, ALONE)
+METHODS = (SHARED, ALONE, penalties.METHOD)
 _GRIDS = {SHARED: Grid(128, 32), ALONE: Grid(256, 32)}
 #: Independent solves, and tasks sampled for each stage of one.
 REPLICATES, SAMPLES = 8, 61
+#: Seconds for the certified bound of a world with penalties.
+_WORLD_S = 5.0
 #: Streams of random numbers: those of instances begin with 0, 1 and 2.
 _STREAM, _WORLD_STREAM = 6, 9
 
@@ -60,11 +64,13 @@ def online_bound(
         A COMLLM episode.
     method : str
         ``"users-and-servers"`` ([shared]), or ``"users-alone"`` ([alone], with [tolls] where they
-        raise it), which is quicker and looks at no sampled world.
+        raise it), which is quicker and looks at no sampled world, or ``"penalised-options"``
+        (`formulations.online.penalties`), the certified bound of sampled worlds with penalties.
     replicates : int
-        Independent solves, at least two; each draws a world for the first method.
+        Independent solves, at least two; each draws a world unless users are alone.
     samples : int
-        Tasks sampled for every stage of a solve. The bound is valid with any number.
+        Tasks sampled for every stage of a solve; sampled futures for penalised options. The bound
+        is valid with any number.
     grid : Grid, optional
         Cells per slot; more of them raise the bound.
     seed : int
@@ -82,6 +88,15 @@ def online_bound(
     checks.whole("replicates", replicates, 2)
     checks.whole("samples", samples, 1)
     checks.check_seed(seed)
+    if method == penalties.METHOD:
+        return penalties.penalised_bound(
+            ComllmLaw(instance),
+            worlds=replicates,
+            futures=samples,
+            seed=seed,
+            time_limit_s=_WORLD_S,
+            on_progress=on_progress,
+        )
     system, ghz = system_of(instance)
     meta = instance.meta
     bound = bound_of(

@@ -125,7 +125,7 @@ def system_of(instance: OffloadingInstance) -> tuple[System, NDArray[np.float64]
     if scenario != "comllm":
         raise ValueError(
             f"instance: scenario {scenario!r} has no generator with a known distribution of tasks; "
-            "online bounds are for comllm"
+            "online_bound is for comllm (windows of traces: formulations.online.penalties.traces)"
         )
     given = instance.meta["parameters"]
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}

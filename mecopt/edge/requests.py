@@ -105,12 +105,17 @@ def read_requests(
     return requests.take(np.argsort(at, kind="stable")), table, left_out
 
 
+def prompt_bins(prompt_tokens: NDArray[np.int64], bins: int) -> NDArray[np.int64]:
+    """(K,) quantile bin of each prompt length, from 0."""
+    edges = np.quantile(prompt_tokens, np.arange(1, bins) / bins)
+    return np.searchsorted(edges, prompt_tokens, side="right").astype(np.int64)
+
+
 def mean_output_by_prompt(
     prompt_tokens: NDArray[np.int64], output_tokens: NDArray[np.int64], bins: int
 ) -> NDArray[np.float64]:
     """(K,) mean output length of the requests whose prompt is in the same quantile bin."""
-    edges = np.quantile(prompt_tokens, np.arange(1, bins) / bins)
-    group = np.searchsorted(edges, prompt_tokens, side="right")
+    group = prompt_bins(prompt_tokens, bins)
     total = np.bincount(group, weights=output_tokens, minlength=bins)
     count = np.bincount(group, minlength=bins)
     return (total / np.maximum(count, 1))[group]

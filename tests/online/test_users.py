@@ -9,11 +9,10 @@ from formulations.online import exact, values
 from formulations.online.route import ALONE, bound_of, online_bound
 from formulations.online.tasks import System, Tasks, comllm_system, finite_system, shifted_lattice
 from formulations.online.values import Grid, Tolls
-from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.replay import replay
 from mecopt.offloading.scenarios import comllm
 from tests.support.tiny import tiny_instance
-from tests.support.tiny_online import tiny_system
+from tests.support.tiny_online import instance_of, tiny_system
 
 
 def lone_user(slots: int, **changes: float) -> Tasks:
@@ -180,32 +179,10 @@ def test_the_enumerated_replay_is_the_simulator():
         if not history:
             continue
         history = np.array(history).T
-        instance = _instance(system, tasks, history)
+        instance = instance_of(system, tasks, history)
         choice = np.where(history[3] == system.servers + 1, -1, history[3])
         expected = replay(instance, choice).objective
         assert exact.replayed_cost_slots(system, history) == pytest.approx(expected, abs=1e-6)
-
-
-def _instance(system, tasks, history) -> OffloadingInstance:
-    """The tasks of a history, a slot being one second."""
-    resources = [Resource(f"{kind} {u}") for kind in ("uplink", "device") for u in range(2)]
-    resources += [Resource(f"server {j}") for j in range(system.servers)]
-    released = []
-    for slot, user, kind, _ in history.T:
-        options = [Option("local", [Stage(f"device {user}", tasks.local[kind])])]
-        for j in range(system.servers):
-            upload = Stage(f"uplink {user}", tasks.upload[kind, j])
-            options.append(Option(f"{j}", [upload, Stage(f"server {j}", tasks.compute[kind, j])]))
-        released.append(
-            Task(
-                float(slot),
-                options,
-                f"user {user}",
-                deadline_s=system.deadline_slots,
-                drop_cost_s=system.drop_cost_slots,
-            )
-        )
-    return OffloadingInstance.from_tasks(resources, released)
 
 
 def test_an_episode_is_bounded_over_its_own_servers():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from formulations.online.tasks import System, Tasks, finite_system
+from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 
 
 def tiny_system(seed: int) -> System:
@@ -33,3 +34,25 @@ def tiny_system(seed: int) -> System:
         deadline_slots=float(rng.integers(2, 4)),
         drop_cost_slots=float(rng.integers(3, 7)),
     )
+
+
+def instance_of(system: System, tasks: Tasks, history: np.ndarray) -> OffloadingInstance:
+    """The tasks of a history, a slot being one second."""
+    resources = [Resource(f"{kind} {u}") for kind in ("uplink", "device") for u in range(2)]
+    resources += [Resource(f"server {j}") for j in range(system.servers)]
+    released = []
+    for slot, user, kind, _ in history.T:
+        options = [Option("local", [Stage(f"device {user}", tasks.local[kind])])]
+        for j in range(system.servers):
+            upload = Stage(f"uplink {user}", tasks.upload[kind, j])
+            options.append(Option(f"{j}", [upload, Stage(f"server {j}", tasks.compute[kind, j])]))
+        released.append(
+            Task(
+                float(slot),
+                options,
+                f"user {user}",
+                deadline_s=system.deadline_slots,
+                drop_cost_s=system.drop_cost_slots,
+            )
+        )
+    return OffloadingInstance.from_tasks(resources, released)

@@ -27,18 +27,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mecopt.checks import check_seed
 from mecopt.data.folder import find, resolve_data_dir
 from mecopt.data.tables import Table, read
 from mecopt.edge import radio
-from mecopt.edge.requests import read_requests, resample
-from mecopt.edge.sites import cover
+from mecopt.edge.requests import Requests, read_requests, resample
+from mecopt.edge.sites import Coverage, cover
 from mecopt.offloading.instance import OffloadingInstance
-from mecopt.offloading.scenarios.hosts import make_hosts
+from mecopt.offloading.scenarios.hosts import Hosts, make_hosts
 from mecopt.offloading.scenarios.request_options import assemble
 from mecopt.offloading.scenarios.trace_parameters import TABLES, TAGS, Parameters, parameters
 
@@ -84,10 +87,79 @@ def generate(
         Missing or malformed data (names file, row and column), an empty window, a model that does
         not fit its device, a request that nothing can serve.
     """
-    p = parameters(**changes)
     check_seed(seed)
     if task_seed is not None:
         check_seed(task_seed, "task_seed")
+    setting = read_setting(trace, window, seed, data_dir=data_dir, **changes)
+    requests = setting.base
+    if task_seed is not None:
+        entropy = [2, seed, task_seed]
+        requests = resample(setting.everything, requests, setting.length_s, entropy)
+    return setting.instance(requests, task_seed=task_seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What stays when other requests come: sites, users, hosts and radio of a window of a trace.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    everything : Requests
+        The whole trace.
+    base : Requests
+        Those of the window; arrivals count from its start.
+    length_s : float
+        Of the window.
+    site_ids : (sites,) str
+    coverage, hosts : Coverage, Hosts
+    device_of_user : (users,) int
+    meta : dict
+    """
+
+    parameters: Parameters
+    everything: Requests
+    base: Requests
+    length_s: float
+    site_ids: NDArray
+    coverage: Coverage
+    hosts: Hosts
+    device_of_user: NDArray[np.int64]
+    meta: dict[str, Any]
+
+    @cached_property
+    def owners(self) -> NDArray[np.int64]:
+        """(U,) users with a request in the window, in order."""
+        return np.unique(self.base.owner)
+
+    def instance(self, requests: Requests, **meta: object) -> OffloadingInstance:
+        """Some requests of these owners, in order of arrival, over the same resources."""
+        return assemble(
+            requests,
+            owners=self.owners,
+            device_of_user=self.device_of_user,
+            site_ids=self.site_ids,
+            coverage=self.coverage,
+            hosts=self.hosts,
+            everything=self.everything,
+            bytes_per_prompt_token=self.parameters.bytes_per_prompt_token,
+            deadline_s=self.parameters.deadline_s,
+            drop_cost_s=self.parameters.drop_cost_s,
+            meta={**self.meta, **meta},
+        )
+
+
+def read_setting(
+    trace: str,
+    window: Sequence[float],
+    seed: int,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    **changes: object,
+) -> Setting:
+    """Read a window of a trace and everything around it; arguments and errors as in `generate`."""
+    p = parameters(**changes)
+    check_seed(seed)
     if len(window) != 2 or not 0 <= window[0] < window[1]:
         raise ValueError(f"window = {window} must be (start, end) with 0 <= start < end, in s")
     folder = resolve_data_dir(data_dir)
@@ -108,9 +180,7 @@ def generate(
             f"{everything.arrival_s[-1]:.1f} s"
         )
     base = everything.take(np.flatnonzero(inside))
-    requests = replace(base, arrival_s=base.arrival_s - start)
-    if task_seed is not None:
-        requests = resample(everything, base, end - start, [2, seed, task_seed])
+    base = replace(base, arrival_s=base.arrival_s - start)
     coverage = cover(
         tables["eua-sites"],
         tables["eua-users"],
@@ -127,7 +197,7 @@ def generate(
         "trace": trace,
         "window": [start, end],
         "seed": seed,
-        "task_seed": task_seed,
+        "task_seed": None,
         "parameters": asdict(p),
         "tags": TAGS,
         "files": {**files, table.path.name: table.sha256},
@@ -146,17 +216,15 @@ def generate(
     n_users = len(tables["eua-users"])
     shares = [share for _, share in p.user_devices]
     device = np.random.default_rng([3, seed]).choice(len(shares), size=n_users, p=shares)
-    return assemble(
-        requests,
-        owners=np.unique(base.owner),
-        device_of_user=device,
+    return Setting(
+        parameters=p,
+        everything=everything,
+        base=base,
+        length_s=end - start,
         site_ids=tables["eua-sites"]["site_id"],
         coverage=coverage,
         hosts=hosts,
-        everything=everything,
-        bytes_per_prompt_token=p.bytes_per_prompt_token,
-        deadline_s=p.deadline_s,
-        drop_cost_s=p.drop_cost_s,
+        device_of_user=device,
         meta=meta,
     )
 

@@ -1,0 +1,167 @@
+"""Bounds on online rules for real traces, over windows resampled from a trace's own statistics.
+
+A recorded window has no distribution, so that no rule has an expected cost on it. Bounds and rules
+here are about `mecopt.offloading.scenarios.resampled.TraceLaw`: the same sites, users and hosts,
+Poisson arrivals at the window's rates, sizes of the trace. Worlds of the bound and those of rules
+come from different streams of random numbers. What luck a world had is taken off costs and bounds;
+it has mean zero (`formulations.online.penalties.traces`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+import formulations
+from formulations.online import OnlineBound, mean
+from formulations.online.penalties.route import FUTURES, TIME_LIMIT_S, WORLDS, penalised_bound
+from formulations.online.penalties.traces import ResampledTrace
+from formulations.online.penalties.worlds import Drawn, own_cost_s
+from mecopt import checks
+from mecopt.bench.offloading.online import Bounds
+from mecopt.offloading.policies.by_name import POLICIES
+from mecopt.offloading.replay import rollout
+from mecopt.offloading.scenarios.resampled import BLOCK_S, rule_stream, trace_law
+from mecopt.offloading.schedule import Schedule
+from mecopt.statistics import bootstrap_interval
+
+#: The online rule whose luck is taken off clairvoyant bounds.
+COMPANION = "one-step-oracle-drop"
+
+
+def rule_world(law: ResampledTrace, task_seed: int) -> Drawn:
+    """The world of `resampled` with this seed, and what is expected of its requests."""
+    rng = rule_stream(law.law, task_seed)
+    return law.world_of(*law.law.draw(rng), rng, 0)
+
+
+def luckless_s(world: Drawn, schedule: Schedule) -> float:
+    """Cost of an online rule less a figure of mean zero: the luck of sizes, and of own outputs."""
+    return schedule.objective - luck_s(world, schedule)
+
+
+def luck_s(world: Drawn, schedule: Schedule) -> float:
+    """Luck of the world, and [own] penalties of the decisions."""
+    x, chosen = world.instance, schedule.choice >= 0
+    option = (x.option_ptr[:-1] + schedule.choice)[chosen]
+    own = own_cost_s(x) - world.expected_own_s
+    return world.luck_s + float(own[option].sum())
+
+
+def measured(
+    law: ResampledTrace,
+    task_seed: int,
+    rules: Sequence[str],
+    *,
+    time_limit_s: float | None,
+    gap: float = 1e-4,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Mapping[str, float]:
+    """One world of rules: seconds of cost per expected request, luck taken off.
+
+    Keys are ``clairvoyant`` (unless `time_limit_s` is None) and the rules.
+    """
+    world = rule_world(law, task_seed)
+    out = {}
+    if time_limit_s is not None:
+        solved = formulations.solve(world.instance, time_limit=time_limit_s, gap=gap)
+        companion = rollout(world.instance, POLICIES.make(COMPANION))
+        out["clairvoyant"] = solved.bound - luck_s(world, companion)
+    trace = world.instance.meta["trace"]
+    for rule in rules:
+        policy = POLICIES.make(rule, preset=trace, seed=task_seed, data_dir=data_dir)
+        out[rule] = luckless_s(world, rollout(world.instance, policy))
+    return {name: value / law.expected_tasks for name, value in out.items()}
+
+
+def gap(costs: ArrayLike, bounds: ArrayLike, resamples: int = 2000) -> tuple[float, float, float]:
+    """(mean cost / mean bound - 1, and its 95 % bootstrap interval), two independent samples."""
+    cost, bound = np.asarray(costs, dtype=float), np.asarray(bounds, dtype=float)
+    rng = np.random.default_rng(0)
+
+    def means(values: np.ndarray) -> np.ndarray:
+        return values[rng.integers(len(values), size=(resamples, len(values)))].mean(axis=1)
+
+    low, high = np.quantile(means(cost) / means(bound) - 1, [0.025, 0.975])
+    return float(cost.mean() / bound.mean() - 1), float(low), float(high)
+
+
+def bounds(
+    trace: str,
+    seeds: range,
+    *,
+    window: Sequence[float] = (0.0, 600.0),
+    worlds: int = WORLDS,
+    futures: int = FUTURES,
+    with_online: bool = True,
+    time_limit_s: float = TIME_LIMIT_S,
+    data_dir: str | os.PathLike[str] | None = None,
+    block_s: float = BLOCK_S,
+    on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    **changes: object,
+) -> Bounds:
+    """Both bounds on a window of a trace, slots of 0.1 s per request.
+
+    Parameters
+    ----------
+    trace : str
+    seeds : range
+        Of GPU sites, devices and owners.
+    window : (start, end)
+        Seconds of the trace whose rates count.
+    worlds : int
+        Resampled windows per seed, for either bound; at least two.
+    futures : int
+        See `formulations.online.penalties.route.penalised_bound`.
+    with_online : bool
+    time_limit_s : float
+        For the certified bound of a window.
+    data_dir : path, optional
+    block_s : float
+        Length of a block of the law, s.
+    on_progress : callable
+        Told (what, steps done, all).
+    **changes
+        Overrides of parameters (`mecopt.offloading.scenarios.trace_parameters`).
+    """
+    checks.whole("worlds", worlds, 2)
+    begin = time.perf_counter()
+    clairvoyant: list[float] = []
+    found: list[OnlineBound] = []
+    steps = worlds * (2 if with_online else 1)
+    slot_s, total = 1.0, steps * len(seeds)
+    for n, seed in enumerate(seeds):
+        made = trace_law(trace, window, seed, data_dir=data_dir, block_s=block_s, **changes)
+        law = ResampledTrace(made)
+        slot_s = law.slot_s
+        for r in range(worlds):
+            on_progress(f"{trace}-{seed}: clairvoyant", n * steps + r, total)
+            one = measured(law, r, (), time_limit_s=time_limit_s)
+            clairvoyant.append(one["clairvoyant"] / slot_s)
+        if with_online:
+            tell = _counting(on_progress, f"{trace}-{seed}: online", n * steps + worlds, total)
+            found.append(
+                penalised_bound(
+                    law,
+                    worlds=worlds,
+                    futures=futures,
+                    time_limit_s=time_limit_s,
+                    on_progress=tell,
+                )
+            )
+    return Bounds(
+        float(np.mean(clairvoyant)),
+        bootstrap_interval(clairvoyant),
+        mean(found) if found else None,
+        time.perf_counter() - begin,
+    )
+
+
+def _counting(
+    tell: Callable[[str, int, int], None], what: str, begin: int, total: int
+) -> Callable[[int, int], None]:
+    return lambda done, _: tell(what, begin + done, total)
