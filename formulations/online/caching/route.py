@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formulations.online.bound import COST, OnlineBound
 from formulations.online.caching import alone, worlds
@@ -149,7 +150,7 @@ def bound_of(
         seconds=time.perf_counter() - begin,
         relaxed=RELAXED[method],
         provenance={
-            "points": points,
+            "points": values.points,
             "evaluations": evaluations,
             "pairs_alone": values.bound,
             "mean_residency_price": float(values.prices.hold.mean()),
@@ -183,8 +184,12 @@ def crowded(values: Values) -> Values:
     return Pairs(values.system, points).tables(Prices(CROWDING * at.hold, at.energy, at.link))
 
 
+def world_requests(system: System, entropy: tuple[int, ...]) -> NDArray[np.int64]:
+    """(N, P, T) requests of the sampled world of some entropy."""
+    return worlds.draw_requests(system, np.random.default_rng([_STREAM, *entropy]))
+
+
 def _figure(values: Values, entropy: tuple[int, ...]) -> float:
     """[world] of one sampled world."""
-    rng = np.random.default_rng([_STREAM, *entropy])
-    world = worlds.world_of(values, worlds.draw_requests(values.system, rng))
+    world = worlds.world_of(values, world_requests(values.system, entropy))
     return worlds.least_cost(values, world, WORLD_EVALUATIONS)

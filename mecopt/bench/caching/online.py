@@ -20,8 +20,9 @@ from formulations.online import OnlineBound, mean
 from formulations.online.caching import METHODS as METHODS
 from formulations.online.caching import bound_of, control
 from formulations.online.caching.alone import Values
-from formulations.online.caching.route import SHARED, online_bound
+from formulations.online.caching.route import EVALUATIONS, SHARED, tables_of
 from formulations.online.caching.rule import values_of
+from formulations.online.caching.system import system_of
 from mecopt.bench.columns import Column, fixed, percent
 from mecopt.bench.offloading.online import Bounds
 from mecopt.bench.offloading.online import picture as picture
@@ -93,18 +94,18 @@ def bounds(
     begin = time.perf_counter()
     clairvoyant: list[float] = []
     found: list[OnlineBound] = []
-    steps = 2 if with_online else 1
+    steps = 1 + (EVALUATIONS + replicates if with_online else 0)
     total = steps * len(seeds)
     for n, seed in enumerate(seeds):
         instance = t2drl.generate(preset, seed)
         on_progress(f"{preset}-{seed}: clairvoyant", n * steps, total)
         proven = formulations.solve(instance, time_limit=time_limit_s).bound
         if with_online:
-            on_progress(f"{preset}-{seed}: online", n * steps + 1, total)
-            values = values_of(instance)
+            told = _counting(on_progress, f"{preset}-{seed}: online", n * steps + 1, total)
+            values = tables_of(system_of(instance), method=method, on_progress=told)
             plan = rollout(instance, POLICIES.make(COMPANION, preset=preset, seed=seed))
             proven -= control.luck_of(values, plan)
-            found.append(_bound(instance, values, method, replicates))
+            found.append(_bound(instance, values, method, replicates, told))
         clairvoyant.append(proven)
     return Bounds(
         float(np.mean(clairvoyant)),
@@ -114,13 +115,30 @@ def bounds(
     )
 
 
-def _bound(instance: CachingInstance, values: Values, method: str, replicates: int) -> OnlineBound:
-    """The bound of a method; worlds use tables that are there already."""
-    if method != SHARED:
-        return online_bound(instance, method=method, replicates=replicates)
-    seed = instance.meta["seed"]
-    found = bound_of(values.system, replicates=replicates, entropy=(seed, 0), values=values)
-    about = {k: instance.meta[k] for k in ("scenario", "preset", "seed")}
+def _counting(
+    tell: Callable[[str, int, int], None], what: str, begin: int, total: int
+) -> Callable[[int, int], None]:
+    return lambda done, _: tell(what, begin + done, total)
+
+
+def _bound(
+    instance: CachingInstance,
+    values: Values,
+    method: str,
+    replicates: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> OnlineBound:
+    """The bound of an episode's system, whose tables are there already."""
+    meta = instance.meta
+    found = bound_of(
+        values.system,
+        method=method,
+        replicates=replicates,
+        entropy=(meta["seed"], 0),
+        values=values,
+        on_progress=on_progress,
+    )
+    about = {key: meta[key] for key in ("scenario", "preset", "seed", "changes")}
     return replace(found, provenance={**found.provenance, **about})
 
 
@@ -162,7 +180,6 @@ def described(instance: CachingInstance) -> dict[str, Any]:
         "online_bound": found.estimate_slots,
         "online_bound_lower_95": found.lower_95_slots,
         "online_method": found.method,
-        "online_seconds": found.seconds,
     }
 
 
