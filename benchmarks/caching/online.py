@@ -47,7 +47,7 @@ WORLDS, EPISODES = 4, 2
 RULES = ("pair-values", "rolling", "priced", "t2drl", "myopic")
 #: Seconds for the clairvoyant bound of an episode.
 SECONDS = {"ten": 6.0}
-_SECONDS = 15.0
+_SECONDS = 8.0
 
 
 def measure(preset: str, seed: int, rules: Sequence[str]) -> dict[str, Any]:
