@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from mecopt import checks, files
 FORMAT = files.Format("mecopt.online-bound", version=1, finite=True)
 #: Part of a value that rounding of floats may cost.
 FLOATS = 1e-10
+#: Units of figures.
+SLOTS, COST = "slots", "cost"
 #: One-sided 95 % quantiles of Student's t for 1, 2, ..., 30 degrees of freedom.
 _STUDENT = (
     *(6.3138, 2.9200, 2.3534, 2.1319, 2.0151, 1.9432, 1.8946, 1.8596, 1.8332, 1.8125),
@@ -47,8 +49,8 @@ class OnlineBound(files.Saved):
     Parameters
     ----------
     sample_slots : (R,) float64
-        Independent figures, in slots of cost per episode, the mean of each of which is at most
-        the least expected cost of a rule; one figure where nothing was sampled.
+        Independent figures per episode, in slots of cost unless `unit` says otherwise. The mean of
+        each is at most the least expected cost of a rule; one figure where nothing was sampled.
     expected_tasks : float
         Tasks of an episode, expected.
     slot_s : float
@@ -63,6 +65,9 @@ class OnlineBound(files.Saved):
         What rules may do here that the system does not allow.
     provenance : mapping
         Parameters, seeds, versions.
+    unit : str
+        What figures are in: ``"slots"``, or ``"cost"`` where costs have no unit (caching; a task
+        is a request there).
 
     Raises
     ------
@@ -78,9 +83,10 @@ class OnlineBound(files.Saved):
     seconds: float
     relaxed: tuple[str, ...]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    unit: str = SLOTS
 
     format: ClassVar = FORMAT
-    texts: ClassVar = ("method",)
+    texts: ClassVar = ("method", "unit")
     readers: ClassVar = {"relaxed": _texts, "provenance": _object}
 
     def __post_init__(self) -> None:
@@ -99,18 +105,19 @@ class OnlineBound(files.Saved):
             raise ValueError(f"seconds = {self.seconds!r} must be >= 0")
         if not isinstance(self.method, str):
             raise ValueError(f"method = {self.method!r} must be a text")
+        checks.known("unit", self.unit, (SLOTS, COST))
         object.__setattr__(self, "relaxed", _texts(self.relaxed))
         object.__setattr__(self, "provenance", _object(self.provenance))
 
     @property
     def estimate_slots(self) -> float:
-        """Mean of the samples: slots of cost per episode."""
+        """Mean of the samples, per episode (in `unit`)."""
         mean = float(self.sample_slots.mean())
         return mean - FLOATS * abs(mean)
 
     @property
     def lower_95_slots(self) -> float:
-        """One-sided 95 % confidence bound, slots of cost per episode.
+        """One-sided 95 % confidence bound, per episode (in `unit`).
 
         Raises
         ------
@@ -133,10 +140,17 @@ class OnlineBound(files.Saved):
     def lower_95_per_task_slots(self) -> float:
         return self.lower_95_slots / self.expected_tasks
 
+    @classmethod
+    def from_document(cls, body: Mapping[str, Any], where: str = "instance") -> Self:
+        """See `mecopt.files.Saved.from_document`; older files do not say that they count slots."""
+        known = {"unit": SLOTS, **body} if isinstance(body, Mapping) else body
+        return super().from_document(known, where)
+
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 (hex) of everything but the seconds."""
         body = [self.expected_tasks, self.slot_s, self.method, self.worlds, list(self.relaxed)]
+        body += [] if self.unit == SLOTS else [self.unit]
         text = json.dumps([FORMAT.head, *body, self.provenance], sort_keys=True, default=list)
         return hashlib.sha256(text.encode() + self.sample_slots.tobytes()).hexdigest()
 
@@ -154,7 +168,7 @@ def mean(bounds: Sequence[OnlineBound]) -> OnlineBound:
     if not bounds:
         raise ValueError("bounds: is empty")
     first = bounds[0]
-    for name in ("method", "slot_s", "relaxed"):
+    for name in ("method", "slot_s", "relaxed", "unit"):
         if any(getattr(b, name) != getattr(first, name) for b in bounds):
             raise ValueError(f"bounds: {name} differs")
     if len({b.sample_slots.size for b in bounds}) > 1:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -11,7 +12,23 @@ from mecopt.cli import shell
 from mecopt.cli.outputs import Outputs
 
 if TYPE_CHECKING:
+    from formulations.online import OnlineBound
     from mecopt.bench.offloading.online import Bounds
+
+
+class _Drawn(NamedTuple):
+    """A scenario that draws what is to come."""
+
+    module: str  # with METHODS, check_preset and bounds
+    preset: str
+    samples: int | None  # tasks of a slot, where they are sampled
+    unit: str  # slots (of cost per task), or cost (per episode)
+
+
+_SCENARIOS = {
+    "comllm": _Drawn("mecopt.bench.offloading.online", "paper", 61, "slots"),
+    "caching": _Drawn("mecopt.bench.caching.online", "ten", None, "cost"),
+}
 
 
 def bound(
@@ -19,24 +36,30 @@ def bound(
         bool, typer.Option("--online", help="Bound rules that cannot see the future, too.")
     ] = False,
     scenario: Annotated[
-        str, typer.Option(help="comllm: the scenario must draw its tasks.", metavar="NAME")
+        str,
+        typer.Option(help="comllm or caching: it must draw what is to come.", metavar="NAME"),
     ] = "comllm",
     preset: Annotated[
-        str, typer.Option(help="A preset of the scenario.", metavar="NAME")
-    ] = "paper",
+        str | None, typer.Option(help="A preset of the scenario.", metavar="NAME")
+    ] = None,
     seeds: Annotated[
         str, typer.Option(help="Draws of servers A, ..., B-1.", metavar="A:B")
     ] = "100:104",
     method: Annotated[
-        str,
-        typer.Option(help="users-and-servers, or users-alone (quicker, lower).", metavar="NAME"),
-    ] = "users-and-servers",
+        str | None,
+        typer.Option(
+            help="users-and-servers (caching: pairs-and-servers), or users-alone (pairs-alone), "
+            "which is lower.",
+            metavar="NAME",
+        ),
+    ] = None,
     replicates: Annotated[
-        int, typer.Option(help="Independent solves per draw of servers, at least 2.", metavar="N")
+        int, typer.Option(help="Sampled worlds per draw of servers, at least 2.", metavar="N")
     ] = 8,
     samples: Annotated[
-        int, typer.Option(help="Tasks sampled per slot of a solve.", metavar="N")
-    ] = 61,
+        int | None,
+        typer.Option(help="Tasks sampled per slot of a world (comllm: 61).", metavar="N"),
+    ] = None,
     time_limit: Annotated[
         float, typer.Option(help="For the clairvoyant bound of a draw.", metavar="SECONDS")
     ] = 10.0,
@@ -57,76 +80,89 @@ def bound(
     The clairvoyant bound holds for schedules that know all tasks in advance, the online bound for
     every rule that decides each task at its release: what lies between the two is the price of not
     knowing the future. The JSON holds online_bound_slots, online_bound_lower_95_slots,
-    clairvoyant_bound_slots (slots of cost per task), method, worlds and seconds.
+    clairvoyant_bound_slots (slots of cost per task; _cost in place of _slots for caching, cost per
+    episode), method, worlds and seconds.
     """
     from formulations.dual.stopping import check_stopping
-    from formulations.online import METHODS
     from mecopt import checks
     from mecopt.bench.families import scenario_names
-    from mecopt.bench.offloading.online import bounds
     from mecopt.bench.reading import parse_range
-    from mecopt.offloading.scenarios import comllm
 
     checks.known("scenario", scenario, scenario_names())
-    if scenario != "comllm":
+    if scenario not in _SCENARIOS:
         raise ValueError(
-            f"scenario: {scenario} has no generator with a known distribution of tasks, only comllm"
+            f"scenario: {scenario} has no generator with a known distribution of tasks, only "
+            f"{' and '.join(_SCENARIOS)} have"
         )
-    comllm.parameters(preset)
+    drawn_by = _SCENARIOS[scenario]
+    of = import_module(drawn_by.module)
+    preset = preset or drawn_by.preset
+    of.check_preset(preset)
     drawn = range(*parse_range(seeds))
-    checks.known("method", method, METHODS)
+    method = method or of.METHODS[0]
+    checks.known("method", method, of.METHODS)
     checks.whole("replicates", replicates, 2)
-    checks.whole("samples", samples, 1)
+    if samples is not None:
+        checks.whole("samples", samples, 1)
     check_stopping(time_limit, 0.0, drawn.start)
     if save is not None and not online:
         raise ValueError(f"save: {str(save)!r} needs --online")
     with Outputs({"json": json, "save": save}) as outputs:
         shell.warm_up()
         with shell.progress("steps") as show:
-            found = bounds(
+            found = of.bounds(
                 preset,
                 drawn,
                 method=method,
                 replicates=replicates,
-                samples=samples,
+                samples=drawn_by.samples if samples is None else samples,
                 with_online=online,
                 time_limit_s=time_limit,
                 on_progress=show,
             )
-        typer.echo(summary(preset, len(drawn), found))
-        outputs.write_json({"scenario": scenario, "preset": preset, "seeds": seeds} | record(found))
+        typer.echo(summary(preset, len(drawn), found, drawn_by.unit))
+        about = {"scenario": scenario, "preset": preset, "seeds": seeds}
+        outputs.write_json(about | record(found, drawn_by.unit))
         if found.online is not None:
             outputs.write("save", found.online.save, "online bound: {path}")
 
 
-def record(found: Bounds) -> dict[str, object]:
-    """The figures for ``--json``."""
+def record(found: Bounds, unit: str) -> dict[str, object]:
+    """The figures for ``--json``, their names ending in the unit."""
     of_online: dict[str, object] = {}
     if found.online is not None:
+        estimate, lower = _figures(found.online)
         of_online = {
-            "online_bound_slots": found.online.estimate_per_task_slots,
-            "online_bound_lower_95_slots": found.online.lower_95_per_task_slots,
+            f"online_bound_{unit}": estimate,
+            f"online_bound_lower_95_{unit}": lower,
             "method": found.online.method,
             "worlds": found.online.worlds,
             "relaxed": list(found.online.relaxed),
         }
     return {
         **of_online,
-        "clairvoyant_bound_slots": found.clairvoyant_slots,
-        "clairvoyant_interval_slots": list(found.clairvoyant_interval),
+        f"clairvoyant_bound_{unit}": found.clairvoyant_slots,
+        f"clairvoyant_interval_{unit}": list(found.clairvoyant_interval),
         "seconds": found.seconds,
     }
 
 
-def summary(preset: str, draws: int, found: Bounds) -> str:
+def _figures(online: OnlineBound) -> tuple[float, float]:
+    """Estimate and confidence bound: slots per task, or cost per episode."""
+    per = online.expected_tasks if online.unit == "slots" else 1.0
+    return online.estimate_slots / per, online.lower_95_slots / per
+
+
+def summary(preset: str, draws: int, found: Bounds, unit: str) -> str:
     """The bounds in a few lines."""
     word = "draw" if draws == 1 else "draws"
-    lines = [f"{preset}, {draws} {word} of servers; slots of cost per task"]
+    what = "slots of cost per task" if unit == "slots" else "cost per episode"
+    lines = [f"{preset}, {draws} {word} of servers; {what}"]
     low, high = found.clairvoyant_interval
     of = "" if low != low else f"  ({low:.4f} to {high:.4f})"
     lines.append(f"  knowing the future  {found.clairvoyant_slots:.4f}{of}")
     if found.online is not None:
-        estimate, lower = found.online.estimate_per_task_slots, found.online.lower_95_per_task_slots
+        estimate, lower = _figures(found.online)
         lines.append(
             f"  any online rule     {estimate:.4f}  (at least {lower:.4f} with 95 % confidence; "
             f"{found.online.method}, {found.online.worlds} worlds)"

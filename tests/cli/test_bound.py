@@ -1,10 +1,12 @@
 """``mecopt bound``."""
 
+import functools
 import json
 
 import pytest
 
 from formulations.online.bound import OnlineBound
+from mecopt.caching.scenarios import t2drl
 from tests.support.command import mecopt, refused
 
 
@@ -34,6 +36,23 @@ def test_the_clairvoyant_bound_by_itself(work_folder):
     assert record["clairvoyant_interval_slots"] == [None, None]  # one episode has none
 
 
+def test_caching_in_units_of_cost(work_folder, monkeypatch):
+    """Keys end in _cost, and figures are those of an episode."""
+    small = {"slots": 8, "agents": 4, "servers": 2, "capacity_gb": 30.0}
+    monkeypatch.setattr(t2drl, "generate", functools.partial(t2drl.generate, **small))
+    done = mecopt(
+        *("bound", "--online", "--scenario", "caching", "--seeds", "0:2", "--replicates", 2),
+        *("--time-limit", 1, "--json", "out.json", "--save", "bound.json"),
+    )
+    assert done.exit_code == 0, done.output
+    record = json.loads((work_folder / "out.json").read_text())
+    assert record["preset"] == "ten"
+    assert record["online_bound_lower_95_cost"] <= record["online_bound_cost"]
+    assert record["clairvoyant_bound_cost"] > 0
+    assert OnlineBound.load(work_folder / "bound.json").unit == "cost"
+    assert "cost per episode" in done.output
+
+
 def test_solve_has_no_such_option(work_folder):
     """A bound on online rules is not about one instance."""
     assert "online-bound" in refused("solve", "--online-bound", "8")
@@ -50,6 +69,10 @@ def test_solve_has_no_such_option(work_folder):
         (("--scenario", "nothing"), "scenario: unknown 'nothing'"),
         (("--save", "b.json"), "needs --online"),
         (("--online", "--method", "magic"), "method: unknown 'magic'"),
+        (("--scenario", "caching", "--preset", "paper"), "preset: unknown 'paper'"),
+        (("--scenario", "caching", "--preset", "forwarding"), "serve each other's requests"),
+        (("--scenario", "caching", "--method", "users-alone"), "method: unknown 'users-alone'"),
+        (("--scenario", "caching", "--samples", "5"), "samples = 5"),
         (("--time-limit", "-1"), "time_limit"),
     ],
 )

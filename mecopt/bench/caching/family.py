@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mecopt.bench.caching import page
+from mecopt import checks
+from mecopt.bench.caching import online, page
 from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, tenths_of_percent
-from mecopt.bench.families import Family, NoOptions, Scenario, Tables
+from mecopt.bench.families import Family, Scenario, Tables, option
+from mecopt.bench.reading import parse_whole
 from mecopt.bench.scorecard import solver_table
 from mecopt.caching import (
     CachingInstance,
@@ -39,9 +42,30 @@ def _parameters(names: Any) -> list[tuple[Mapping[str, Any], Mapping[str, str]]]
     return sets
 
 
-def _check(names: tuple[str, ...], options: NoOptions) -> None:
+@dataclass(frozen=True)
+class CachingOptions:
+    """What is asked of episodes beside the clairvoyant bound."""
+
+    online_bound: int | None = option(
+        "Bound rules that cannot see the future, too, in so many sampled worlds.", "N",
+        read=lambda text: parse_whole(text, "online-bound"), bench_only=True,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if self.online_bound is not None:
+            checks.whole("online_bound", self.online_bound, 2)
+
+
+def _check(names: tuple[str, ...], options: CachingOptions) -> None:
     for name in names:
         presets.check_preset(name)
+    online.check_asked(names, options.online_bound)
+
+
+def _generate(
+    preset: str, seed: int, options: CachingOptions, data_dir: str | None
+) -> CachingInstance:
+    return online.asked(presets.make(preset, seed, data_dir), options.online_bound)
 
 
 T2DRL = Scenario(
@@ -54,9 +78,13 @@ T2DRL = Scenario(
 
     Bounds every episode, rolls out every policy, prints the scorecard and writes tables, pictures
     and a report to the run folder. Costs are sums over servers and slots.
+
+        mecopt bench caching --preset ten --online-bound 8
+
+    Shows how far each rule is from the best one that cannot see the future, too.
     """,
     presets=lambda: (*t2drl.PRESETS, trace.PRESET),
-    generate=lambda preset, seed, options, data_dir: presets.make(preset, seed, data_dir),
+    generate=_generate,
     defaults={
         "preset": "ten",
         "solve_preset": "base",
@@ -65,6 +93,7 @@ T2DRL = Scenario(
         "time_limit": 90.0,
         "gap": 1e-4,
     },
+    options=CachingOptions,
     check=_check,
     parameters=_parameters,
     tags_note="P printed in the paper (arXiv 2501.14205), N from a neighbouring paper, D our "
@@ -115,6 +144,7 @@ def _describe(result: Result, best: CachingPlan, cloud: CachingPlan) -> dict[str
         "n_requests": int(x.requests.sum()),
         "cloud_cost": cloud.objective,
         **_split(best),
+        **online.described(x),
     }
 
 
@@ -154,10 +184,11 @@ def _complete(tables: Tables) -> Tables:
 def _remark(tables: Tables) -> str:
     solver = solver_table(tables["instances"], FAMILY)
     saved, most = (" / ".join(map(tenths_of_percent, solver[key])) for key in ("saved", "most"))
-    return (
+    text = (
         f"The best plan known costs {saved} % less than cloud only; more than {most} % is "
         "impossible."
     )
+    return " ".join(filter(None, (text, online.remark(tables))))
 
 
 def _solution(plan: CachingPlan | None) -> dict[str, Any]:
@@ -168,7 +199,7 @@ def _solution(plan: CachingPlan | None) -> dict[str, Any]:
 
 
 def _measure(plan: CachingPlan, solved: Mapping[str, Any]) -> dict[str, Any]:
-    return {"edge_share": plan.edge_share, **_split(plan)}
+    return {"edge_share": plan.edge_share, **_split(plan), **online.measured(plan, solved)}
 
 
 FAMILY = Family(
@@ -182,6 +213,7 @@ FAMILY = Family(
     columns=(
         Column("cost", "cost", fixed(1)),
         *GAPS,
+        *online.COLUMNS,
         Column("edge_share", "served at the edge, %", tenths_of_percent),
         Column("bound", "bound", fixed(1), ("record",)),
         Column("incumbent", "best known", fixed(1), ("record",)),

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mecopt.bench.caching import plot
+from mecopt.bench.caching import online, plot
 from mecopt.bench.columns import tenths_of_percent
 from mecopt.bench.html import images
 from mecopt.bench.scorecard import scorecard, solver_table
@@ -18,10 +18,12 @@ SPLIT = plot.SPLIT
 
 
 def pictures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
-    """Figures by name: split, residency-PRESET, prices-PRESET."""
+    """Figures by name: split, residency-PRESET, prices-PRESET; online where it was asked for."""
     card, instances = scorecard(tables["results"], "caching"), tables["instances"]
     solver = solver_table(instances, "caching")
     found = {"split": plot.split_picture(card, solver, instances)}
+    if "gap_to_online" in tables["results"]:
+        found["online"] = online.picture(card)
     timelines = tables["timelines"]
     for preset in timelines["preset"].unique() if len(timelines) else []:
         part = timelines[timelines["preset"] == preset]
@@ -64,6 +66,7 @@ def context(
                 "proven maximum, %": solver["most"].map(tenths_of_percent),
             }
         ),
+        "onlines": images(drawn, "online", "Price of not knowing the future, and what is left"),
         "residency": images(drawn, "residency-", "Residency of pairs over slots,"),
         "prices": images(drawn, "prices-", "Dual prices of memory and energy over slots,"),
     }

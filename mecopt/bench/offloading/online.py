@@ -37,9 +37,14 @@ COMPANION = "priced"
 _LEAST_DRAWS = 5
 
 
+def check_preset(preset: str) -> None:
+    """Raise ValueError unless the preset is one of COMLLM's."""
+    comllm.parameters(preset)
+
+
 @dataclass(frozen=True)
 class Bounds:
-    """Mean bounds over episodes, slots of cost per task.
+    """Mean bounds over episodes, slots of cost per task (of caching: cost per episode).
 
     Parameters
     ----------

@@ -177,8 +177,13 @@ def _bursting(p: Parameters, rng: np.random.Generator) -> NDArray[np.bool_]:
     return on
 
 
+def _factors(p: Parameters) -> NDArray[np.float64]:
+    """What a lull and a burst multiply mean rates with."""
+    return np.array(p.burst_factors) / np.mean(p.burst_factors)
+
+
 def _rates(p: Parameters, seed: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    lull, burst = np.array(p.burst_factors) / np.mean(p.burst_factors)
+    lull, burst = _factors(p)
     return _popularity(p, seed)[:, :, None] * np.where(_bursting(p, rng), burst, lull)
 
 
@@ -284,6 +289,54 @@ def true_rates(instance: CachingInstance) -> NDArray[np.float64]:
     ValueError
         If the instance does not say that it was generated here.
     """
+    p, seed = _generated(instance)
+    return _rates(p, seed, _request_rng(seed, instance.meta["request_seed"]))
+
+
+class Demand(NamedTuple):
+    """The law of an instance's requests: Poisson, in phases that change at random.
+
+    `mean` (N, P) is requests per slot over both phases, `factors` what a lull and a burst multiply
+    it with, and `flip` the probability that the phase changes from slot to slot. Both phases are as
+    likely before the first.
+    """
+
+    mean: NDArray[np.float64]
+    factors: tuple[float, float]
+    flip: float
+
+
+def demand_of(instance: CachingInstance) -> Demand:
+    """The law that an instance of this scenario was drawn from, its phases not told.
+
+    Raises
+    ------
+    ValueError
+        If the instance does not say that it was generated here.
+    """
+    p, seed = _generated(instance)
+    lull, burst = (float(f) for f in _factors(p))
+    return Demand(_popularity(p, seed), (lull, burst), 1.0 / p.burst_slots)
+
+
+def redrawn(instance: CachingInstance, request_seed: int) -> CachingInstance:
+    """The same system, a shared link included, with other requests of the same law.
+
+    Raises
+    ------
+    ValueError
+        If the instance does not say that it was generated here, or the seed is none.
+    """
+    p, seed = _generated(instance)
+    checks.check_seed(request_seed)
+    rng = _request_rng(seed, request_seed)
+    requests = rng.poisson(_rates(p, seed, rng))
+    meta = {**instance.meta, "request_seed": request_seed}
+    return replace(instance, requests=requests, meta=meta)
+
+
+def _generated(instance: CachingInstance) -> tuple[Parameters, int]:
+    """Parameters and seed of an instance that was generated here."""
     meta: Mapping[str, Any] = instance.meta
     if meta.get("scenario") != "caching" or meta.get("preset") not in PRESETS:
         raise ValueError(
@@ -291,5 +344,4 @@ def true_rates(instance: CachingInstance) -> NDArray[np.float64]:
             f"known rates, only scenario 'caching' with {', '.join(PRESETS)} has"
         )
     changes = {k: tuple(v) if isinstance(v, list) else v for k, v in meta["changes"].items()}
-    p = parameters(meta["preset"], **changes)
-    return _rates(p, meta["seed"], _request_rng(meta["seed"], meta["request_seed"]))
+    return parameters(meta["preset"], **changes), meta["seed"]
