@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 
@@ -92,6 +93,23 @@ def declared() -> dict:
     return {"markets": len(made), "optima_that_differ": programs, "rows": rows}
 
 
+def _two_names_pay(rule, market: Market, buyer: int) -> bool:
+    """Whether a buyer gains by some of its units under another name, at their values."""
+    own = market.values[market.units_of("buyer", buyer)]
+    outcome = rule(market)
+    units = outcome.buyer_units[buyer]
+    have = own[:units].sum() - outcome.payment[buyer]
+    for size in range(1, len(own)):
+        for places in combinations(range(len(own)), size):
+            rest = np.delete(own, places)
+            moved = market.with_report("buyer", buyer, own[list(places)].tolist())
+            then = rule(moved.with_extra("buyer", rest.tolist()))
+            count = then.buyer_units[buyer] + then.buyer_units[-1]
+            if own[:count].sum() - then.payment[buyer] - then.payment[-1] > have:
+                return True
+    return False
+
+
 def _shows(name: str, market: Market, rule) -> bool:
     """Whether the market lets a fault show, found by hand on the grid of reports."""
     if name == "off_the_lot":
@@ -100,7 +118,7 @@ def _shows(name: str, market: Market, rule) -> bool:
     if name in ("skims_a_cent", "leaks_a_cent", "at_a_loss"):
         return outcome.trades > 0
     if name == "by_size":
-        return bool((outcome.buyer_units[market.wanted >= 2] >= 2).any())
+        return any(_two_names_pay(rule, market, i) for i in range(market.n_buyers))
     grid = range(market.price_range[0], market.price_range[1] + 1, 200_000)
     for side, i in by_hand.traders(market):
         if by_hand.best_gain(rule, market, side, i, prices=grid) > 0:

@@ -10,7 +10,8 @@ or for the first of them (the others are withheld). Two families are tried:
   sellers) with every report, so reports beyond the q-th can only hurt; under pay as bid the q-th
   price is the least that is paid; VCG, MUDA and the reduction pay what others report, and by q.
 * *steps*, for rules of which nothing is known: one step at another price (neighbouring units follow
-  where the order would break), everything else as it is, with and without the last units.
+  where the order would break), everything else as it is, with and without the last units; and the
+  first q units at their prices, or sure to trade, with all others at one price.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from mecopt.market.instance import Market, Side
 #: Up to this many units of a trader every number of them is tried, and the menu is complete.
 MOST_UNITS = 32
 #: Prices per step, and numbers of withheld units, that are tried where nothing is known of a rule.
-STEP_PRICES, WITHHELD = 40, 4
+STEP_PRICES, WITHHELD = 60, 4
+#: Numbers of first units that are told apart from the others there.
+SPLITS = 8
 #: Prices, and numbers of first units, in a market of more than `SMALL` traders.
 LARGE_PRICES, LARGE_COUNTS = 30, 6
 
@@ -49,7 +52,9 @@ def reports_of(
         for price in prices:
             found[(price,) * count] = None
     if asked.declared is None or not asked.declared.menu_of_units:
-        for report in _steps(own, prices, -1 if side == "buyer" else 1):
+        turn = -1 if side == "buyer" else 1
+        sure = market.price_range[1 if side == "buyer" else 0]
+        for report in (*_steps(own, prices, turn), *_levels(own, prices, turn, sure)):
             found[report] = None
     found.pop(own, None)
     return list(found)
@@ -80,6 +85,16 @@ def _steps(own: tuple[int, ...], prices: list[int], turn: int) -> list[Report]:
             out += [report[: len(own) - less] for less in _withheld(own)]
         first = last
     return [*out, *(own[: len(own) - less] for less in _withheld(own))]
+
+
+def _levels(own: tuple[int, ...], prices: list[int], turn: int, sure: int) -> list[Report]:
+    """The first units at their prices, or at one that is sure to trade, the others at one price."""
+    out: list[Report] = []
+    for count in some(list(range(1, len(own))), SPLITS):
+        for first in (own[:count], (sure,) * count):
+            rest = [p for p in some(prices, STEP_PRICES) if turn * p >= turn * first[-1]]
+            out += [first + (price,) * (len(own) - count) for price in rest]
+    return out
 
 
 def _withheld(own: tuple[int, ...]) -> list[int]:

@@ -62,7 +62,10 @@ class Choice:
 
         left_out = {}
         for name in rules.NAMES:
-            why = next((text for m in markets if (text := rules.misfit(name, m))), "")
+            # Where everybody has one unit these are what `k-double` is without a reserve.
+            one_good = [] if name in rules.ONLY_UNITS else [m for m in markets if not m.is_graph]
+            unfit = [*one_good, *(m for m in markets if m.is_graph)]
+            why = next((text for m in unfit if (text := rules.misfit(name, m))), "")
             if why or not _has_reserve(name):
                 left_out[name] = why or "has no reserve price"
         names = [name for name in rules.NAMES if name not in left_out]

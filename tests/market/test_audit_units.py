@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from mechanisms import rules
+from mechanisms import Outcome, rules
 from mechanisms.audit import audit, notes, replay, theorems
 from mechanisms.audit.asking import ask
 from mechanisms.audit.incentives import best_response
@@ -125,6 +125,21 @@ def test_a_reserve_is_a_price_that_is_tried():
     rule = rules.mechanism("pay-as-bid", reserve=5)
     row = audit(market, {"pay-as-bid": rule}, false_names=0).rows[0]
     assert row.regret_exact and row.buyer_regret_max == 8 and row.claims is None
+
+
+def test_ties_between_units_are_no_priority():
+    """Bids 9, 5 and 8, 5, costs 1, 1, 1: one of the two bids of 5 trades at 5, whoever is first;
+    at 4 being first is worth something."""
+    market = Market.of([[9, 5], [8, 5]], [[1, 1, 1]], price_range=(0, 10))
+    assert audit(market, "pay-as-bid", false_names=0).rows[0].anonymous == "up to ties"
+
+    def at_four(m):
+        trades, _ = by_hand.matched(m)
+        return Outcome.from_trades(m, trades, 4, 4)
+
+    row = audit(market, {"mine": at_four}, false_names=0).rows[0]
+    found = next(f for f in row.findings if f.kind == "order")
+    assert row.anonymous == "no" and found.gain == 1
 
 
 def test_a_large_market_is_no_exact_audit():
