@@ -150,6 +150,22 @@ def planted() -> dict:
     return {"markets": PLANTED, "rows": rows, "posted_accused": accused}
 
 
+def growth() -> dict:
+    """W / W* of the two rules that give up trades, as markets grow (seeds are their lots, too)."""
+    rows = []
+    for n, seeds in ((10, 50), (100, 30), (1000, 10)):
+        made = [scenarios.generate("units", seed, n=n) for seed in range(seeds)]
+        best = [checks.optimum(market, solver=False).welfare for market in made]
+        for name in ("units-reduction", "muda"):
+            ratios = [
+                checks.welfare(market, rules.run(name, market, seed=seed)) / best[seed]
+                for seed, market in enumerate(made)
+            ]
+            row = {"traders_a_side": n, "markets": seeds, "mechanism": name}
+            rows.append(row | {"mean": statistics.mean(ratios), "smallest": min(ratios)})
+    return {"rows": rows}
+
+
 def speed() -> dict:
     """Clearing at 10^4 traders a side (about 75,000 units each), over np.sort of both sides."""
     market = scenarios.generate("units", 0, n=10_000)
@@ -185,7 +201,7 @@ def speed() -> dict:
     }
 
 
-PARTS = {"brute": brute, "declared": declared, "planted": planted, "speed": speed}
+PARTS = {"brute": brute, "declared": declared, "planted": planted, "growth": growth, "speed": speed}
 
 
 def main() -> None:
