@@ -30,19 +30,25 @@ def k_double(market: Market, *, k: float | str | Fraction = Fraction(1, 2)) -> O
     ValueError
         If k is outside [0, 1] or has a denominator above 1000.
     """
-    try:
-        weight = Fraction(str(k))
-    except ValueError:
-        raise ValueError(f"k = {k!r} must be a number") from None
-    if not 0 <= weight <= 1:
-        raise ValueError(f"k = {k} must lie between 0 and 1")
-    if weight.denominator > 1000:
-        raise ValueError(f"k = {k} must have a denominator of at most 1000")
+    weight = weight_of(k)
     s = sort_market(market, f"k-double-{float(weight):g}")
     low, high = clearing_prices(s, market.price_range)
     scale = weight.denominator
     price = (scale - weight.numerator) * low + weight.numerator * high
     return best_pairs(s, s.k, price, price, parameters={"k": str(weight)}, scale=scale)
+
+
+def weight_of(k: float | str | Fraction) -> Fraction:
+    """The weight of the highest clearing price, exactly; errors as in `k_double`."""
+    try:
+        weight = Fraction(str(k))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"k = {k!r} must be a number") from None
+    if not 0 <= weight <= 1:
+        raise ValueError(f"k = {k} must lie between 0 and 1")
+    if weight.denominator > 1000:
+        raise ValueError(f"k = {k} must have a denominator of at most 1000")
+    return weight
 
 
 @rule

@@ -111,10 +111,11 @@ class Outcome:
         ----------
         market : Market
         pairs : sequence of (buyer, seller) or (buyer, seller, units)
-            Traders by name or by index.
+            Traders by name or by index; units are quantities where the market has lots of a good.
         buyer_pays, seller_gets : float, sequence of float, or mapping
             Price of every unit; or of a unit of each pair; or the amount in all by trader. In the
-            market's units of account, as `market.bids` and `market.asks` are.
+            market's units of account, as `market.bids` and `market.asks` are (per 1 of the good;
+            amounts are price x lots).
         name : str
         **parameters
             Whatever the rule wants to say about itself.

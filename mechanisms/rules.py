@@ -18,6 +18,8 @@ from mechanisms import (
     server_clocks,
     trade_reduction,
 )
+from mechanisms.call_market import efficient
+from mechanisms.call_market.reduction import units_reduction
 from mechanisms.double_dutch import adaptive, bisection
 from mechanisms.double_dutch import rule as double_dutch
 from mechanisms.double_dutch.order import IntArray, lot
@@ -26,8 +28,14 @@ from mecopt.market.instance import Market, Side
 
 
 @rule
-def _vcg(market: Market) -> Outcome:
-    return buyer_vcg.run(market) if market.is_graph else double_auction.vcg(market)
+def _vcg(market: Market, *, reserve: float | None = None) -> Outcome:
+    if market.is_graph:
+        if reserve is not None:
+            raise ValueError("vcg: a graph has a reserve price for each seller, its cost")
+        return buyer_vcg.run(market)
+    if market.unit_demand and reserve is None:
+        return double_auction.vcg(market)
+    return efficient.vcg(market, reserve=reserve)
 
 
 _PLAIN: dict[str, Callable[..., Outcome]] = {
@@ -43,6 +51,9 @@ _PLAIN: dict[str, Callable[..., Outcome]] = {
     "dda-adaptive": adaptive.run,
     "server-clocks": server_clocks.run,
     "generalised-trade-reduction": generalised_trade_reduction.run,
+    "uniform-price": efficient.uniform_price,
+    "pay-as-bid": efficient.pay_as_bid,
+    "units-reduction": units_reduction,
 }
 
 
@@ -65,12 +76,17 @@ class Declaration:
         ``(market, side, options) -> order``: who comes first where reports tie (or all accept).
         Being earlier never turns a win into a loss, and moves a price at one place of the order at
         most. None where that is not so.
+    menu_of_units : bool
+        Where traders have several units: whatever a trader can get by a report, it gets, or gets
+        something as good, by one price for its first q units and none of the others, and what it
+        then gets changes only at others' reports (`mechanisms.audit.unit_reports`).
     """
 
     breakpoints: str
     uses_range: bool = True
     by_lot: bool = False
     priority: Callable[[Market, Side, Mapping[str, Any]], IntArray] | None = None
+    menu_of_units: bool = False
 
 
 def _listed(market: Market, side: Side, options: Mapping[str, Any]) -> IntArray:
@@ -92,10 +108,15 @@ _DECLARED: dict[Callable[..., Outcome], Declaration] = {
     trade_reduction.sbba: Declaration("reports", uses_range=False, by_lot=True),
     trade_reduction.double_english: Declaration("reports", uses_range=False, priority=_listed),
     double_auction.k_double: Declaration("reports", priority=_listed),
-    _vcg: Declaration("reports", priority=_listed),
+    _vcg: Declaration("reports", priority=_listed, menu_of_units=True),
     posted_price.tpd: Declaration("reports", priority=_listed),
     posted_price.posted_price: Declaration("reports", by_lot=True, priority=_drawn),
-    muda.muda: Declaration("midpoints", by_lot=True),
+    muda.muda: Declaration("midpoints", by_lot=True, menu_of_units=True),
+    efficient.uniform_price: Declaration("reports", priority=_listed, menu_of_units=True),
+    efficient.pay_as_bid: Declaration(
+        "reports", uses_range=False, priority=_listed, menu_of_units=True
+    ),
+    units_reduction: Declaration("reports", uses_range=False, by_lot=True, menu_of_units=True),
     bisection.run: Declaration("grid", priority=_listed),
     adaptive.run: Declaration("grid", priority=_listed),
     double_dutch.run: Declaration("grid", priority=_listed),
@@ -104,6 +125,15 @@ _DECLARED: dict[Callable[..., Outcome], Declaration] = {
 }
 #: Rules for graph markets. In a one-good market they look at every pair of traders.
 GRAPH_NAMES = ("vcg", "server-clocks", "generalised-trade-reduction")
+
+#: Rules for traders with several units: those for them alone, and all. With one unit a trader the
+#: first are `k-double`, a first-price rule and one of the trade reductions.
+ONLY_UNITS = ("uniform-price-0", "uniform-price-0.5", "uniform-price-1", "pay-as-bid") + (
+    "units-reduction",
+)
+UNITS_NAMES = (*ONLY_UNITS, "vcg", "muda")
+#: Rules that count a missing price as 0.
+_FROM_ZERO = ("mcafee", "dda-synchronous-mcafee", "dda-unit-mcafee", "dda-adaptive-mcafee")
 
 #: Most pairs of traders that the other two of them look at there.
 MOST_PAIRS = 10_000
@@ -122,6 +152,7 @@ NAMES = (
     *("trade-reduction", "mcafee", "sbba", "vcg"),
     *("k-double-0", "k-double-0.5", "k-double-1", "muda", "tpd", "posted", "double-english"),
     *("server-clocks", "generalised-trade-reduction"),
+    *ONLY_UNITS,
 )
 
 
@@ -131,7 +162,8 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
     Parameters
     ----------
     name : str
-        ``dda-<alternation>-<pricing>``, ``k-double-<k>``, or a key of the table above.
+        ``dda-<alternation>-<pricing>``, ``k-double-<k>``, ``uniform-price-<k>``, or a key of the
+        table above.
     **options
         Options of the rule (``ticks=50`` for the clock auctions, ``seed=1`` for lotteries, ...).
 
@@ -146,6 +178,8 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
         return partial(adaptive.run, pricing="mcafee", **options)
     if name.startswith("k-double-"):
         return partial(double_auction.k_double, k=name.removeprefix("k-double-"), **options)
+    if name.startswith("uniform-price-"):
+        return partial(efficient.uniform_price, k=name.removeprefix("uniform-price-"), **options)
     for alternation in double_dutch.ALTERNATIONS:
         for pricing in double_dutch.PRICINGS:
             if name == f"dda-{alternation}-{pricing}":
@@ -167,6 +201,8 @@ def address(rule: Callable[[Market], Outcome]) -> tuple[str, dict[str, Any]] | N
     options = dict(rule.keywords)
     if rule.func is double_auction.k_double:
         return f"k-double-{options.pop('k')}", options
+    if rule.func is efficient.uniform_price and "k" in options:
+        return f"uniform-price-{options.pop('k')}", options
     if rule.func is double_dutch.run:
         return f"dda-{options.pop('alternation')}-{options.pop('pricing')}", options
     if rule.func is adaptive.run and options.get("pricing") == "mcafee":
@@ -188,8 +224,13 @@ def misfit(name: str, market: Market) -> str:
         except ValueError as error:
             return str(error)
         return ""
+    if market.price_range[0] < 0 and name in _FROM_ZERO:
+        return "counts a missing price as 0, the price range begins below it"
     if not market.unit_demand:
-        return "" if name == "muda" else f"a rule for one unit a trader, {_other_units(market)}"
+        fits = name in UNITS_NAMES
+        return "" if fits else f"a rule for one unit a trader, {_other_units(market)}"
+    if name in ONLY_UNITS:
+        return "for traders with several units"
     pairs = market.n_buyers * market.n_sellers
     if name in GRAPH_NAMES and name != "vcg" and pairs > MOST_PAIRS:
         return f"looks at every pair of traders, {pairs} are more than {MOST_PAIRS}"

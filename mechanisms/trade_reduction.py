@@ -43,6 +43,8 @@ def mcafee(market: Market) -> Outcome:
 
 def clear_mcafee(s: Sorted, **rest: Any) -> Outcome:
     """McAfee's rule on sorted reports; `rest` holds further fields of the outcome."""
+    if min(int(s.value.min(initial=0)), int(s.cost.min(initial=0))) < 0:
+        raise ValueError(f"{s.mechanism}: a missing buyer counts as 0, a price is below it")
     k, count = s.k, max(s.k - 1, 0)
     pays, gets = (int(s.value[k - 1]), int(s.cost[k - 1])) if k else (0, 0)
     if k and k < len(s.cost):

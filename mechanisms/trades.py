@@ -51,7 +51,8 @@ def settle(market: Market, pairs: Sequence[Any], pays: Prices, gets: Prices) -> 
         if len(over):
             i = int(over[0])
             who, verb = market.name_of(side, i), "wants" if side == "buyer" else "offers"
-            raise ValueError(f"pairs: {who!r} trades {units[side][i]} units, {verb} {most[i]}")
+            traded, top = (f"{count[i] * market.lot:g}" for count in (units[side], most))
+            raise ValueError(f"pairs: {who!r} trades {traded} units, {verb} {top}")
     return Settled(
         units["buyer"],
         units["seller"],
@@ -67,10 +68,21 @@ def _trade(market: Market, n: int, pair: Any) -> tuple[int, int, int]:
         raise ValueError(f"pairs[{n}] = {pair!r} must be (buyer, seller) or (buyer, seller, units)")
     if len(pair) not in (2, 3):
         raise ValueError(f"pairs[{n}] = {pair!r} must be (buyer, seller) or (buyer, seller, units)")
-    count = pair[2] if len(pair) == 3 else 1
-    checks.whole(f"pairs[{n}]: units", count, 1)
+    count = _lots(market, n, pair[2]) if len(pair) == 3 else 1
     buyer = _trader(market, "buyer", f"pairs[{n}]", pair[0])
-    return buyer, _trader(market, "seller", f"pairs[{n}]", pair[1]), int(count)
+    return buyer, _trader(market, "seller", f"pairs[{n}]", pair[1]), count
+
+
+def _lots(market: Market, n: int, quantity: Any) -> int:
+    """Units of a pair: whole numbers, or multiples of the lot where a unit is a lot of the good."""
+    if market.lot == 1:
+        if isinstance(quantity, float) and quantity.is_integer():
+            quantity = int(quantity)
+        checks.whole(f"pairs[{n}]: units", quantity, 1)
+        return int(quantity)
+    if isinstance(quantity, bool) or not isinstance(quantity, Real) or float(quantity) <= 0:
+        raise ValueError(f"pairs[{n}]: quantity = {quantity!r} must be a number above 0")
+    return int(checks.on_grid(f"pairs[{n}]: quantity", float(quantity), market.lot))
 
 
 def _trader(market: Market, side: Side, where: str, given: Any) -> int:

@@ -3,9 +3,9 @@ from .checks import budget_verdict as budget_verdict
 from .checks import infeasibilities as infeasibilities
 from .checks import optimum as optimum
 from .checks import utilities as utilities
+from .false_names import false_name_gain as false_name_gain
 from .findings import Finding as Finding
 from .incentives import best_response as best_response
-from .incentives import false_name_gain as false_name_gain
 from .report import AuditReport as AuditReport
 from .report import audit as audit
 from .row import MechanismAudit as MechanismAudit

@@ -369,7 +369,7 @@ def source_again(body: Mapping[str, Any], where: str) -> Source:
         return generated(str(origin["generate"]), range(seed, seed + 1))[0]
     if "market" not in origin:
         raise ValueError(f"{where}: names no file and no generator")
-    asked = {k: origin[k] for k in ("price_range", "unit") if origin.get(k) is not None}
+    asked = {k: origin[k] for k in ("price_range", "unit", "lot") if origin.get(k) is not None}
     made = read_markets(os.fspath(origin["market"]), **asked)
     label = origin.get("round", "")
     if label not in made:

@@ -13,7 +13,8 @@ rule by rule (`mechanisms.rules.Declaration`):
 * In a large one-good market, reports away from the margin of trade only change the ranking of those
   who trade anyway or not at all: the other reports within a few ranks of the margin are enough.
 
-Elsewhere (graphs, several units, functions of somebody's own) a best response may lie anywhere: the
+With several units the same prices are asked for units (`mechanisms.audit.unit_reports`). Elsewhere
+(graphs, functions of somebody's own) a best response may lie anywhere: the
 largest gain found among the reports tried is a lower bound on the regret. The reports tried are
 then those of the sealed rules, prices spread over the range, and the trader's own report one minor
 unit up and down.
@@ -48,11 +49,13 @@ RANGES_ABOVE = 2
 def is_exact(asked: Asked, market: Market) -> bool:
     """Whether `candidate_reports` contains a best response of every trader."""
     known = asked.declared
-    if known is None or market.is_graph or not market.unit_demand:
+    if known is None or market.is_graph:
         return False
     if market.range_is_derived and known.uses_range:
         return False
     small = market.n_buyers + market.n_sellers <= SMALL
+    if not market.unit_demand:
+        return known.menu_of_units and small
     return known.breakpoints in ("grid", "reports") or (known.breakpoints == "midpoints" and small)
 
 
@@ -100,7 +103,7 @@ def _inside(asked: Asked, market: Market, outcome: Outcome, side: Side, trader: 
         reports = _graph_reports(market, outcome)
     elif small:
         reports = np.concatenate([*_others(market, side, trader), [low, high]])
-        if known is not None and known.breakpoints == "midpoints":
+        if known is not None and known.breakpoints == "midpoints" and market.unit_demand:
             reports = np.unique((reports[:, None] + reports[None, :]) // 2 // MINOR * MINOR)
     else:
         by_side = windows(market, outcome)
@@ -160,6 +163,14 @@ def windows(market: Market, outcome: Outcome) -> dict[Side, list[IntArray]]:
         margins |= {int(np.count_nonzero(value >= r)), int(np.count_nonzero(cost <= r))}
     near = [slice(max(rank - 1 - WINDOW, 0), rank + WINDOW + 1) for rank in margins]
     return {"buyer": [value[part] for part in near], "seller": [cost[part] for part in near]}
+
+
+def some(values: list[int], most: int) -> list[int]:
+    """At most so many of some values, evenly spread, with the first and the last."""
+    if len(values) <= most:
+        return values
+    at = np.unique(np.linspace(0, len(values) - 1, most).round().astype(int))
+    return [values[i] for i in at]
 
 
 def in_money(reports: IntArray) -> tuple[float, ...]:

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.market import assignment
+from formulations.market import units as units_program
 from mechanisms.outcome import Outcome
 from mecopt.market.instance import Market
 
 IntArray = NDArray[np.int64]
-#: Up to this many traders a side the sorted optimum is checked again by HiGHS.
+#: Up to this many units a side the sorted optimum is checked again by HiGHS.
 SOLVER_LIMIT = 200
 
 
@@ -53,13 +54,17 @@ def optimum(market: Market, *, solver: bool = True) -> Optimum:
     n = min(len(value), len(cost))
     k = int(np.searchsorted(-(value[:n] - cost[:n]), 0, side="right"))
     most = int((value[:k] - cost[:k]).sum())
-    low = max(int(cost[k - 1]) if k else 0, int(value[k]) if k < len(value) else 0)
+    bottom = market.price_range[0]
+    low = max(int(cost[k - 1]) if k else bottom, int(value[k]) if k < len(value) else bottom)
     dual = int(np.maximum(value - low, 0).sum() + np.maximum(low - cost, 0).sum())
     methods = "sort, exact price"
     if dual != most:
         raise RuntimeError(f"sorted welfare {most} and dual value {dual} disagree")
-    if solver and market.unit_demand and max(len(value), len(cost)) <= SOLVER_LIMIT:
-        solved = assignment.solve(market, method="lp").welfare
+    if solver and max(len(value), len(cost)) <= SOLVER_LIMIT:
+        if market.unit_demand:
+            solved: float = assignment.solve(market, method="lp").welfare
+        else:
+            solved = units_program.most_welfare(market)
         if solved != most:
             raise RuntimeError(f"sorted welfare {most} and HiGHS's {solved} disagree")
         methods += ", HiGHS"

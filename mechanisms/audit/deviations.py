@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mecopt.market.instance import Side
+from mecopt.market.instance import Market, Side
+
+#: A price for every unit, or a price for each unit that is offered or wanted (half minor units).
+Report = int | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -16,20 +19,34 @@ class Deviation:
 
     side: Side
     trader: int
-    report: int
+    report: Report
     gain: float
     schedule_changed: bool = False
     tried: int = 0
-    errors: tuple[tuple[int, str], ...] = ()
+    errors: tuple[tuple[Report, str], ...] = ()
+
+    def moved(self, market: Market) -> Market:
+        """The market with that report."""
+        return market.with_report(self.side, self.trader, self.report)
 
 
 @dataclass(frozen=True)
 class FalseName:
-    """The most profitable extra report found for one trader; gain in half minor units."""
+    """The most profitable extra report found for one trader; gain in half minor units.
+
+    `kept` is what the trader then reports under its own name, where that is another report.
+    """
 
     side: Side
     trader: int
     extra_side: Side
-    price: int
+    price: Report
     gain: float
-    errors: tuple[tuple[Side, int, str], ...] = ()
+    errors: tuple[tuple[Side, Report, str], ...] = ()
+    kept: tuple[int, ...] | None = None
+
+    def moved(self, market: Market) -> Market:
+        """The market with the extra report."""
+        if self.kept is not None:
+            market = market.with_report(self.side, self.trader, self.kept)
+        return market.with_extra(self.extra_side, self.price)

@@ -46,6 +46,8 @@ def applies(asked: Asked, market: Market) -> bool:
     known = asked.declared
     if known is None or known.priority is None or market.range_is_derived:
         return False
+    if not market.unit_demand:
+        return False
     large = market.n_buyers + market.n_sellers > SMALL
     return large and is_exact(asked, market) and asked.options.get("ties", "index") == "index"
 

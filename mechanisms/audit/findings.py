@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 from mechanisms.audit.checks import unit_gains
@@ -54,8 +55,9 @@ class Finding:
     side, trader, index : str, str, int, optional
         Who, by its name in the market and by its place.
     true_prices, reported_prices : tuple of float, optional
-        One price per unit; exactly the numbers of the market's grid.
-    extra : {"side", "price"}, optional
+        One price per unit; exactly the numbers of the market's grid. Fewer are reported where units
+        are withheld, or are under another name.
+    extra : {"side", "price"} or {"side", "prices"}, optional
         The report under a false name.
     other : str, optional
         The equal with whom a trader is compared.
@@ -110,11 +112,15 @@ class Finding:
         if self.trader is not None:
             words.append(f"{self.side} {self.trader!r}" if self.side else repr(self.trader))
         if self.kind == "misreport":
-            words.append(
-                f"reports {_prices(self.reported_prices)}, not {_prices(self.true_prices)}"
-            )
+            true, reported = map(prices_in_words, (self.true_prices, self.reported_prices))
+            words.append(f"reports {reported}, not {true}")
+            less = len(self.true_prices or ()) - len(self.reported_prices or ())
+            if less:
+                words.append(f"({less} withheld)")
         if self.extra is not None:
-            words.append(f"adds a {self.extra['side']} at {self.extra['price']!r}")
+            words.append(f"adds a {self.extra['side']} at {_extra_prices(self.extra)}")
+            if self.reported_prices is not None:
+                words.append(f"and keeps {prices_in_words(self.reported_prices)}")
         if self.other is not None:
             words.append(f"and its equal {self.other!r}")
         if self.order is not None:
@@ -128,8 +134,17 @@ class Finding:
         return " ".join([*words, self.detail] if self.detail else words)
 
 
-def _prices(prices: tuple[float, ...] | None) -> str:
-    return ", ".join(repr(p) for p in prices or ()) or "nothing"
+def prices_in_words(prices: tuple[float, ...] | None) -> str:
+    """Prices unit by unit, equal ones counted: ``3 x 9.0, 7.0``."""
+    parts = []
+    for price, units in groupby(prices or ()):
+        count = len(list(units))
+        parts.append(repr(price) if count == 1 else f"{count} x {price!r}")
+    return ", ".join(parts) or "nothing"
+
+
+def _extra_prices(extra: Mapping[str, Any]) -> str:
+    return prices_in_words(tuple(extra["prices"])) if "prices" in extra else repr(extra["price"])
 
 
 def _position(held: Position) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mechanisms.audit import checks as audit_checks
+from mechanisms.audit import false_names as audit_false_names
 from mechanisms.audit import incentives as audit_incentives
 from mechanisms.audit import theorems
 from mechanisms.audit.asking import Asked
@@ -218,13 +219,13 @@ def _deviations(
         out.append(finding)
     extra = sorted((d for d in found.false_names if d.gain > 0), key=lambda d: -d.gain)
     out += [
-        audit_incentives.under_false_name(asked, market, outcome, d) for d in extra[:MOST_FINDINGS]
+        audit_false_names.under_false_name(asked, market, outcome, d) for d in extra[:MOST_FINDINGS]
     ]
     errors = [(d, report, text) for d in found.deviations for report, text in d.errors]
     for deviation, report, text in errors[:MOST_FINDINGS]:
         side, i = deviation.side, deviation.trader
         moved = market.with_report(side, i, report)
-        own = market.units_of(side, i)
+        own, then = market.units_of(side, i), moved.units_of(side, i)
         out.append(
             Finding(
                 "error",
@@ -233,13 +234,13 @@ def _deviations(
                 trader=market.name_of(side, i),
                 index=i,
                 true_prices=tuple((market.reports(side)[own] / HALF_UNITS).tolist()),
-                reported_prices=tuple((moved.reports(side)[own] / HALF_UNITS).tolist()),
+                reported_prices=tuple((moved.reports(side)[then] / HALF_UNITS).tolist()),
                 detail=text,
             )
         )
     wrong = [(s, price, text) for d in found.false_names for s, price, text in d.errors]
     for extra_side, price, text in wrong[:1]:
-        added = {"side": extra_side, "price": price / HALF_UNITS}
+        added = audit_false_names.extra_of(extra_side, price)
         out.append(Finding("error", asked.name, extra=added, detail=text))
     return out
 

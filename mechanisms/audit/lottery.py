@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mechanisms.audit.asking import REPEATS, Asked, same
-from mechanisms.audit.candidates import candidate_reports
+from mechanisms.audit.deviations import Report
 from mechanisms.audit.findings import own_utility
 from mechanisms.audit.incentives import Deviation, Incentives
 from mechanisms.audit.sampling import Chosen
+from mechanisms.audit.unit_reports import reports_of
 from mechanisms.outcome import Outcome
 from mecopt.market.instance import Market, Side
 
@@ -67,8 +68,9 @@ def examine(asked: Asked, market: Market, draws: Draws, chosen: Chosen) -> Incen
 
 def _response(asked: Asked, market: Market, draws: Draws, side: Side, trader: int) -> Deviation:
     truth = np.array([own_utility(market, o, side, trader) for o in draws.outcomes])
-    own = int(market.reports(side)[market.units_of(side, trader)][0])
-    tried = candidate_reports(asked, market, draws.outcomes[0], side, trader)
+    prices = market.reports(side)[market.units_of(side, trader)].tolist()
+    own: Report = prices[0] if market.unit_demand or market.is_graph else tuple(prices)
+    tried = reports_of(asked, market, draws.outcomes[0], side, trader)
     if len(tried) > MOST_REPORTS:
         at = np.unique(np.linspace(0, len(tried) - 1, MOST_REPORTS).astype(int))
         tried = [tried[i] for i in at]
@@ -89,7 +91,7 @@ def _response(asked: Asked, market: Market, draws: Draws, side: Side, trader: in
 
 
 def _utilities(
-    asked: Asked, market: Market, side: Side, trader: int, report: int, draws: int
+    asked: Asked, market: Market, side: Side, trader: int, report: Report, draws: int
 ) -> NDArray[np.float64]:
     moved = market.with_report(side, trader, report)
     return np.array([own_utility(market, asked(moved), side, trader) for _ in range(draws)])

@@ -1,7 +1,8 @@
 """Equal treatment of equals, and whether the order in which traders are listed decides anything.
 
 A rule is anonymous if listing the traders differently changes nobody's outcome. Ties between equals
-have to be broken somehow: where only equals change places the rule is anonymous *up to ties*. A
+have to be broken somehow: where only equals change places (with several units: where nobody's
+utility changes) the rule is anonymous *up to ties*. A
 rule that draws lots by position (seeded, before anybody reports) is not judged by one order.
 """
 
@@ -92,10 +93,22 @@ def compare(asked: Asked, market: Market, outcome: Outcome, order: str) -> Treat
         one = np.lexsort((amount, units, groups))
         two = np.lexsort((amount_then, units_then, groups))
         unlike = (units[one] != units_then[two]) | (amount[one] != amount_then[two])
+        if unlike.any() and not market.unit_demand and not market.is_graph:
+            # Single units tie where whole reports do not: a tie gives nobody another utility.
+            unlike &= _differs(market, outcome, moved, other, side, back)[one]
         if unlike.any():
             found = _moved(asked, market, outcome, moved, other, side, back, groups, one[unlike])
             return Treatment(True, "no", (replace(found, order=order),))
     return Treatment(True, anonymous)
+
+
+def _differs(
+    market: Market, outcome: Outcome, moved: Market, other: Outcome, side: Side, back: IntArray
+) -> NDArray[np.bool_]:
+    """Which traders of a side have another utility in the other order."""
+    index = side == "seller"
+    before = utilities(market, outcome)[index] * other.scale
+    return before != utilities(moved, other)[index][back] * outcome.scale
 
 
 def _held(outcome: Outcome, side: Side) -> tuple[IntArray, IntArray]:

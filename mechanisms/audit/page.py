@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from mechanisms.audit import pictures as audit_pictures
-from mechanisms.audit.findings import KINDS, Finding
+from mechanisms.audit.findings import KINDS, Finding, prices_in_words
 from mechanisms.audit.report import AuditReport
 from mechanisms.audit.row import MechanismAudit
 from mechanisms.audit.section import cell, note
@@ -149,7 +149,7 @@ def _witnesses(rows: Sequence[MechanismAudit], kinds: Sequence[str]) -> str:
             f.mechanism,
             KINDS[f.kind],
             f.trader or "",
-            _prices(f.true_prices),
+            prices_in_words(f.true_prices),
             _reported(f),
             _held(f, "before"),
             _held(f, "after"),
@@ -162,16 +162,14 @@ def _witnesses(rows: Sequence[MechanismAudit], kinds: Sequence[str]) -> str:
     return str(html.table(header, cells, text_columns=3))
 
 
-def _prices(prices: tuple[float, ...] | None) -> str:
-    return ", ".join(map(repr, prices or ()))
-
-
 def _reported(f: Finding) -> str:
     if f.extra is not None:
-        return f"also a {f.extra['side']} at {f.extra['price']!r}"
+        kept = "" if f.reported_prices is None else f"{prices_in_words(f.reported_prices)}; "
+        prices = tuple(f.extra.get("prices") or (f.extra["price"],))
+        return f"{kept}also a {f.extra['side']} at {prices_in_words(prices)}"
     if f.order is not None:
         return f"listed {f.order}"
-    return f"(equal: {f.other})" if f.other else _prices(f.reported_prices)
+    return f"(equal: {f.other})" if f.other else prices_in_words(f.reported_prices)
 
 
 def _held(f: Finding, when: str) -> str:

@@ -10,8 +10,8 @@ from mechanisms.audit import batch
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import order as audit_order
 from mechanisms.audit.asking import Asked, Mechanism, RuleError, ask, found
+from mechanisms.audit.false_names import both_utility, held_by_both
 from mechanisms.audit.findings import Finding, Position, own_utility, position
-from mechanisms.audit.incentives import both_utility, held_by_both
 from mechanisms.audit.report import FORMAT
 from mechanisms.audit.row import MechanismAudit
 from mecopt.market.instance import Market
@@ -156,13 +156,15 @@ def _moved(market: Market, finding: Finding) -> Market:
     """The market with the other report, or the extra one, that a finding names."""
     if finding.order is not None:
         return market.permuted(*audit_order.listed(market, finding.order))
+    reported, side, index = finding.reported_prices, finding.side, finding.index
+    if reported is not None and side is not None and index is not None:
+        prices = to_half_units(reported, "reported_prices", signed=True)
+        market = market.with_report(side, index, prices.tolist())
     if finding.extra is not None:
-        price = int(to_half_units(finding.extra["price"], "extra price"))
-        return market.with_extra(finding.extra["side"], price)
-    if finding.reported_prices is None or finding.side is None or finding.index is None:
-        return market
-    prices = to_half_units(finding.reported_prices, "reported_prices")
-    return market.with_report(finding.side, finding.index, prices.tolist())
+        given = finding.extra.get("prices", finding.extra.get("price"))
+        added = to_half_units(given, "extra price", signed=True)
+        market = market.with_extra(finding.extra["side"], added.tolist())
+    return market
 
 
 def _index(market: Market, finding: Finding) -> int:

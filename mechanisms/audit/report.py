@@ -80,6 +80,12 @@ class AuditReport:
     def remarks(self) -> tuple[str, ...]:
         """What a reader must know besides the table, in lines."""
         scale = () if self.unit == 1 else (f"amounts are in units of {self.unit:g} of money",)
+        if (lot := self.market.lot) != 1:
+            money = f"units of {lot * self.unit:g} of money"
+            scale = (
+                f"trades count lots of {lot:g} of the good; prices are per 1 of it, and amounts, "
+                f"price x lots, in {money}",
+            )
         total = len(self.left_out) + len(self.rows)
         left = []
         for why in dict.fromkeys(self.left_out.values()):

@@ -47,8 +47,8 @@ from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import incentives as audit_incentives
 from mechanisms.audit import notes
 from mechanisms.audit.asking import Asked, ask
-from mechanisms.audit.candidates import is_exact
 from mechanisms.audit.sampling import choose_traders
+from mechanisms.audit.unit_reports import is_complete
 from mechanisms.outcome import Outcome
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS
@@ -136,8 +136,14 @@ GRAPH_TABLE: tuple[Row, ...] = (
     Row("generalised-trade-reduction", "yes", "yes", "yes", "weak", "no", _CLASS_BOUND),
 )
 
-#: Rows for traders with several units.
+#: Rows for traders with several units; reports are a price for each, and may withhold the last.
 UNITS_TABLE: tuple[Row, ...] = (
+    Row("uniform-price-0", "yes", "no", "no", "strong", "sincere", "W*", "demand reduction"),
+    Row("uniform-price-0.5", "yes", "no", "no", "strong", "sincere", "W*", "demand reduction"),
+    Row("uniform-price-1", "yes", "no", "no", "strong", "sincere", "W*", "supply reduction"),
+    Row("pay-as-bid", "yes", "no", "no", "weak", "sincere", "W*", "first price"),
+    Row("vcg", "yes", "yes", "yes", "deficit", "yes", "W*"),
+    Row("units-reduction", "yes", "no", "no", "weak", "no", "none", notes.TRUE_PRICE),
     Row("muda", "yes", "yes", "yes", "strong", "no", "none", "-> W* as the market grows"),
 )
 
@@ -178,8 +184,10 @@ def row_of(asked: Asked, market: Market) -> Row | None:
         return None
     rows = GRAPH_TABLE if market.is_graph else TABLE if market.unit_demand else UNITS_TABLE
     name = asked.rule
-    if name.startswith("k-double-") and 0 < float(Fraction(name.removeprefix("k-double-"))) < 1:
-        name = "k-double-0.5"
+    for family in ("k-double", "uniform-price"):
+        if name == family or name.startswith(f"{family}-"):
+            k = Fraction(name.removeprefix(family).removeprefix("-") or "1/2")
+            name = f"{family}-{k if k in (0, 1) else 0.5}"
     return next((row for row in rows if row.mechanism == name), None)
 
 
@@ -267,7 +275,7 @@ def _examine(found: Evidence, row: Row, market: Market, rule: Asked, ticks: int)
         least = (1 - 1 / best.trades) * best.welfare if best.trades else 0.0
         if expected < least - 1e-6:
             found.contradictions.append(f"welfare: {expected} expected, below {least}: {where}")
-    found.regret_is_exact &= is_exact(rule, market)
+    found.regret_is_exact &= is_complete(rule, market)
     for side, trader in choose_traders(market, best.margin, None, 0).traders:
         cell = row.buyers if side == "buyer" else row.sellers
         response = audit_incentives.best_response(rule, market, outcome, side, trader)
@@ -278,7 +286,7 @@ def _examine(found: Evidence, row: Row, market: Market, rule: Asked, ticks: int)
             found.seller_steps = max(found.seller_steps, steps)
         if steps > 0:
             told = f"{side} {trader} gains {response.gain / HALF_UNITS!r} by reporting"
-            text = f"{told} {response.report / HALF_UNITS!r}: {where}"
+            text = f"{told} {np.asarray(response.report) / HALF_UNITS}: {where}"
             found.examples.setdefault(side, text)
             if not within(steps, cell):
                 found.contradictions.append(f"{side}s: {steps:g} steps: {text}")

@@ -48,19 +48,20 @@ def _curves(axes: Axes, market: Market, outcome: Outcome) -> None:
         (market.bids, market.buyer_ptr, bought, outcome.payment, BUYER, -1, "demand"),
         (market.asks, market.seller_ptr, sold, outcome.receipt, SELLER, 1, "supply"),
     )
+    lot = market.lot
     few = max(len(market.bids), len(market.asks)) <= FEW
     for prices, ptr, units, amounts, colour, sign, label in sides:
         owner = np.arange(len(prices)) if ptr is None else _owners(ptr)
         first = owner if ptr is None else ptr[owner]
         place = np.arange(len(prices)) - first
         order = np.argsort(sign * prices, kind="stable")
-        at = np.arange(len(prices) + 1)
+        at = np.arange(len(prices) + 1) * lot
         level = np.append(prices[order], prices[order][-1])
         axes.step(at, level, where="post", color=colour, linewidth=1.2, label=label)
         trading = (place < units[owner])[order]
         if not trading.any():
             continue
-        spot = np.flatnonzero(trading) + 0.5
+        spot = (np.flatnonzero(trading) + 0.5) * lot
         per_unit = amounts[owner] / np.maximum(units[owner], 1) / (outcome.scale * HALF_UNITS)
         what = "bought" if sign < 0 else "sold"
         paid = "paid" if sign < 0 else "received"
@@ -74,6 +75,8 @@ def _curves(axes: Axes, market: Market, outcome: Outcome) -> None:
         )  # fmt: skip
     plot.clean(axes, "y")
     axes.tick_params(labelsize=7.5)
+    if lot != 1:
+        axes.set_xlabel(f"quantity, lots of {lot:g}", fontsize=7.5, color=plot.MUTED)
 
 
 def _owners(ptr: np.ndarray) -> np.ndarray:

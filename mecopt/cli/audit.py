@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mecopt.cli import audit_tables, shell
+from mecopt.cli.audit_rules import Choice
 from mecopt.cli.outputs import Outputs
 
 if TYPE_CHECKING:
-    from mechanisms.audit.batch import Named, Source
+    from mechanisms.audit.batch import Source
 
 
 def audit(
     market: Annotated[
         list[Path] | None,
         typer.Option(
-            help="CSV with side (buyer or seller), value, optional units, id, compatible, round; "
-            "or JSON. May be given several times."
+            help="CSV with side (buyer or seller), value, optional units (or quantity), id, "
+            "compatible, link_cost, round; rows of one id are steps of one trader. Or JSON. May be "
+            "given several times."
         ),
     ] = None,
     mechanism: Annotated[
@@ -69,6 +71,16 @@ def audit(
             "millionth. For prices per token say 1e-6."
         ),
     ] = 1.0,
+    lot: Annotated[
+        float,
+        typer.Option(help="How much of the good a unit is: quantities are multiples of it."),
+    ] = 1.0,
+    reserve: Annotated[
+        float | None,
+        typer.Option(
+            help="Nothing is sold below this price (rules for several units), in units of account."
+        ),
+    ] = None,
     sample: Annotated[
         int,
         typer.Option(
@@ -117,14 +129,17 @@ def audit(
         reads=read,
     )
     settings = Settings(sample > 0, sample, false_names, seed)
-    sources = _sources(market, generate, seeds, price_range, unit)
+    sources = _sources(market, generate, seeds, price_range, unit, lot)
     single = sources[0].load() if len(sources) == 1 else None
     for name, asked in (("pictures", pictures), ("report", report)):
         if asked is not None and single is None:
             raise ValueError(f"{name}: is about one market, there are {len(sources)}")
-    named = None if mechanism == "all" else _named(mechanism, ticks, seed)
+    choice = Choice(ticks, seed, reserve)
+    named = None if mechanism == "all" else choice.named(mechanism)
     left_out: dict[str, str] = {}
-    if named is None and single is not None:
+    if named is None and reserve is not None:
+        named, left_out = choice.with_reserve([source.load() for source in sources])
+    elif named is None and single is not None:
         from mechanisms import rules
 
         left_out = rules.fitting(single)[1]
@@ -133,7 +148,7 @@ def audit(
             sources,
             named,
             settings,
-            options=lambda name: _options(name, ticks, seed),
+            options=choice.options,
             jobs=jobs,
             rows=rows,
             on_row=lambda done, total: show("auditing", done, total),
@@ -141,7 +156,7 @@ def audit(
     with outputs:
         if single is not None:
             audited = AuditReport(single, tuple(item.row for item in items), left_out)
-            _write_one(outputs, audited, ticks, seed)
+            _write_one(outputs, audited)
         else:
             body = batch.to_document(sources, settings, items)
             outputs.write_document(batch.FORMAT, body)
@@ -153,7 +168,7 @@ def audit(
         raise typer.Exit(shell.USER_ERROR)
 
 
-def _write_one(outputs: Outputs, audited: Any, ticks: int, seed: int) -> None:
+def _write_one(outputs: Outputs, audited: Any) -> None:
     """Everything about the audit of one market."""
     from mechanisms.audit.report import FORMAT
 
@@ -180,6 +195,7 @@ def _sources(
     seeds: str | None,
     price_range: tuple[float, float] | None,
     unit: float,
+    lot: float,
 ) -> tuple[Source, ...]:
     """The markets asked for, each with a name of its own."""
     from mechanisms.audit import batch
@@ -192,8 +208,10 @@ def _sources(
             raise ValueError("generate, market: give one of them, not both")
         if seeds is None:
             raise ValueError(f"generate = {generate!r}: needs --seeds A:B")
-        if price_range is not None or unit != 1:
-            raise ValueError("generate: random markets have a price range and a unit of their own")
+        if price_range is not None or unit != 1 or lot != 1:
+            raise ValueError(
+                "generate: random markets have a price range, lots and a unit of their own"
+            )
         return batch.generated(generate, range(*parse_range(seeds)))
     if not market:
         raise ValueError("market: give --market FILE, or --generate KIND:n=100 with --seeds A:B")
@@ -201,34 +219,20 @@ def _sources(
         raise ValueError("seeds: belong to --generate")
     found: list[Source] = []
     for path in market:
-        made = read_markets(path, price_range=price_range, unit=unit)
+        made = read_markets(path, price_range=price_range, unit=unit, lot=lot)
         for label, one in made.items():
             name = f"{path} {label}" if label else str(path)
             origin: dict[str, Any] = {"market": str(path), "round": label, "unit": unit}
             if path.suffix.lower() == ".json" or path.name.endswith(".json.gz"):
                 del origin["unit"]
+            elif lot != 1:
+                origin["lot"] = lot
             if price_range is not None:
                 origin["price_range"] = list(price_range)
             found.append(batch.Source(name, one, origin=origin))
     names = [source.name for source in found]
     checks.no_duplicates("market", names)
     return tuple(found)
-
-
-def _named(mechanism: str, ticks: int, seed: int) -> tuple[Named, ...]:
-    from mechanisms.audit.batch import Named
-
-    names = [name.strip() for name in mechanism.split(",")]
-    made = tuple(Named(n, n, {} if ":" in n else _options(n, ticks, seed)) for n in names)
-    for rule in made:
-        rule.make()  # refuse what there is not before the work
-    return made
-
-
-def _options(name: str, ticks: int, seed: int) -> dict[str, Any]:
-    if name.startswith("dda") or name == "server-clocks":
-        return {"ticks": ticks}
-    return {"seed": seed} if name in ("sbba", "muda", "posted") else {}
 
 
 def _replay(path: Path, mechanism: str, json: Path | None) -> None:

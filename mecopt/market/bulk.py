@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
+from mecopt import checks
 from mecopt.data import csv_text
+from mecopt.market.forming import begins_below_zero
 from mecopt.market.instance import Market
 from mecopt.market.rows import MOST_UNITS, SIDES, columns_of
 
@@ -33,7 +35,7 @@ class _Side(NamedTuple):
 
 
 def markets(
-    data: bytes, where: str, price_range: tuple[float, float] | None, unit: float
+    data: bytes, where: str, price_range: tuple[float, float] | None, unit: float, lot: float = 1.0
 ) -> dict[str, Market] | None:
     """Markets of a CSV file by round (``""`` without rounds); None where rows must be looked at."""
     table = _table(data, where)
@@ -42,11 +44,12 @@ def markets(
     try:
         side = _sides(table["side"])
         value = table["value"].cast(pa.float64()).to_numpy(zero_copy_only=False)
-        count = _units(table, len(value))
+        count = _units(table, len(value), lot)
         names = _names(table, side)
     except (pa.ArrowInvalid, ValueError):
         return None
-    if not np.isfinite(value).all() or (value < 0).any():
+    signed = begins_below_zero(price_range)
+    if not np.isfinite(value).all() or ((value < 0).any() and not signed):
         return None
     rounds = table["round"].to_pylist() if "round" in table else None
     labels = [""] if rounds is None else list(dict.fromkeys(rounds))
@@ -57,7 +60,7 @@ def markets(
             if rounds is None
             else np.fromiter((r == label for r in rounds), bool, len(rounds))
         )
-        made = _market(side, value, count, names, inside, price_range, unit)
+        made = _market(side, value, count, names, inside, price_range, unit, lot)
         if made is None:
             return None
         found[label] = made
@@ -75,7 +78,7 @@ def _table(data: bytes, where: str) -> dict[str, pa.ChunkedArray] | None:
     try:
         header = csv_text.parse(data[:first] + b"\n", where)
         columns = columns_of(header.header, where)
-        if "compatible" in columns:
+        if "compatible" in columns or "link_cost" in columns:
             return None
         written = [header.header[at] for at in columns.values()]
         read = arrow_csv.read_csv(
@@ -105,14 +108,15 @@ def _sides(words: pa.ChunkedArray) -> NDArray[np.bool_]:
     return np.array(buyer)[coded.indices.to_numpy()]
 
 
-def _units(table: dict[str, pa.ChunkedArray], rows: int) -> NDArray[np.int64] | None:
+def _units(table: dict[str, pa.ChunkedArray], rows: int, lot: float) -> NDArray[np.int64] | None:
     """Units of each row; None where everybody has one."""
     if "units" not in table:
         return None
     text = table["units"]
-    units = pc.if_else(pc.equal(text, ""), "1", text).cast(pa.float64()).to_numpy()
-    whole = units.astype(np.int64)
-    if (whole != units).any() or (whole < 1).any() or (whole > MOST_UNITS).any():
+    units = pc.if_else(pc.equal(text, ""), str(lot), text).cast(pa.float64()).to_numpy()
+    count, off = checks.steps(units, lot)
+    whole = count.astype(np.int64)
+    if off.any() or (whole < 1).any() or (whole > MOST_UNITS).any():
         raise ValueError("units")
     return None if (whole == 1).all() else whole
 
@@ -139,6 +143,7 @@ def _market(
     inside: NDArray[np.bool_],
     price_range: tuple[float, float] | None,
     unit: float,
+    lot: float,
 ) -> Market | None:
     made = []
     for is_buyer in (True, False):
@@ -149,7 +154,7 @@ def _market(
         made.append(one)
     buyers, sellers = made
     try:
-        flat = Market.of(buyers.prices, sellers.prices, price_range=price_range, unit=unit)
+        flat = Market.of(buyers.prices, sellers.prices, price_range=price_range, unit=unit, lot=lot)
         return Market(
             values=flat.values,
             costs=flat.costs,

@@ -12,7 +12,7 @@ buyer wants one unit and a seller's units are the seats of the server.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mecopt import checks, files
+from mecopt.market.forming import begins_below_zero, check_lot, flat, links, pointers
 from mecopt.market.units import HALF_UNITS, MEMORY_GB, IntArray, round_range, to_half_units
 from mecopt.market.validate import check_market, yes_or_no
 
@@ -32,33 +33,6 @@ Side = Literal["buyer", "seller"]
 _RANGE_FROM = "price_range_from"
 #: Where a side's reports and unit pointers are.
 _FIELDS = {"buyer": ("values", "buyer_ptr"), "seller": ("costs", "seller_ptr")}
-
-
-def _flat(
-    name: str, given: Sequence[Any] | NDArray[Any], unit: float
-) -> tuple[IntArray, IntArray | None]:
-    """Flatten one price or a sequence of prices per trader into prices and pointers."""
-    if not isinstance(given, Iterable):
-        raise ValueError(f"{name} = {given!r} must be numbers, one or more per trader")
-    if np.ndim(given) == 2 if isinstance(given, np.ndarray) else any(map(np.ndim, given)):
-        rows = [row if np.ndim(row) else [row] for row in given]
-        prices = [price for row in rows for price in row]
-        return to_half_units(prices, name, unit=unit), _pointers([len(row) for row in rows])
-    return to_half_units(given, name, unit=unit), None
-
-
-def _pointers(units: Sequence[int] | IntArray) -> IntArray | None:
-    """Where each trader's units begin; None when everybody has exactly one."""
-    if all(n == 1 for n in units):
-        return None
-    return np.concatenate([[0], np.cumsum(units)]).astype(np.int64)
-
-
-def _links(given: ArrayLike) -> NDArray[Any]:
-    """Who can be served by whom; a matrix of 0 and 1, as graphs come, says false and true."""
-    array = np.asarray(given)
-    is_matrix = array.dtype.kind in "iuf" and bool(np.isin(array, (0, 1)).all())
-    return array.astype(np.bool_) if is_matrix else array
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +115,11 @@ class Market(files.Saved):
     def range_is_derived(self) -> bool:
         """Whether nobody gave the price range: it then covers the reports, and follows them."""
         return self.meta.get(_RANGE_FROM) == "reports"
+
+    @property
+    def lot(self) -> float:
+        """How much of the good a unit is."""
+        return self.meta.get("lot", 1.0)
 
     @property
     def bids(self) -> NDArray[np.float64]:
@@ -231,19 +210,30 @@ class Market(files.Saved):
     def with_report(self, side: Side, trader: int, prices: int | Sequence[int]) -> Market:
         """The market after one trader reports other prices (half minor units, not checked).
 
-        A price range that is derived from the reports is derived again.
+        One price is asked for every unit; fewer prices than units withhold the last units, in a
+        one-good market. A price range that is derived from the reports is derived again.
         """
-        array = self.reports(side).copy()
-        array[self.units_of(side, trader)] = prices
-        return self._copy(**{_FIELDS[side][0]: array})
-
-    def with_extra(self, side: Side, price: int) -> Market:
-        """A one-good market after one more trader enters with one unit (not checked)."""
         name, ptr_name = _FIELDS[side]
+        array, own = self.reports(side), self.units_of(side, trader)
+        missing = 0 if np.ndim(prices) == 0 else own.stop - own.start - np.size(prices)
+        if missing == 0:
+            array = array.copy()
+            array[own] = prices
+            return self._copy(**{name: array})
+        moved = np.concatenate([array[: own.start], np.asarray(prices), array[own.stop :]])
         ptr = getattr(self, ptr_name)
-        changes: dict[str, Any] = {name: np.append(getattr(self, name), price)}
-        if ptr is not None:
-            changes[ptr_name] = np.append(ptr, ptr[-1] + 1)
+        ptr = np.arange(len(array) + 1) if ptr is None else ptr.copy()
+        ptr[trader + 1 :] -= missing
+        return self._copy(**{name: moved.astype(np.int64), ptr_name: ptr})
+
+    def with_extra(self, side: Side, prices: int | Sequence[int]) -> Market:
+        """A one-good market after one more trader enters, a unit at each price (not checked)."""
+        name, ptr_name = _FIELDS[side]
+        array, ptr = getattr(self, name), getattr(self, ptr_name)
+        changes: dict[str, Any] = {name: np.append(array, prices)}
+        if ptr is not None or np.size(prices) != 1:
+            before = np.arange(len(array) + 1) if ptr is None else ptr
+            changes[ptr_name] = np.append(before, before[-1] + np.size(prices))
         return self._copy(**changes, buyer_names=(), seller_names=())
 
     def permuted(self, buyers: IntArray, sellers: IntArray) -> Market:
@@ -296,6 +286,7 @@ class Market(files.Saved):
         server_memory_gb: ArrayLike | None = None,
         buyer_names: Sequence[str] = (),
         seller_names: Sequence[str] = (),
+        lot: float = 1.0,
         meta: Mapping[str, Any] | None = None,
     ) -> Market:
         """Build a market from prices in money.
@@ -303,7 +294,8 @@ class Market(files.Saved):
         Parameters
         ----------
         values, costs : sequence of float, or of sequences of float
-            One price per trader, or one per unit (falling values, rising costs).
+            One price per trader, or one per unit (falling values, rising costs); below zero
+            where the price range begins below zero.
         price_range : (float, float), optional
             By default 0 to the smallest of 1, 2, 5 x 10^n units that covers every report. Such a
             range depends on the reports, so it is part of the rule that uses it: ``with_report``
@@ -318,6 +310,9 @@ class Market(files.Saved):
         compatible, link_cost : (B, J), optional
         memory_gb, server_memory_gb : (B,), (J,), optional
             Whole numbers of 0.001 GB.
+        lot : float
+            How much of the good a unit is; prices are per 1 of the good, so an amount of money is
+            price x units x lot. Kept as ``meta["lot"]``.
 
         Raises
         ------
@@ -330,8 +325,9 @@ class Market(files.Saved):
         >>> Market.of([9, 7, 4], [2, 5, 8])
         Market(3 buyers, 3 sellers, one good)
         """
-        flat_values, buyer_ptr = _flat("values", values, unit)
-        flat_costs, seller_ptr = _flat("costs", costs, unit)
+        signed = begins_below_zero(price_range)
+        flat_values, buyer_ptr = flat("values", values, unit, signed=signed)
+        flat_costs, seller_ptr = flat("costs", costs, unit, signed=signed)
         if seats is not None:
             if seller_ptr is not None:
                 raise ValueError("seats: give either seats or one cost per unit, not both")
@@ -340,12 +336,13 @@ class Market(files.Saved):
             if len(units) != len(flat_costs):
                 raise ValueError(f"seats must have {len(flat_costs)} entries, has {len(units)}")
             flat_costs = np.repeat(flat_costs, units)
-            seller_ptr = _pointers(units)
+            seller_ptr = pointers(units)
         if price_range is None:
             both = np.concatenate([flat_values, flat_costs])
             low, high = round_range(int(both.max(initial=0)))
         else:
-            low, high = (int(x) for x in to_half_units(price_range, "price_range", unit=unit))
+            ends = to_half_units(price_range, "price_range", unit=unit, signed=True)
+            low, high = (int(x) for x in ends)
 
         def memory(name: str, given: ArrayLike | None) -> IntArray | None:
             if given is None:
@@ -355,6 +352,9 @@ class Market(files.Saved):
             return checks.on_grid(name, gb, MEMORY_GB, "GB").astype(np.int64)
 
         scale: dict[str, Any] = {} if unit == 1 else {"unit_of_account": float(unit)}
+        check_lot(lot)
+        if lot != 1:
+            scale["lot"] = float(lot)
         if price_range is None:
             scale[_RANGE_FROM] = "reports"
         costs_of_links = None
@@ -367,7 +367,7 @@ class Market(files.Saved):
             price_range=(low, high),
             buyer_ptr=buyer_ptr,
             seller_ptr=seller_ptr,
-            compatible=None if compatible is None else _links(compatible),
+            compatible=None if compatible is None else links(compatible),
             link_cost=costs_of_links,
             memory=memory("memory_gb", memory_gb),
             server_memory=memory("server_memory_gb", server_memory_gb),

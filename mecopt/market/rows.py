@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mecopt import checks
 from mecopt.data import csv_text
 
 #: Names of columns that are understood, the first is ours; the case of letters does not count.
@@ -17,6 +18,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "units": ("units", "quantity", "qty", "volume"),
     "id": ("id", "name", "trader", "agent", "user"),
     "compatible": ("compatible",),
+    "link_cost": ("link_cost", "link cost"),
     "round": ("round", "period", "session"),
 }
 #: Words for the sides of the market.
@@ -72,10 +74,17 @@ class Row:
     units: int
     id: str
     compatible: str
+    link_cost: str
     round: str
 
 
-def rows_of(columns: Mapping[str, Sequence[Any]], places: Sequence[str]) -> Iterator[Row]:
+def rows_of(
+    columns: Mapping[str, Sequence[Any]],
+    places: Sequence[str],
+    *,
+    lot: float = 1.0,
+    signed: bool = False,
+) -> Iterator[Row]:
     """The rows of a table, checked one by one.
 
     Parameters
@@ -84,6 +93,10 @@ def rows_of(columns: Mapping[str, Sequence[Any]], places: Sequence[str]) -> Iter
         Cells of the columns there are, by our names; None where there is none.
     places : sequence of str
         Where each row is, for messages.
+    lot : float
+        How much of the good a unit is; the column ``units`` holds multiples of it.
+    signed : bool
+        Whether values may be negative.
 
     Raises
     ------
@@ -97,18 +110,44 @@ def rows_of(columns: Mapping[str, Sequence[Any]], places: Sequence[str]) -> Iter
         if side is None:
             words = " or ".join(", ".join(words) for words in SIDES.values())
             raise ValueError(f"{at}: side = {row['side']!r} must be buyer or seller ({words})")
-        if text["compatible"] and side == "seller":
-            raise ValueError(f"{at}: compatible belongs on a buyer's row")
-        units = 1.0 if text["units"] == "" else _number(at, "units", row["units"])
-        if units != int(units) or units > MOST_UNITS:
-            raise ValueError(
-                f"{at}: units = {row['units']!r} must be a whole number up to {MOST_UNITS}"
-            )
-        value = _number(at, "value", row["value"])
-        yield Row(at, i + 1, side, value, int(units), text["id"], text["compatible"], text["round"])
+        for name in ("compatible", "link_cost"):
+            if text[name] and side == "seller":
+                raise ValueError(f"{at}: {name} belongs on a buyer's row")
+        units = 1 if text["units"] == "" else _units(at, row["units"], lot)
+        value = _number(at, "value", row["value"], signed=signed)
+        rest = [text[name] for name in ("id", "compatible", "link_cost", "round")]
+        yield Row(at, i + 1, side, value, units, *rest)
 
 
-def _number(at: str, name: str, value: Any) -> float:
+def _units(at: str, cell: Any, lot: float) -> int:
+    """How many lots a cell of the column ``units`` is."""
+    amount = _number(at, "units", cell)
+    count, off = checks.steps(amount, lot)
+    if not off and count <= MOST_UNITS:
+        return int(count)
+    if lot == 1:
+        finest = min((d for d in range(1, 7) if not checks.steps(amount, 10.0**-d)[1]), default=0)
+        hint = f"; with --lot {10.0**-finest:g} (lot={10.0**-finest:g}) it is" if finest else ""
+        raise ValueError(
+            f"{at}: units = {cell!r} must be a whole number up to {MOST_UNITS}{hint if off else ''}"
+        )
+    raise ValueError(
+        f"{at}: units = {cell!r} must be a whole number of lots of {lot:g}, up to {MOST_UNITS}"
+    )
+
+
+def costs_of(at: str, cell: str, sellers: int) -> list[float]:
+    """Link costs of a buyer to its sellers: one for all, or one each, separated by semicolons."""
+    parts = [part.strip() for part in cell.split(";")] if ";" in cell else cell.split()
+    costs = [_number(at, "link_cost", part) for part in parts if part]
+    if len(costs) not in (1, sellers):
+        raise ValueError(
+            f"{at}: link_cost = {cell!r} must be one number, or one for each of {sellers} sellers"
+        )
+    return costs * sellers if len(costs) == 1 else costs
+
+
+def _number(at: str, name: str, value: Any, *, signed: bool = False) -> float:
     if isinstance(value, str) and not set(value.strip()) <= csv_text.NUMERALS:
         raise ValueError(f"{at}: {name} = {value!r} is not a number")
     try:
@@ -117,6 +156,7 @@ def _number(at: str, name: str, value: Any) -> float:
         raise ValueError(f"{at}: {name} = {value!r} is not a number") from None
     if not np.isfinite(number):
         raise ValueError(f"{at}: {name} = {value!r} is not a finite number")
-    if number < 0:
-        raise ValueError(f"{at}: {name} = {value!r} is negative")
+    if number < 0 and not signed:
+        hint = "; a price range that begins below zero takes it" if name == "value" else ""
+        raise ValueError(f"{at}: {name} = {value!r} is negative{hint}")
     return number

@@ -5,6 +5,8 @@
 * ``low-values``: values and costs Beta(1, 6), so that trade happens near the bottom of the range;
 * ``thin``: at most three traders a side;
 * ``lattice``: reports on the multiples of a tenth, so that ties are everywhere;
+* ``units``: steps of several units, falling values and rising costs, two decimals;
+* ``units-lattice``: the same on the multiples of a tenth, small, so that ties are everywhere;
 * ``graph``: users in a square, servers with seats, link cost grows with distance.
 """
 
@@ -15,7 +17,10 @@ import numpy as np
 from mecopt import checks
 from mecopt.market.instance import Market
 
-KINDS = ("balanced", "five-to-one", "low-values", "thin", "lattice", "graph")
+KINDS = (
+    *("balanced", "five-to-one", "low-values", "thin", "lattice", "graph"),
+    *("units", "units-lattice"),
+)
 
 
 def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: int = 5) -> Market:
@@ -27,7 +32,7 @@ def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: in
         One of `KINDS`.
     seed : int
     n : int
-        Buyers (and, in one-good markets, sellers; a fifth of them in ``five-to-one``).
+        Buyers (and, except in graphs, sellers; a fifth of them in ``five-to-one``).
     servers : int
         Servers of a ``graph`` market.
 
@@ -44,6 +49,8 @@ def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: in
     meta = {"scenario": "markets", "kind": kind, "seed": seed}
     if kind == "graph":
         return _graph(rng, n, servers, meta)
+    if kind.startswith("units"):
+        return _units(rng, n, meta, lattice=kind == "units-lattice")
     if kind == "low-values":
         values, costs = rng.beta(1, 6, n), rng.beta(1, 6, n)
     elif kind == "five-to-one":
@@ -56,6 +63,18 @@ def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: in
         values, costs = rng.random(n), rng.random(n)
     # On the money grid; the numbers drawn have more digits.
     return Market.of(np.round(values, 6), np.round(costs, 6), price_range=(0, 1), meta=meta)
+
+
+def _units(rng: np.random.Generator, n: int, meta: dict[str, object], *, lattice: bool) -> Market:
+    """Up to four steps of up to five units a trader (lattice: two of up to two)."""
+    steps, most, cells = (2, 2, 10) if lattice else (4, 5, 100)
+
+    def prices() -> list[float]:
+        at = np.sort(rng.integers(0, cells + 1, rng.integers(1, steps + 1))) / cells
+        return [float(p) for p in np.repeat(at, rng.integers(1, most + 1, len(at)))]
+
+    values = [prices()[::-1] for _ in range(n)]
+    return Market.of(values, [prices() for _ in range(n)], price_range=(0, 1), meta=meta)
 
 
 def _graph(rng: np.random.Generator, n: int, servers: int, meta: dict[str, object]) -> Market:

@@ -8,7 +8,8 @@ of each round.
 
 ``compatible`` stands on a buyer's row: the ids of the sellers that can serve it, separated by
 semicolons, or by blanks; ``*`` means everybody and ``-`` nobody. A buyer of whom nothing is said
-(an empty cell in all its rows) can be served by everybody.
+(an empty cell in all its rows) can be served by everybody. ``link_cost``, on a buyer's row too, is
+one number, or one for each of these sellers in the same order.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from mecopt import checks
 from mecopt.data import csv_text
 from mecopt.data.tables import content
 from mecopt.market import bulk
+from mecopt.market.forming import begins_below_zero, check_lot
 from mecopt.market.instance import Market
-from mecopt.market.rows import SIDES, Row, columns_of, rows_of
+from mecopt.market.rows import SIDES, Row, columns_of, costs_of, rows_of
 from mecopt.market.units import LARGEST, MINOR_UNITS, check_unit, suggestion
 
 #: In the column `compatible`.
@@ -39,6 +41,7 @@ def from_frame(
     *,
     price_range: tuple[float, float] | None = None,
     unit: float = 1.0,
+    lot: float = 1.0,
     where: str = "market",
 ) -> Market:
     """Market from a table (columns in the module docstring).
@@ -50,6 +53,8 @@ def from_frame(
     price_range : (float, float), optional
     unit : float
         Unit of account in money (`Market.of`).
+    lot : float
+        How much of the good a unit is (`Market.of`): quantities are multiples of it.
     where : str
         For messages.
 
@@ -63,7 +68,8 @@ def from_frame(
         name: [None if _missing(x) else x for x in table.iloc[:, at]] for name, at in names.items()
     }
     places = [f"{where}: row {i}" for i in range(1, len(table) + 1)]
-    return _single(_rounds(rows_of(columns, places), where, price_range, unit), where)
+    rows = rows_of(columns, places, lot=lot, signed=begins_below_zero(price_range))
+    return _single(_rounds(rows, where, price_range, unit, lot), where)
 
 
 def _single(markets: Mapping[str, Market], where: str) -> Market:
@@ -74,7 +80,11 @@ def _single(markets: Mapping[str, Market], where: str) -> Market:
 
 
 def _rounds(
-    rows: Iterable[Row], where: str, price_range: tuple[float, float] | None, unit: float
+    rows: Iterable[Row],
+    where: str,
+    price_range: tuple[float, float] | None,
+    unit: float,
+    lot: float,
 ) -> dict[str, Market]:
     """One market per round, in the order in which they begin."""
     parts: dict[str, list[Row]] = {}
@@ -85,7 +95,9 @@ def _rounds(
     if len(parts) > 1 and "" in parts:
         raise ValueError(f"{parts[''][0].at}: has no round, other rows have")
     return {
-        label: _market(part, f"{where}, round {label!r}" if label else where, price_range, unit)
+        label: _market(
+            part, f"{where}, round {label!r}" if label else where, price_range, unit, lot
+        )
         for label, part in parts.items()
     }
 
@@ -95,6 +107,7 @@ def read_market(
     *,
     price_range: tuple[float, float] | None = None,
     unit: float = 1.0,
+    lot: float = 1.0,
 ) -> Market:
     """Market from a CSV file, or from the JSON file that `Market.save` writes.
 
@@ -106,6 +119,8 @@ def read_market(
         In the money of the file.
     unit : float
         Unit of account in the money of the file (`Market.of`).
+    lot : float
+        How much of the good a unit is (`Market.of`): quantities are multiples of it.
 
     Raises
     ------
@@ -118,8 +133,10 @@ def read_market(
             raise ValueError(f"price_range: {path} already states its own")
         if unit != 1:
             raise ValueError(f"unit: {path} already counts in units of account of its own")
+        if lot != 1:
+            raise ValueError(f"lot: {path} already has lots of its own")
         return market
-    return _single(read_markets(path, price_range=price_range, unit=unit), os.fspath(path))
+    return _single(read_markets(path, price_range=price_range, unit=unit, lot=lot), os.fspath(path))
 
 
 def read_markets(
@@ -127,16 +144,18 @@ def read_markets(
     *,
     price_range: tuple[float, float] | None = None,
     unit: float = 1.0,
+    lot: float = 1.0,
 ) -> dict[str, Market]:
     """Markets of a file by round, in order; without rounds one market, of the round ``""``.
 
     Arguments and errors as in `read_market`.
     """
     if os.fspath(path).lower().endswith((".json", ".json.gz")):
-        return {"": read_market(path, price_range=price_range, unit=unit)}
+        return {"": read_market(path, price_range=price_range, unit=unit, lot=lot)}
     check_unit(unit)
+    check_lot(lot)
     data = content(Path(path))
-    found = bulk.markets(data, os.fspath(path), price_range, unit)
+    found = bulk.markets(data, os.fspath(path), price_range, unit, lot)
     if found is not None:
         return found
     text = csv_text.parse(data, os.fspath(path))
@@ -147,13 +166,19 @@ def read_markets(
         name: list(numbers.get(header) or text.cells(header)) for name, header in written.items()
     }
     places = [text.at(row) for row in range(len(text.rows))]
-    return _rounds(rows_of(columns, places), text.where, price_range, unit)
+    rows = rows_of(columns, places, lot=lot, signed=begins_below_zero(price_range))
+    return _rounds(rows, text.where, price_range, unit, lot)
 
 
 def _market(
-    rows: Iterable[Row], where: str, price_range: tuple[float, float] | None, unit: float
+    rows: Iterable[Row],
+    where: str,
+    price_range: tuple[float, float] | None,
+    unit: float,
+    lot: float,
 ) -> Market:
     check_unit(unit)
+    check_lot(lot)
     rows = list(rows)
     kept = [row for row in rows if row.units > 0]
     for side in SIDES:
@@ -172,6 +197,7 @@ def _market(
     compatible = None
     if any(served[name] is not None for name in buyers):
         compatible = [[_serves(served[i], j) for j in sellers] for i in buyers]
+    links = {name: _link_costs(every["buyer"][name], sellers) for name in buyers}
     notes = _notes(len(rows) - len(kept), every, traders)
     try:
         return Market.of(
@@ -179,7 +205,9 @@ def _market(
             list(traders["seller"].values()),
             price_range=price_range,
             unit=unit,
+            lot=lot,
             compatible=compatible,
+            link_cost=[links[i] for i in buyers] if any(map(any, links.values())) else None,
             buyer_names=buyers,
             seller_names=sellers,
             meta={"notes": notes} if notes else None,
@@ -194,6 +222,7 @@ def _check_money(rows: Sequence[Row], unit: float) -> None:
     minor = unit / MINOR_UNITS
     for bad, why in (
         (amounts > LARGEST * unit, f"is above {LARGEST * unit:g}"),
+        (amounts < -LARGEST * unit, f"is below {-LARGEST * unit:g}"),
         (checks.steps(amounts, minor)[1], f"is not on the grid of {minor:g}"),
     ):
         if bad.any():
@@ -225,6 +254,33 @@ def _prices(rows: Sequence[Row]) -> list[float]:
     return [row.value for row in units for _ in range(row.units)]
 
 
+def _link_costs(rows: Sequence[Row], sellers: Sequence[str]) -> list[float]:
+    """Link cost of a buyer to every seller; 0 where nothing is said."""
+    said = [row for row in rows if row.link_cost]
+    if not said:
+        return [0.0] * len(sellers)
+    listed = _listed(rows, sellers)
+    costs = costs_of(said[0].at, said[0].link_cost, len(listed))
+    for row in said[1:]:
+        if row.link_cost != said[0].link_cost:
+            raise ValueError(
+                f"{row.at}: link_cost = {row.link_cost!r}, another row of {row.id!r} says "
+                "something else"
+            )
+    cost = dict(zip(listed, costs, strict=True))
+    return [cost.get(seller, 0.0) for seller in sellers]
+
+
+def _listed(rows: Sequence[Row], sellers: Sequence[str]) -> Sequence[str]:
+    """The sellers of a buyer in the order in which its link costs are given."""
+    cells = [row.compatible for row in rows if row.compatible not in ("", EVERYBODY)]
+    if not cells:
+        return sellers
+    if cells[0] == NOBODY:
+        return []
+    return [cells[0]] if cells[0] in sellers else _ids(cells[0])
+
+
 def _serves(sellers: frozenset[str] | None, seller: str) -> bool:
     return sellers is None or seller in sellers
 
@@ -248,8 +304,7 @@ def _named(row: Row, sellers: Collection[str]) -> frozenset[str] | None:
         if cell in sellers:
             raise ValueError(f"{at} is a word, and a seller is called so; give it another id")
         return None if cell == EVERYBODY else frozenset()
-    parts = [part.strip() for part in cell.split(";")] if ";" in cell else cell.split()
-    parts = [part for part in parts if part]
+    parts = _ids(cell)
     unknown = [part for part in parts if part not in sellers]
     if cell in sellers:
         if not unknown and len(parts) > 1:
@@ -261,6 +316,12 @@ def _named(row: Row, sellers: Collection[str]) -> frozenset[str] | None:
             f"{NOBODY} nobody)"
         )
     return frozenset(parts)
+
+
+def _ids(cell: str) -> list[str]:
+    """The ids of a cell, in order."""
+    parts = [part.strip() for part in cell.split(";")] if ";" in cell else cell.split()
+    return [part for part in parts if part]
 
 
 def _notes(

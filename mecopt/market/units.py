@@ -31,7 +31,9 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
-def to_half_units(money: ArrayLike, name: str = "money", *, unit: float = 1.0) -> IntArray:
+def to_half_units(
+    money: ArrayLike, name: str = "money", *, unit: float = 1.0, signed: bool = False
+) -> IntArray:
     """Money as whole minor units, in half minor units; nothing is rounded but floating-point noise.
 
     Parameters
@@ -41,12 +43,15 @@ def to_half_units(money: ArrayLike, name: str = "money", *, unit: float = 1.0) -
         For messages.
     unit : float
         The unit of account in money: a minor unit is 1e-6 of it.
+    signed : bool
+        Whether amounts may be negative.
 
     Raises
     ------
     ValueError
-        If an amount is not numeric, NaN, infinite, negative, above `LARGEST` units, or between two
-        minor units; the message then suggests another unit of account where one fits.
+        If an amount is not numeric, NaN, infinite, negative (unless `signed`), beyond `LARGEST`
+        units, or between two minor units; the message then suggests another unit of account where
+        one fits.
     """
     check_unit(unit)
     try:
@@ -55,12 +60,14 @@ def to_half_units(money: ArrayLike, name: str = "money", *, unit: float = 1.0) -
         raise ValueError(f"{name} = {money!r} must be numbers") from None
     checks.refuse(np.isnan(amount), name, amount, "is not a number")
     checks.refuse(~np.isfinite(amount), name, amount, "is infinite")
-    checks.refuse(amount < 0, name, amount, "is negative")
+    if not signed:
+        checks.refuse(amount < 0, name, amount, "is negative")
     minor = unit / MINOR_UNITS
-    above = amount > LARGEST * unit
+    above = np.abs(amount) > LARGEST * unit
     off = checks.steps(amount, minor)[1]
     hint = suggestion(amount, unit) if above.any() or off.any() else ""
-    checks.refuse(above, name, amount, f"is above {LARGEST * unit:g}{hint}")
+    checks.refuse(amount > LARGEST * unit, name, amount, f"is above {LARGEST * unit:g}{hint}")
+    checks.refuse(above, name, amount, f"is below {-LARGEST * unit:g}{hint}")
     return checks.on_grid(name, amount, minor, hint=hint).astype(np.int64) * MINOR
 
 
@@ -76,7 +83,8 @@ def suggestion(amounts: ArrayLike, unit: float = 1.0) -> str:
     amount = np.asarray(amounts, dtype=np.float64)
     for factor in (1e-3, 1e-6, 1e-9, 1e-12, 1e-1, 1e-2, 1e3, 1e6, 1e9):
         other = factor * unit
-        fits = UNITS[0] <= other <= UNITS[1] and amount.max(initial=0.0) <= LARGEST * other
+        largest = np.abs(amount).max(initial=0.0)
+        fits = UNITS[0] <= other <= UNITS[1] and largest <= LARGEST * other
         if fits and not checks.steps(amount, other / MINOR_UNITS)[1].any():
             return f"; unit={other:g} (--unit {other:g}) holds it exactly"
     return "; round it, or scale all amounts"

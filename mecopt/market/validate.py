@@ -19,9 +19,11 @@ def check_market(m: Any) -> None:
     Errors name the argument, the position and the value.
     """
     low, high = m.price_range
-    if not 0 <= low < high:
-        ends = f"({low / HALF_UNITS:g}, {high / HALF_UNITS:g})"
-        raise ValueError(f"price_range = {ends} must rise from a price >= 0")
+    ends = f"({low / HALF_UNITS:g}, {high / HALF_UNITS:g})"
+    if not low < high:
+        raise ValueError(f"price_range = {ends} must rise")
+    if low < 0 and m.is_graph:
+        raise ValueError(f"price_range = {ends}: a graph market has no prices below zero")
     for side, prices, ptr in (("values", m.values, m.buyer_ptr), ("costs", m.costs, m.seller_ptr)):
         if prices.ndim != 1:
             raise ValueError(f"{side} must be one-dimensional, has shape {prices.shape}")

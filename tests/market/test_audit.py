@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mechanisms import rules
-from mechanisms.audit import MechanismAudit, audit, candidates, sampling
+from mechanisms.audit import MechanismAudit, audit, candidates, false_names, sampling
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import incentives as audit_incentives
 from mechanisms.audit import statistics as audit_statistics
@@ -160,7 +160,7 @@ def test_vcg_is_not_false_name_proof():
     """
     market = Market.of([5], [1, 2], price_range=(0, 10))
     rule = rules.mechanism("vcg")
-    found = audit_incentives.false_name_gain(rule, market, rule(market), "seller", 0)
+    found = false_names.false_name_gain(rule, market, rule(market), "seller", 0)
     assert found >= 1 * HALF_UNITS
 
 
@@ -205,8 +205,9 @@ def test_the_report_is_a_table_and_a_json_file(tmp_path):
 
 
 def test_without_names_every_rule_that_fits_is_audited():
-    """A one-good market gets all rules, a graph only those for graphs; a name stands for itself."""
-    assert audit(THREE, incentives=False).table()["mechanism"].tolist() == list(rules.NAMES)
+    """One unit each: all rules but those for several units, a graph only those for graphs."""
+    for_one = [name for name in rules.NAMES if name not in rules.ONLY_UNITS]
+    assert audit(THREE, incentives=False).table()["mechanism"].tolist() == for_one
     graph = markets.generate("graph", 1, n=4, servers=2)
     assert audit(graph, incentives=False).table()["mechanism"].tolist() == list(rules.GRAPH_NAMES)
     assert audit(THREE, "mcafee", incentives=False).rows[0].mechanism == "mcafee"

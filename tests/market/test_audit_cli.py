@@ -24,6 +24,7 @@ def root():
     """A group, as in the real command line."""
 
 
+FOR_ONE_UNIT = [name for name in rules.NAMES if name not in rules.ONLY_UNITS]
 CSV = "side,value\nbuyer,9\nbuyer,7\nbuyer,4\nseller,2\nseller,5\nseller,8\n"
 
 
@@ -43,7 +44,7 @@ def test_all_mechanisms_on_a_csv_market(tmp_path):
     result = CliRunner().invoke(app, [str(o) for o in options])
     assert result.exit_code == 0, result.output
     body = json.loads((tmp_path / "o.json").read_text())
-    assert [row["mechanism"] for row in body["mechanisms"]] == list(rules.NAMES)
+    assert [row["mechanism"] for row in body["mechanisms"]] == FOR_ONE_UNIT
     assert all(
         (tmp_path / "pictures" / f"{n}.png").stat().st_size for n in ("clocks", "mechanisms")
     )
@@ -53,11 +54,11 @@ def test_all_mechanisms_on_a_csv_market(tmp_path):
     ("market", "expected"),
     [
         (markets.generate("graph", 0, n=4, servers=2), set(rules.GRAPH_NAMES)),
-        (Market.of([[9, 7], [4]], [[1, 2]], price_range=(0, 10)), {"muda"}),
+        (Market.of([[9, 7], [4]], [[1, 2]], price_range=(0, 10)), set(rules.UNITS_NAMES)),
     ],
 )
 def test_all_leaves_out_what_a_rule_cannot_express(tmp_path, market, expected):
-    """Graphs go to the per-server rules, several units to MUDA."""
+    """Graphs go to the per-server rules, several units to those for them."""
     market.save(tmp_path / "m.json")
     options = [
         "audit",
@@ -86,8 +87,8 @@ def test_a_row_of_no_units_is_no_unit(tmp_path):
     result = CliRunner().invoke(app, [str(o) for o in [*options, "--sample", "0"]])
     assert "1 row of 0 units is left out; without any unit: 'buyer 2' (buyer)" in result.output
     body = json.loads((tmp_path / "o.json").read_text())
-    assert [row["mechanism"] for row in body["mechanisms"]] == list(rules.NAMES)
-    assert body["left_out"] == {} and len(body["notes"]) == 2
+    assert [row["mechanism"] for row in body["mechanisms"]] == FOR_ONE_UNIT
+    assert set(body["left_out"]) == set(rules.ONLY_UNITS) and len(body["notes"]) == 2
 
 
 def test_prices_per_token_need_a_unit(tmp_path):
@@ -159,6 +160,6 @@ def test_the_report_section_is_self_contained_html():
 
 
 def test_the_report_section_says_which_rules_are_left_out():
-    """One buyer of two units: only MUDA remains, the page names the others and why."""
+    """One buyer of two units: seven rules remain, the page names the others and why."""
     page = report_section.section(audit(Market.of([[9, 7]], [[2, 5]], price_range=(0, 10))))
-    assert "left out, 31 of 32 rules (a rule for one unit a trader, 1 of 1 buyers and 1 of" in page
+    assert "left out, 30 of 37 rules (a rule for one unit a trader, 1 of 1 buyers and 1 of" in page

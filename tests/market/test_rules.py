@@ -205,6 +205,7 @@ def test_sort_and_highs_agree_on_the_optimum():
     [
         ("k-double-2", {}, "k = 2 must lie between 0 and 1"),
         ("k-double-x", {}, "k = 'x' must be a number"),
+        ("uniform-price-2", {}, "k = 2 must lie between 0 and 1"),
         ("posted", {"threshold": 11}, "threshold = 11 is outside"),
         ("muda", {"ration": "queue"}, "ration = 'queue' must be one of lottery, vickrey"),
         ("english", {}, "mechanism: unknown 'english'"),
@@ -216,8 +217,10 @@ def test_bad_options_are_refused(name, options, message):
         rules.run(name, Market.of([9], [2], price_range=(0, 10)), **options)
 
 
-@pytest.mark.parametrize("name", [n for n in rules.NAMES if n not in ("muda", "server-clocks")])
+@pytest.mark.parametrize(
+    "name", [n for n in rules.NAMES if n not in (*rules.UNITS_NAMES, "server-clocks")]
+)
 def test_unit_rules_refuse_multi_unit_bids(name):
-    """Only MUDA sells several units to one trader."""
+    """The rules of `UNITS_NAMES` sell several units to one trader, no others."""
     with pytest.raises(ValueError, match="multi-unit|unit demand"):
         rules.run(name, Market.of([[9, 7]], [[1, 2]], price_range=(0, 10)))
