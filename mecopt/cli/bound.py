@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,13 +21,16 @@ class _Drawn(NamedTuple):
 
     module: str  # with METHODS, check_preset and bounds
     preset: str
-    samples: int | None  # tasks of a slot, where they are sampled
+    seeds: str
+    samples: int | None  # tasks of a slot, or futures, where they are sampled
+    time_limit: float
     unit: str  # slots (of cost per task), or cost (per episode)
 
 
 _SCENARIOS = {
-    "comllm": _Drawn("mecopt.bench.offloading.online", "paper", 61, "slots"),
-    "caching": _Drawn("mecopt.bench.caching.online", "ten", None, "cost"),
+    "comllm": _Drawn("mecopt.bench.offloading.online", "paper", "100:104", 61, 10, "slots"),
+    "caching": _Drawn("mecopt.bench.caching.online", "ten", "100:104", None, 10, "cost"),
+    "traces": _Drawn("mecopt.bench.offloading.online_traces", "azure-conv", "0:1", 8, 20, "slots"),
 }
 
 
@@ -37,19 +40,27 @@ def bound(
     ] = False,
     scenario: Annotated[
         str,
-        typer.Option(help="comllm or caching: it must draw what is to come.", metavar="NAME"),
+        typer.Option(help="comllm, caching or traces (resampled windows).", metavar="NAME"),
     ] = "comllm",
     preset: Annotated[
-        str | None, typer.Option(help="A preset of the scenario.", metavar="NAME")
+        str | None,
+        typer.Option(help="A preset of the scenario; of traces a trace.", metavar="NAME"),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(help="Seconds of a trace to resample (traces: 0:600).", metavar="S:E"),
     ] = None,
     seeds: Annotated[
-        str, typer.Option(help="Draws of servers A, ..., B-1.", metavar="A:B")
-    ] = "100:104",
+        str | None,
+        typer.Option(
+            help="Draws of servers or sites A, ..., B-1 (100:104; traces: 0:1).", metavar="A:B"
+        ),
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(
-            help="users-and-servers (caching: pairs-and-servers), or users-alone (pairs-alone), "
-            "which is lower.",
+            help="users-and-servers (caching: pairs-and-servers), users-alone (pairs-alone), which "
+            "is lower, or penalised-options (for traces the only one).",
             metavar="NAME",
         ),
     ] = None,
@@ -61,8 +72,12 @@ def bound(
         typer.Option(help="Tasks sampled per slot of a world (comllm: 61).", metavar="N"),
     ] = None,
     time_limit: Annotated[
-        float, typer.Option(help="For the clairvoyant bound of a draw.", metavar="SECONDS")
-    ] = 10.0,
+        float | None,
+        typer.Option(help="For a clairvoyant bound (10; traces: 20).", metavar="SECONDS"),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where traces and sites are.", metavar="FOLDER")
+    ] = None,
     json: Annotated[
         Path | None,
         typer.Option(help="Write the figures (- for the standard output).", metavar="FILE"),
@@ -81,24 +96,33 @@ def bound(
     every rule that decides each task at its release: what lies between the two is the price of not
     knowing the future. The JSON holds online_bound_slots, online_bound_lower_95_slots,
     clairvoyant_bound_slots (slots of cost per task; _cost in place of _slots for caching, cost per
-    episode), method, worlds and seconds.
+    episode), method, worlds and seconds. A trace is resampled by the rates and sizes of a window,
+    with slots of 0.1 s.
     """
     from formulations.dual.stopping import check_stopping
     from mecopt import checks
     from mecopt.bench.families import scenario_names
-    from mecopt.bench.reading import parse_range
+    from mecopt.bench.reading import parse_range, parse_window
 
     checks.known("scenario", scenario, scenario_names())
     if scenario not in _SCENARIOS:
         raise ValueError(
             f"scenario: {scenario} has no generator with a known distribution of tasks, only "
-            f"{' and '.join(_SCENARIOS)} have"
+            f"{', '.join(_SCENARIOS)} have"
         )
     drawn_by = _SCENARIOS[scenario]
     of = import_module(drawn_by.module)
     preset = preset or drawn_by.preset
     of.check_preset(preset)
+    seeds = seeds or drawn_by.seeds
     drawn = range(*parse_range(seeds))
+    more: dict[str, Any] = {}
+    if scenario == "traces":
+        more = {"window": parse_window(window or "0:600"), "data_dir": data_dir}
+    elif window is not None or data_dir is not None:
+        given = "window" if window is not None else "data-dir"
+        raise ValueError(f"{given}: only traces have one, scenario is {scenario!r}")
+    time_limit = drawn_by.time_limit if time_limit is None else time_limit
     method = method or of.METHODS[0]
     checks.known("method", method, of.METHODS)
     checks.whole("replicates", replicates, 2)
@@ -119,6 +143,7 @@ def bound(
                 with_online=online,
                 time_limit_s=time_limit,
                 on_progress=show,
+                **more,
             )
         typer.echo(summary(preset, len(drawn), found, drawn_by.unit))
         about = {"scenario": scenario, "preset": preset, "seeds": seeds}

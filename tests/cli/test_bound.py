@@ -6,7 +6,10 @@ import json
 import pytest
 
 from formulations.online.bound import OnlineBound
+from mecopt.bench.offloading import online_traces
 from mecopt.caching.scenarios import t2drl
+from mecopt.offloading.scenarios.resampled import trace_law
+from tests.support import mini_data
 from tests.support.command import mecopt, refused
 
 
@@ -53,6 +56,26 @@ def test_caching_in_units_of_cost(work_folder, monkeypatch):
     assert "cost per episode" in done.output
 
 
+def test_a_window_of_a_trace(work_folder, tmp_path, monkeypatch):
+    """A trace is resampled by its window: the keys are COMLLM's, in slots of 0.1 s."""
+    small = {"gpu_sites": 2, "max_sites": 2, "slots": 1, "length_bins": 2}
+    monkeypatch.setattr(online_traces, "trace_law", functools.partial(trace_law, **small))
+    folder = mini_data.write_folder(tmp_path)
+    rows = [f"{t},{100 + 50 * (t % 12)},{20 + 7 * (t % 9)}" for t in range(40)]
+    own = folder / "own.csv"
+    own.write_text("\n".join(["arrival_s,context_tokens,generated_tokens", *rows]))
+    done = mecopt(
+        *("bound", "--online", "--scenario", "traces", "--preset", own, "--window", "0:40"),
+        *("--data-dir", folder, "--replicates", 2, "--time-limit", 0.2, "--json", "out.json"),
+    )
+    assert done.exit_code == 0, done.output
+    record = json.loads((work_folder / "out.json").read_text())
+    assert record["method"] == "penalised-options"
+    assert record["worlds"] == 2
+    assert record["clairvoyant_bound_slots"] > 0
+    assert record["online_bound_lower_95_slots"] < record["online_bound_slots"]
+
+
 def test_solve_has_no_such_option(work_folder):
     """A bound on online rules is not about one instance."""
     assert "online-bound" in refused("solve", "--online-bound", "8")
@@ -65,7 +88,11 @@ def test_solve_has_no_such_option(work_folder):
         (("--seeds", "5:5"), "seeds: '5:5' is empty"),
         (("--online", "--replicates", "1"), "replicates = 1"),
         (("--online", "--samples", "0"), "samples = 0"),
-        (("--scenario", "traces"), "traces has no generator"),
+        (("--scenario", "wifi"), "wifi has no generator"),
+        (("--scenario", "traces", "--preset", "azure"), "trace: unknown 'azure'"),
+        (("--scenario", "traces", "--window", "9:3"), "window: '9:3'"),
+        (("--scenario", "traces", "--method", "users-alone"), "method: unknown 'users-alone'"),
+        (("--window", "0:60"), "window: only traces have one"),
         (("--scenario", "nothing"), "scenario: unknown 'nothing'"),
         (("--save", "b.json"), "needs --online"),
         (("--online", "--method", "magic"), "method: unknown 'magic'"),

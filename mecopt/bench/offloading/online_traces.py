@@ -12,17 +12,25 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 import formulations
 from formulations.online import OnlineBound, mean
-from formulations.online.penalties.route import FUTURES, TIME_LIMIT_S, WORLDS, penalised_bound
+from formulations.online.penalties.route import (
+    FUTURES,
+    METHOD,
+    TIME_LIMIT_S,
+    WORLDS,
+    penalised_bound,
+)
 from formulations.online.penalties.traces import ResampledTrace
 from formulations.online.penalties.worlds import Drawn, own_cost_s
 from mecopt import checks
 from mecopt.bench.offloading.online import Bounds
+from mecopt.edge.requests import TRACES
 from mecopt.offloading.policies.by_name import POLICIES
 from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios.resampled import BLOCK_S, rule_stream, trace_law
@@ -31,6 +39,14 @@ from mecopt.statistics import bootstrap_interval
 
 #: The online rule whose luck is taken off clairvoyant bounds.
 COMPANION = "one-step-oracle-drop"
+#: The one way to bound rules over resampled windows.
+METHODS = (METHOD,)
+
+
+def check_preset(trace: str) -> None:
+    """Raise ValueError unless there is such a trace, or a file of that name."""
+    if not Path(trace).is_file():
+        checks.known("trace", trace, TRACES)
 
 
 def rule_world(law: ResampledTrace, task_seed: int) -> Drawn:
@@ -94,9 +110,10 @@ def bounds(
     trace: str,
     seeds: range,
     *,
+    method: str = METHODS[0],
+    replicates: int = WORLDS,
+    samples: int = FUTURES,
     window: Sequence[float] = (0.0, 600.0),
-    worlds: int = WORLDS,
-    futures: int = FUTURES,
     with_online: bool = True,
     time_limit_s: float = TIME_LIMIT_S,
     data_dir: str | os.PathLike[str] | None = None,
@@ -111,12 +128,14 @@ def bounds(
     trace : str
     seeds : range
         Of GPU sites, devices and owners.
+    method : str
+        The one there is.
+    replicates : int
+        Resampled windows per seed, for either bound; at least two.
+    samples : int
+        Futures of `formulations.online.penalties.route.penalised_bound`.
     window : (start, end)
         Seconds of the trace whose rates count.
-    worlds : int
-        Resampled windows per seed, for either bound; at least two.
-    futures : int
-        See `formulations.online.penalties.route.penalised_bound`.
     with_online : bool
     time_limit_s : float
         For the certified bound of a window.
@@ -128,27 +147,28 @@ def bounds(
     **changes
         Overrides of parameters (`mecopt.offloading.scenarios.trace_parameters`).
     """
-    checks.whole("worlds", worlds, 2)
+    checks.known("method", method, METHODS)
+    checks.whole("replicates", replicates, 2)
     begin = time.perf_counter()
     clairvoyant: list[float] = []
     found: list[OnlineBound] = []
-    steps = worlds * (2 if with_online else 1)
+    steps = replicates * (2 if with_online else 1)
     slot_s, total = 1.0, steps * len(seeds)
     for n, seed in enumerate(seeds):
         made = trace_law(trace, window, seed, data_dir=data_dir, block_s=block_s, **changes)
         law = ResampledTrace(made)
         slot_s = law.slot_s
-        for r in range(worlds):
+        for r in range(replicates):
             on_progress(f"{trace}-{seed}: clairvoyant", n * steps + r, total)
             one = measured(law, r, (), time_limit_s=time_limit_s)
             clairvoyant.append(one["clairvoyant"] / slot_s)
         if with_online:
-            tell = _counting(on_progress, f"{trace}-{seed}: online", n * steps + worlds, total)
+            tell = _counting(on_progress, f"{trace}-{seed}: online", n * steps + replicates, total)
             found.append(
                 penalised_bound(
                     law,
-                    worlds=worlds,
-                    futures=futures,
+                    worlds=replicates,
+                    futures=samples,
                     time_limit_s=time_limit_s,
                     on_progress=tell,
                 )
