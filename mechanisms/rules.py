@@ -18,7 +18,7 @@ from mechanisms import (
     server_clocks,
     trade_reduction,
 )
-from mechanisms.double_dutch import adaptive, bisection
+from mechanisms.double_dutch import adaptive, bisection, learned
 from mechanisms.double_dutch import rule as double_dutch
 from mechanisms.double_dutch.order import IntArray, lot
 from mechanisms.outcome import Outcome, rule
@@ -41,6 +41,7 @@ _PLAIN: dict[str, Callable[..., Outcome]] = {
     "double-english": trade_reduction.double_english,
     "dda-bisection": bisection.run,
     "dda-adaptive": adaptive.run,
+    "dda-learned": learned.run,
     "server-clocks": server_clocks.run,
     "generalised-trade-reduction": generalised_trade_reduction.run,
 }
@@ -98,6 +99,7 @@ _DECLARED: dict[Callable[..., Outcome], Declaration] = {
     muda.muda: Declaration("midpoints", by_lot=True),
     bisection.run: Declaration("grid", priority=_listed),
     adaptive.run: Declaration("grid", priority=_listed),
+    learned.run: Declaration("grid", priority=_listed),
     double_dutch.run: Declaration("grid", priority=_listed),
     server_clocks.run: Declaration("sums"),
     generalised_trade_reduction.run: Declaration("reports"),
@@ -119,6 +121,7 @@ NAMES = (
     "dda-synchronous-mcafee",
     *(f"dda-unit-{pricing}" for pricing in double_dutch.SEALED),
     *("dda-bisection", "dda-adaptive", "dda-adaptive-mcafee"),
+    *("dda-learned", "dda-learned-mcafee"),
     *("trade-reduction", "mcafee", "sbba", "vcg"),
     *("k-double-0", "k-double-0.5", "k-double-1", "muda", "tpd", "posted", "double-english"),
     *("server-clocks", "generalised-trade-reduction"),
@@ -142,8 +145,8 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
     """
     if name in _PLAIN:
         return partial(_PLAIN[name], **options)
-    if name == "dda-adaptive-mcafee":
-        return partial(adaptive.run, pricing="mcafee", **options)
+    if name in ("dda-adaptive-mcafee", "dda-learned-mcafee"):
+        return partial(_PLAIN[name.removesuffix("-mcafee")], pricing="mcafee", **options)
     if name.startswith("k-double-"):
         return partial(double_auction.k_double, k=name.removeprefix("k-double-"), **options)
     for alternation in double_dutch.ALTERNATIONS:
@@ -169,11 +172,11 @@ def address(rule: Callable[[Market], Outcome]) -> tuple[str, dict[str, Any]] | N
         return f"k-double-{options.pop('k')}", options
     if rule.func is double_dutch.run:
         return f"dda-{options.pop('alternation')}-{options.pop('pricing')}", options
-    if rule.func is adaptive.run and options.get("pricing") == "mcafee":
+    name = next(n for n, function in _PLAIN.items() if function is rule.func)
+    if options.get("pricing") == "mcafee":  # of steps that are chosen as the clocks go
         del options["pricing"]
-        return "dda-adaptive-mcafee", options
-    names = [n for n, function in _PLAIN.items() if function is rule.func]
-    return names[0], options
+        name += "-mcafee"
+    return name, options
 
 
 def misfit(name: str, market: Market) -> str:

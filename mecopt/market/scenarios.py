@@ -5,6 +5,9 @@
 * ``low-values``: values and costs Beta(1, 6), so that trade happens near the bottom of the range;
 * ``thin``: at most three traders a side;
 * ``lattice``: reports on the multiples of a tenth, so that ties are everywhere;
+* ``two-classes``: 30 % of the buyers are urgent (Beta(12, 4)), the others not (Beta(4, 16)); 60 %
+  of the sellers are idle (Beta(6, 24)), the others busy (Beta(12, 8)): the crossing is where two
+  humps meet, and most of the price range is empty;
 * ``graph``: users in a square, servers with seats, link cost grows with distance.
 """
 
@@ -15,7 +18,7 @@ import numpy as np
 from mecopt import checks
 from mecopt.market.instance import Market
 
-KINDS = ("balanced", "five-to-one", "low-values", "thin", "lattice", "graph")
+KINDS = ("balanced", "five-to-one", "low-values", "thin", "lattice", "graph", "two-classes")
 
 
 def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: int = 5) -> Market:
@@ -52,6 +55,9 @@ def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: in
         values, costs = rng.random(rng.integers(1, 4)), rng.random(rng.integers(1, 4))
     elif kind == "lattice":
         values, costs = rng.integers(0, 11, n) / 10, rng.integers(0, 11, n) / 10
+    elif kind == "two-classes":
+        values = np.where(rng.random(n) < 0.3, rng.beta(12, 4, n), rng.beta(4, 16, n))
+        costs = np.where(rng.random(n) < 0.6, rng.beta(6, 24, n), rng.beta(12, 8, n))
     else:
         values, costs = rng.random(n), rng.random(n)
     # On the money grid; the numbers drawn have more digits.
