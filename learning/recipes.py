@@ -32,7 +32,7 @@ class Trainer(NamedTuple):
     ----------
     module, extra : str
     scenario : str
-        Scenario of ``mecopt bench`` that the policy is for.
+        Scenario of ``mecopt bench`` that the policy is for; empty for a rule of an auction.
     family : str
         Family of problems that it decides.
     policy : str, optional
@@ -71,6 +71,7 @@ MODULES = {
     "planner-lora": Trainer(
         "learning.task_graphs.train", "learning", "wifi", "task_graphs", "graph-greedy-distilled"
     ),
+    "auctioneer": Trainer("learning.market.train", "learning", "", "market", "dda-learned"),
     **{
         name: Trainer(f"learning.collaboration.training.{module}", "drl", "ledrl", "collaboration")
         for name, module in (

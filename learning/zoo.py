@@ -22,7 +22,7 @@ _AGENTS = {
     "onnx": "learning.collaboration.runner",
 }
 #: Kinds that decide without torch.
-_LEAN = ("onnx",)
+_LEAN = ("onnx", "auctioneer")
 #: Family -> kind of checkpoint -> module with ``load(folder) -> policy``.
 KINDS = {
     "offloading": {
@@ -38,6 +38,7 @@ KINDS = {
     "collaboration": {**_AGENTS, "strategist": "learning.collaboration.strategists"},
     "caching": {"t2drl": "learning.caching.policy"},
     "task_graphs": {"planner": "learning.task_graphs.planner"},
+    "market": {"auctioneer": "learning.market.policy"},
 }
 
 

@@ -12,6 +12,9 @@ from formulations.market import assignment
 from mechanisms.outcome import Outcome, rule, seated
 from mecopt.market.instance import Market
 
+#: Pairs up to which the greedy assignment is tried before a solver.
+_SMALL = 64
+
 
 @rule
 def run(market: Market) -> Outcome:
@@ -24,7 +27,10 @@ def run(market: Market) -> Outcome:
     """
     if market.memory is not None:
         raise ValueError("vcg: needs competitive prices, the market has memory limits")
-    best = assignment.solve(market, method="lp")
+    best = None
+    if market.n_buyers * market.n_sellers <= _SMALL:
+        best = assignment.greedy_if_proved(market)
+    best = best or assignment.solve(market, method="lp")
     if best.server is None or best.lowest_price is None:
         raise RuntimeError("vcg: the assignment has no supporting prices")
     price = best.lowest_price

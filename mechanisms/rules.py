@@ -20,7 +20,7 @@ from mechanisms import (
 )
 from mechanisms.call_market import efficient
 from mechanisms.call_market.reduction import units_reduction
-from mechanisms.double_dutch import adaptive, bisection
+from mechanisms.double_dutch import adaptive, bisection, learned
 from mechanisms.double_dutch import rule as double_dutch
 from mechanisms.double_dutch.order import IntArray, lot
 from mechanisms.outcome import Outcome, rule
@@ -49,6 +49,7 @@ _PLAIN: dict[str, Callable[..., Outcome]] = {
     "double-english": trade_reduction.double_english,
     "dda-bisection": bisection.run,
     "dda-adaptive": adaptive.run,
+    "dda-learned": learned.run,
     "server-clocks": server_clocks.run,
     "generalised-trade-reduction": generalised_trade_reduction.run,
     "uniform-price": efficient.uniform_price,
@@ -119,6 +120,7 @@ _DECLARED: dict[Callable[..., Outcome], Declaration] = {
     units_reduction: Declaration("reports", uses_range=False, by_lot=True, menu_of_units=True),
     bisection.run: Declaration("grid", priority=_listed),
     adaptive.run: Declaration("grid", priority=_listed),
+    learned.run: Declaration("grid", priority=_listed),
     double_dutch.run: Declaration("grid", priority=_listed),
     server_clocks.run: Declaration("sums"),
     generalised_trade_reduction.run: Declaration("reports"),
@@ -149,6 +151,7 @@ NAMES = (
     "dda-synchronous-mcafee",
     *(f"dda-unit-{pricing}" for pricing in double_dutch.SEALED),
     *("dda-bisection", "dda-adaptive", "dda-adaptive-mcafee"),
+    *("dda-learned", "dda-learned-mcafee"),
     *("trade-reduction", "mcafee", "sbba", "vcg"),
     *("k-double-0", "k-double-0.5", "k-double-1", "muda", "tpd", "posted", "double-english"),
     *("server-clocks", "generalised-trade-reduction"),
@@ -174,8 +177,8 @@ def mechanism(name: str, **options: Any) -> Callable[[Market], Outcome]:
     """
     if name in _PLAIN:
         return partial(_PLAIN[name], **options)
-    if name == "dda-adaptive-mcafee":
-        return partial(adaptive.run, pricing="mcafee", **options)
+    if name in ("dda-adaptive-mcafee", "dda-learned-mcafee"):
+        return partial(_PLAIN[name.removesuffix("-mcafee")], pricing="mcafee", **options)
     if name.startswith("k-double-"):
         return partial(double_auction.k_double, k=name.removeprefix("k-double-"), **options)
     if name.startswith("uniform-price-"):
@@ -205,11 +208,11 @@ def address(rule: Callable[[Market], Outcome]) -> tuple[str, dict[str, Any]] | N
         return f"uniform-price-{options.pop('k')}", options
     if rule.func is double_dutch.run:
         return f"dda-{options.pop('alternation')}-{options.pop('pricing')}", options
-    if rule.func is adaptive.run and options.get("pricing") == "mcafee":
+    name = next(n for n, function in _PLAIN.items() if function is rule.func)
+    if options.get("pricing") == "mcafee":  # of steps that are chosen as the clocks go
         del options["pricing"]
-        return "dda-adaptive-mcafee", options
-    names = [n for n, function in _PLAIN.items() if function is rule.func]
-    return names[0], options
+        name += "-mcafee"
+    return name, options
 
 
 def misfit(name: str, market: Market) -> str:

@@ -30,6 +30,8 @@ from mecopt.checks import path as check_path
 #: Groups of entry points, one a family.
 OFFLOADING, CACHING = "mecopt.policies", "mecopt.caching_policies"
 ACCURACY_DELAY = "mecopt.accuracy_delay_policies"
+#: Steps of a double Dutch auction that were learned (`mechanisms.double_dutch.learned`).
+AUCTIONEERS = "mecopt.auctioneers"
 #: The factory for checkpoints under a name of the user's own.
 ANY_CHECKPOINT = "checkpoint"
 

@@ -112,16 +112,46 @@ def solve(market: Market, *, method: str = "auto", time_limit: float | None = No
         return Assignment(welfare, len(served), method, server, False, bound)
     low = lowest_surplus_prices(surplus, market.seats, server)
     high = highest_surplus_prices(surplus, market.seats, server)
-    proved = low is not None and high is not None
     if low is None or high is None:
-        return Assignment(welfare, len(served), method, server, proved, bound)
+        return Assignment(welfare, len(served), method, server, False, bound)
+    return _priced(market, method, server, welfare, bound, low, high)
+
+
+def greedy_if_proved(market: Market) -> Assignment | None:
+    """The greedy assignment where exact competitive prices prove it optimal, without a solver.
+
+    None elsewhere, and for markets with memory limits. Small markets, of which an audit asks about
+    thousands, are mostly of this kind.
+    """
+    if market.memory is not None:
+        return None
+    surplus = market.surplus
+    server = greedy(market, surplus)
+    low = lowest_surplus_prices(surplus, market.seats, server)
+    high = highest_surplus_prices(surplus, market.seats, server)
+    if low is None or high is None:
+        return None
+    welfare = _worth(surplus, server)
+    return _priced(market, "lp", server, welfare, float(welfare), low, high)
+
+
+def _priced(
+    market: Market,
+    method: str,
+    server: IntArray,
+    welfare: int,
+    bound: float,
+    low: IntArray,
+    high: IntArray,
+) -> Assignment:
+    """An assignment that the lowest and the highest prices of surplus prove optimal."""
     top, open_ = market.price_range[1], market.seats > 0
     return Assignment(
         welfare,
-        len(served),
+        int(np.count_nonzero(server >= 0)),
         method,
         server,
-        proved,
+        True,
         bound,
         lowest_price=np.where(open_, market.reserve + low, top),
         highest_price=np.where(open_, market.reserve + high, top),

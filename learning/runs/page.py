@@ -179,10 +179,13 @@ def build(folder: str | os.PathLike[str]) -> str:
     kind, where = html.escape(parameters["kind"]), html.escape(str(path))
     trainer = recipes.MODULES.get(parameters["kind"])
     scenario = "comllm" if trainer is None else trainer.scenario
+    measured = f"mecopt bench {scenario} --policies {kind} --checkpoint {kind}={where}"
+    if not scenario:  # a rule of an auction
+        measured = f"python -m benchmarks.mechanisms.{kind}"
     body = (
         f"<h1>mecopt training</h1><p class='headline'>{html.escape(summary(path))}.</p>"
-        f"<p>How good the policy is says a benchmark: <code>mecopt bench {scenario} --policies "
-        f"{kind} --checkpoint {kind}={where}</code>. <code>mecopt report RUN --training "
+        f"<p>How good the policy is says a benchmark: <code>{measured}</code>. "
+        f"<code>mecopt report RUN --training "
         f"{where}</code> puts these curves on its page.</p>{section([path])}"
         f"<h2>Provenance</h2><p class='note'>{html.escape(versions)}</p>"
     )

@@ -9,7 +9,8 @@ the stops on the grid, W* = most welfare. Every cell is a claim that `gather` ca
 * ``budget``: ``strong``, ``weak`` or ``deficit``;
 * ``efficient``: ``yes``, ``no``, ``sincere`` (at truthful reports, which are no equilibrium), or
   ``limit`` (at truthful reports, as s -> 0);
-* ``welfare``: a lower bound at truthful reports (``in expectation``: over the lot);
+* ``welfare``: a lower bound at truthful reports (``in expectation``: over the lot); d is the
+  largest jump of a clock that chooses its steps (proofs: `mechanisms.double_dutch.adaptive`);
 * ``note``: ``obviously`` and ``false-name-proof`` are claims as well (`mechanisms.audit.notes`).
 
 Proofs of the cells that are not in the literature
@@ -43,9 +44,9 @@ import numpy as np
 import pandas as pd
 
 from mechanisms import rules
+from mechanisms.audit import announced, notes
 from mechanisms.audit import checks as audit_checks
 from mechanisms.audit import incentives as audit_incentives
-from mechanisms.audit import notes
 from mechanisms.audit.asking import Asked, ask
 from mechanisms.audit.sampling import choose_traders
 from mechanisms.audit.unit_reports import is_complete
@@ -75,6 +76,9 @@ class Row:
 
 _SEALED_BOUND = "(1 - 1/k')(W* - 2 s k)"
 _UNIT_BOUND = "W* - 2 s k"
+#: Of steps that are chosen as the clocks go; d is the largest jump that was made.
+_JUMP_BOUND = "W* - d k"
+_SEALED_JUMPS = "(1 - 1/k')(W* - 2 d k)"
 _CLASS_BOUND = "(1 - 1/k) W* per class"
 
 TABLE: tuple[Row, ...] = (
@@ -97,6 +101,8 @@ TABLE: tuple[Row, ...] = (
     Row("dda-unit-trade-reduction-critical", "yes", "yes", "yes", "weak", "no", _SEALED_BOUND),
     Row("dda-adaptive", "yes", "no", "no", "strong", "no", "none", "step reacts to reports"),
     Row("dda-adaptive-mcafee", "yes", "no", "no", "weak", "no", "none", "t-DDA, step reacts"),
+    Row("dda-learned", "yes", "no", "no", "strong", "no", _JUMP_BOUND, "step reacts to reports"),
+    Row("dda-learned-mcafee", "yes", "no", "no", "weak", "no", _SEALED_JUMPS, "t-DDA, step reacts"),
     Row("k-double-0.5", "yes", "no", "no", "strong", "sincere", "W*"),
     Row("k-double-0", "yes", "yes", "no", "strong", "sincere", "W*"),
     Row("k-double-1", "yes", "no", "yes", "strong", "sincere", "W*"),
@@ -322,6 +328,12 @@ def _bound(
         return sum((1 - 1 / trades) * w for trades, w, _ in outcome.parameters["classes"])
     if claim == "W* - s n":
         return best.welfare - step * market.n_buyers
+    if claim == _JUMP_BOUND:
+        return best.welfare - k * step * announced.largest_jump(outcome)
+    if claim == _SEALED_JUMPS:
+        kept = announced.profitable_pairs(market, outcome)
+        lost = 2 * step * announced.largest_jump(outcome) * k
+        return (1 - 1 / kept) * (best.welfare - lost) if kept else 0.0
     if claim == _SEALED_BOUND:
         stops_b = np.sort((market.values - low) // step)[::-1]
         stops_s = np.sort(-((low - market.costs) // step))

@@ -94,8 +94,11 @@ def train(
     typer.echo(report_section.summary(folder))
     trainer = recipes.MODULES[name]
     policy = trainer.policy or name
-    bench = f"mecopt bench {trainer.scenario} --policies {policy}"
-    typer.echo(f"use it: {bench} --checkpoint {policy}={folder}")
+    if trainer.scenario:
+        bench = f"mecopt bench {trainer.scenario} --policies {policy}"
+        typer.echo(f"use it: {bench} --checkpoint {policy}={folder}")
+    else:
+        typer.echo(f"use it: mechanisms.run({policy!r}, market, checkpoint={str(folder)!r})")
     typer.echo(f"report: {report_section.build(folder)}")
 
 

@@ -66,7 +66,7 @@ def from_offloading(
         raise ValueError("instance: has no resource of kind 'server'")
     if len(tasks) == 0:
         raise ValueError(f"start_s, end_s: no task is released in [{start_s}, {end_s}) s")
-    outside, route, service = _routes(x, tasks, servers)
+    outside, route, service = routes(x, tasks, servers)
     used_by = np.isfinite(service).any(axis=0)
     mean_service = np.ones(len(servers))
     mean_service[used_by] = np.nanmean(service[:, used_by], axis=0)
@@ -103,7 +103,7 @@ def from_offloading(
     )
 
 
-def _routes(
+def routes(
     x: OffloadingInstance, tasks: NDArray[np.intp], servers: list[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Cheapest ways of tasks on an idle system, in seconds.
@@ -120,7 +120,7 @@ def _routes(
             outside[row] = x.drop_cost_ns[k] * 1e-9
         for option in x.options_of(int(k)):
             stages = range(x.stage_ptr[option], x.stage_ptr[option + 1])
-            latency_ns = _idle_latency(x, int(option))
+            latency_ns = idle_latency(x, int(option))
             if latency_ns > x.deadline_ns[k]:
                 continue
             cost = x.latency_weight[k] * latency_ns * 1e-9 + x.fixed_cost_ns[option] * 1e-9
@@ -141,12 +141,24 @@ def _routes(
     return outside, route, service
 
 
-def _idle_latency(x: OffloadingInstance, option: int) -> int:
-    """Latency of an option in ns when nobody else is there (longest path of its stages)."""
+def idle_latency(x: OffloadingInstance, option: int, held: dict[int, int] | None = None) -> int:
+    """Latency of an option in ns when nobody else is there (longest path of its stages).
+
+    `held` says of stages when they may start at the earliest, ns after the release.
+    """
+    return max(finish_times(x, option, held).values())
+
+
+def finish_times(
+    x: OffloadingInstance, option: int, held: dict[int, int] | None = None
+) -> dict[int, int]:
+    """When each stage of an option ends on an idle system, ns after the release."""
+    earliest = held or {}
 
     @cache
     def finish(stage: int) -> int:
         before = x.pred[x.pred_ptr[stage] : x.pred_ptr[stage + 1]]
-        return max((finish(int(p)) for p in before), default=0) + int(x.believed_ns[stage])
+        ready = max((finish(int(p)) for p in before), default=0)
+        return max(ready, earliest.get(stage, 0)) + int(x.believed_ns[stage])
 
-    return max(finish(s) for s in range(x.stage_ptr[option], x.stage_ptr[option + 1]))
+    return {s: finish(s) for s in range(x.stage_ptr[option], x.stage_ptr[option + 1])}

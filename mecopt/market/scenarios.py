@@ -7,6 +7,9 @@
 * ``lattice``: reports on the multiples of a tenth, so that ties are everywhere;
 * ``units``: steps of several units, falling values and rising costs, two decimals;
 * ``units-lattice``: the same on the multiples of a tenth, small, so that ties are everywhere;
+* ``two-classes``: 30 % of the buyers are urgent (Beta(12, 4)), the others not (Beta(4, 16)); 60 %
+  of the sellers are idle (Beta(6, 24)), the others busy (Beta(12, 8)): the crossing is where two
+  humps meet, and most of the price range is empty;
 * ``graph``: users in a square, servers with seats, link cost grows with distance.
 """
 
@@ -19,7 +22,7 @@ from mecopt.market.instance import Market
 
 KINDS = (
     *("balanced", "five-to-one", "low-values", "thin", "lattice", "graph"),
-    *("units", "units-lattice"),
+    *("two-classes", "units", "units-lattice"),
 )
 
 
@@ -59,6 +62,9 @@ def generate(kind: str = "balanced", seed: int = 0, *, n: int = 100, servers: in
         values, costs = rng.random(rng.integers(1, 4)), rng.random(rng.integers(1, 4))
     elif kind == "lattice":
         values, costs = rng.integers(0, 11, n) / 10, rng.integers(0, 11, n) / 10
+    elif kind == "two-classes":
+        values = np.where(rng.random(n) < 0.3, rng.beta(12, 4, n), rng.beta(4, 16, n))
+        costs = np.where(rng.random(n) < 0.6, rng.beta(6, 24, n), rng.beta(12, 8, n))
     else:
         values, costs = rng.random(n), rng.random(n)
     # On the money grid; the numbers drawn have more digits.

@@ -1,6 +1,7 @@
 """The double Dutch auction: rules by hand, three engines that agree, and what it refuses."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from formulations.market import assignment
 from mechanisms.double_dutch import bisection, clocks
 from mechanisms.double_dutch import rule as double_dutch
-from mechanisms.double_dutch.adaptive import doubling
+from mechanisms.double_dutch.adaptive import constant, doubling
 from mechanisms.double_dutch.adaptive import run as run_adaptive
 from mecopt.market import scenarios as markets
 from mecopt.market.instance import Market
@@ -248,6 +249,51 @@ def test_doubling_saves_broadcasts():
     """Jumps double in silence: far fewer announcements than one per tick."""
     market = markets.generate("thin", 3)
     assert run_adaptive(market, policy=doubling).rounds < run(market, ticks=100).rounds / 2
+
+
+@pytest.mark.parametrize("alternation", ["tick", "unit"])
+def test_sealed_clocks_end_when_nothing_more_can_decide(alternation):
+    """t-DDA clears the same as if everybody had stopped: with one-tick jumps, as the fixed grid."""
+    one_tick = constant(1)
+    for seed in range(80):
+        kind = ("balanced", "lattice", "thin", "five-to-one")[seed % 4]
+        market = markets.generate(kind, seed, n=9)
+        jumping = run_adaptive(market, policy=one_tick, alternation=alternation, pricing="mcafee")
+        fixed = run(market, alternation="unit", pricing="mcafee", ticks=100)
+        assert np.array_equal(jumping.buyer_units, fixed.buyer_units)
+        assert np.array_equal(jumping.seller_units, fixed.seller_units)
+        assert np.array_equal(jumping.payment, fixed.payment)
+        assert np.array_equal(jumping.receipt, fixed.receipt)
+        assert jumping.rounds <= fixed.rounds
+
+
+def test_steps_that_read_only_their_clock_stay_truthful_to_one_jump():
+    """A list of prices fixed beforehand is a grid of its own: under t-DDA no report gains as much
+    as its largest jump, 4 of 10 ticks here (every report on every tick, 40 markets)."""
+
+    def steps(state):
+        clock = 10 - state.buyer_clock if state.turn == 0 else state.seller_clock
+        return 4 if clock < 5 else 2
+
+    gains = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        market = Market.of(*rng.uniform(0, 10, (2, 3)).round(3), price_range=(0, 10))
+        ask = partial(run_adaptive, policy=steps, ticks=10, alternation="unit", pricing="mcafee")
+        truth = ask(market)
+        for side, count in (("buyer", 3), ("seller", 3)):
+            for i in range(count):
+                true = market.reports(side)[i]
+
+                def utility(outcome, side=side, i=i, true=true):
+                    if side == "buyer":
+                        return int(outcome.buyer_units[i] * true - outcome.payment[i])
+                    return int(outcome.receipt[i] - outcome.seller_units[i] * true)
+
+                reports = range(0, 10 * HALF_UNITS + 1, HALF_UNITS)
+                tried = [utility(ask(market.with_report(side, i, r))) for r in reports]
+                gains.append(max(tried) - utility(truth))
+    assert 0 < max(gains) < 4 * HALF_UNITS
 
 
 def test_a_jump_below_one_tick_is_refused():

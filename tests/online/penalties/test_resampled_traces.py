@@ -226,6 +226,6 @@ def test_what_makes_no_sense_is_refused(folder, law):
 def test_a_window_of_the_real_trace():
     """Azure's first minute: the online bound is above the clairvoyant one."""
     law = ResampledTrace(trace_law("azure-conv", (0.0, 60.0), data_dir=mini_data.real_folder()))
-    bound = penalised_bound(law, replicates=3, samples=4, time_limit_s=2.0)
+    bound = penalised_bound(law, worlds=3, futures=4, time_limit_s=2.0)
     rows = [measured(law, s, (), time_limit_s=2.0)["clairvoyant"] for s in range(3)]
     assert bound.estimate_per_task_slots * law.slot_s > np.mean(rows)

@@ -1,0 +1,22 @@
+"""The trained auctioneer: what pyproject.toml declares for the rules ``dda-learned...``."""
+
+from __future__ import annotations
+
+import os
+
+from learning import zoo
+from learning.market.policy import LearnedSteps
+
+
+def steps(checkpoint: str | os.PathLike[str] | None = None) -> LearnedSteps:
+    """The shipped auctioneer, or that of a folder (`learning.zoo.load`).
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no auctioneer that can be loaded.
+    """
+    folder = zoo.shipped("market", "auctioneer") if checkpoint is None else checkpoint
+    assert folder is not None, "comes with the package"
+    found: LearnedSteps = zoo.load("market", "auctioneer", folder)
+    return found
