@@ -59,6 +59,8 @@ MODULES = {
     "equivariant": Trainer("learning.offloading.training.cost_vectors", "learning"),
     "mlp": Trainer("learning.offloading.training.cost_vectors", "learning"),
     "smollm2": Trainer("learning.offloading.training.pretrained", "learning,smollm", policy=""),
+    "lora-sft": Trainer("learning.offloading.training.pretrained", "learning", policy=""),
+    "lora-grpo": Trainer("learning.offloading.training.pretrained", "learning", policy=""),
     "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning", policy=""),
     "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching"),
     "t2drl-ppo": Trainer("learning.caching.train", "drl", "caching", "caching", "ppo"),
@@ -117,7 +119,8 @@ def settings(name: str, changes: Mapping[str, Any] | None = None) -> Any:
     ----------
     name : str
     changes : mapping, optional
-        Field -> value; text is read as the field's own type (``"1,2"`` as a tuple).
+        Field -> value; text is read as the field's own type (``"1,2"`` as a tuple). ``trl.FIELD``
+        is a field of TRL's configuration (`learning.runs.trl_fields`).
 
     Raises
     ------
@@ -127,8 +130,12 @@ def settings(name: str, changes: Mapping[str, Any] | None = None) -> Any:
     code = module(name)
     chosen = getattr(code, "RECIPES", {}).get(name) or code.Settings()
     known = {f.name: getattr(chosen, f.name) for f in fields(chosen)}
-    new = {}
+    new: dict[str, Any] = {}
     for field, value in (changes or {}).items():
+        head, dot, inner = field.partition(".")
+        if dot and isinstance(known.get(head), Mapping):  # trl.gradient_accumulation_steps=8
+            new[head] = {**new.get(head, known[head]), inner: value}
+            continue
         if field not in known:
             raise ValueError(f"{field}: {name} has no such setting, one of {', '.join(known)}")
         new[field] = _read(field, value, known[field]) if isinstance(value, str) else value

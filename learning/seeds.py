@@ -27,3 +27,9 @@ def check(seeds: ArrayLike, part: str) -> None:
     wrong = np.flatnonzero((given < first) | (given >= stop))
     if len(wrong):
         raise ValueError(f"seed {given[wrong[0]]} is not one of {part} ({first}..{stop - 1})")
+
+
+def span(seeds: ArrayLike) -> list[int]:
+    """First and last of the seeds, as a checkpoint remembers what it was trained on."""
+    given = np.asarray(seeds)
+    return [int(given.min()), int(given.max())]
