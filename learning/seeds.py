@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 #: Instance seeds of each part: first, and one after the last.
 PARTS = {"test": (0, 1_000), "tune": (1_000, 10_000), "train": (10_000, 2**31)}
 FIRST_TRAINING = PARTS["train"][0]
+#: What a checkpoint may have seen, first and last seed, unless its training says it more closely.
+SEEN = {part: [PARTS[part][0], PARTS[part][1] - 1] for part in ("tune", "train")}
 
 
 def check(seeds: ArrayLike, part: str) -> None:

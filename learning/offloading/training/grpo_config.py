@@ -138,6 +138,7 @@ def train_embedded(
         If the start is no checkpoint of the embedded model or one of another vocabulary, or `out`
         holds something else.
     """
+    import torch
     from trl import GRPOConfig
 
     from learning.language import tiny_model
@@ -149,6 +150,7 @@ def train_embedded(
     run = TrainingRun.open(out, kind, settings, seed=seed, resume=resume, start=source)
     if run.is_whole:
         return run.path
+    torch.set_num_threads(1)  # sums in one order, however many cores there are
     trainer, figures = make(model, settings, run, seed)
     hugging_face.fit(trainer, run, on_progress)
     tiny_model.save(model, run.checkpoint, reward=reward.format_map(vars(settings)))

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from learning import seeds
 from learning.language import pretrained_models
 from learning.language.chat import Frame, frame_of
 from learning.language.soft_label_sft import LossTrainer
@@ -42,7 +43,6 @@ from learning.offloading.training.pretrained_rows import (
 from learning.runs import cards, hugging_face, own_code, trl_fields
 from learning.runs.folder import OnProgress, TrainingRun, describe_checkpoint
 from learning.runs.settings import at_least, one_of, positive
-from learning.seeds import span as seed_range
 
 METHODS = ("sft", "grpo")
 LOSSES = ("soft", "hard")
@@ -272,7 +272,7 @@ def train(
             "mode": settings.mode,
             "form": settings.form,
             "chat": bool(frame.after),
-            "seeds": {"train": seed_range(found.seed)},
+            "seeds": {**seeds.SEEN, "train": seeds.span(found.seed)},
         }
         describe_checkpoint(run.checkpoint, "pretrained", **described)
         card = cards.adapter_card(settings, seed, described)
