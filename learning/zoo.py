@@ -103,8 +103,16 @@ def _open(family: str, name: str, folder: str, changed_ns: int) -> Any:
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"{marker}: kind is {kind!r}, one of {', '.join(kinds)}")
     policy = _read(kinds[kind], kind, name, folder)
-    policy.seen_seeds = said.get("seeds", seeds.SEEN)  # of which `mecopt bench` warns
+    policy.seen_seeds = _seen(said.get("seeds", seeds.SEEN), marker)
     return policy
+
+
+def _seen(said: Any, marker: Path) -> dict[str, tuple[int, int]]:
+    """Seeds that a policy was tuned and trained on, of which `mecopt bench` warns."""
+    try:
+        return {part: (int(said[part][0]), int(said[part][1])) for part in said}
+    except (TypeError, ValueError, LookupError):
+        raise ValueError(f"{marker}: seeds = {said!r}, expected first and last of parts") from None
 
 
 def _read(module: str, kind: str, name: str, folder: str) -> Any:

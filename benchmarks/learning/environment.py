@@ -5,7 +5,7 @@
 COMLLM episodes of training seeds (paper, busy and large, six servers), random allowed actions; all
 users' decisions or one user's. *single* is one `OffloadingEnv`, *vector* 64 places of
 `OffloadingVectorEnv`, with the time in which actions are drawn and without. Writes
-``results/learning/environment.json``; seconds are CPU seconds of this process, the best of three
+``results/learning_environment.json``; seconds are CPU seconds of this process, the best of three
 tries.
 """
 
@@ -70,7 +70,7 @@ def main() -> None:
             best = max(tries, key=lambda of: of["steps_per_second"])
             found[f"{name}, {users}"] = best
             print(name, users, {k: round(v) for k, v in best.items()}, flush=True)
-    print(write("learning/environment", {"places": PLACES, "decisions": found}))
+    print(write("learning_environment", {"places": PLACES, "decisions": found}))
 
 
 if __name__ == "__main__":
