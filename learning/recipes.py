@@ -38,6 +38,8 @@ class Trainer(NamedTuple):
     policy : str, optional
         Name under which the trained policy is declared as an entry point: the trainer's own
         unless given, none when empty.
+    length : str
+        Setting that says how long to train, which ``steps`` stands for.
     """
 
     module: str
@@ -45,6 +47,7 @@ class Trainer(NamedTuple):
     scenario: str = "comllm"
     family: str = "offloading"
     policy: str | None = None
+    length: str = "steps"
 
 
 #: Trainers by name; `t2drl-ppo` is plain PPO on caches, `ppo` that of offloading.
@@ -62,8 +65,10 @@ MODULES = {
     "lora-sft": Trainer("learning.offloading.training.pretrained", "learning", policy=""),
     "lora-grpo": Trainer("learning.offloading.training.pretrained", "learning", policy=""),
     "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning", policy=""),
-    "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching"),
-    "t2drl-ppo": Trainer("learning.caching.train", "drl", "caching", "caching", "ppo"),
+    "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching", length="rollouts"),
+    "t2drl-ppo": Trainer(
+        "learning.caching.train", "drl", "caching", "caching", "ppo", length="rollouts"
+    ),
     "ledrl-prior": Trainer(
         "learning.collaboration.train", "learning", "ledrl", "collaboration", "reflexion"
     ),
@@ -74,7 +79,13 @@ MODULES = {
         "learning.task_graphs.train", "learning", "wifi", "task_graphs", "graph-greedy-distilled"
     ),
     **{
-        name: Trainer(f"learning.collaboration.training.{module}", "drl", "ledrl", "collaboration")
+        name: Trainer(
+            f"learning.collaboration.training.{module}",
+            "drl",
+            "ledrl",
+            "collaboration",
+            length="decisions",
+        )  # fmt: skip
         for name, module in (
             *(("mappo", "mappo"), ("ledrl", "mappo")),
             *(("vdn", "vdn"), ("masac", "masac")),
@@ -136,6 +147,10 @@ def settings(name: str, changes: Mapping[str, Any] | None = None) -> Any:
         if dot and isinstance(known.get(head), Mapping):  # trl.gradient_accumulation_steps=8
             new[head] = {**new.get(head, known[head]), inner: value}
             continue
+        if field == "steps":
+            field = MODULES[name].length
+        if field == "start" and field not in known:
+            raise ValueError(f"start: {name} begins with new weights and takes no checkpoint")
         if field not in known:
             raise ValueError(f"{field}: {name} has no such setting, one of {', '.join(known)}")
         new[field] = _read(field, value, known[field]) if isinstance(value, str) else value

@@ -54,7 +54,7 @@ def train(
         int | None,
         typer.Option(
             help="Length of the training in place of the recipe's, in the steps that its progress "
-            "counts: updates, or decisions of dqn and ppo.",
+            "counts: updates, decisions (dqn, ppo, mappo, ...) or rollouts (t2drl).",
             metavar="N",
         ),
     ] = None,

@@ -191,6 +191,22 @@ def test_steps_start_and_learning_rates_mean_the_same(tmp_path):
     assert recipes.settings("lora-grpo", {"learning_rate": "0.002"}).rate == 2e-3
 
 
+@pytest.mark.parametrize(
+    ("name", "field"), [("sft", "steps"), ("dqn", "steps"), ("mappo", "decisions"),
+                        ("t2drl", "rollouts"), ("lora-sft", "steps")],
+)  # fmt: skip
+def test_every_recipe_has_a_length(name, field):
+    """``--steps`` sets whatever the progress of a recipe counts."""
+    pytest.importorskip("stable_baselines3")
+    pytest.importorskip("pettingzoo")
+    assert getattr(recipes.settings(name, {"steps": 20_000}), field) == 20_000
+
+
+def test_a_recipe_that_begins_anew_takes_no_checkpoint():
+    with pytest.raises(ValueError, match="start: sft begins with new weights"):
+        recipes.settings("sft", {"start": "runs/sft"})
+
+
 # ---------------------------------------------------------------------------------- chat template
 def test_the_template_is_taken_apart(chatty, folder):
     """The token that begins texts is left to the tokenizer where that adds it by itself."""
