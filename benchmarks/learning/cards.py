@@ -87,9 +87,9 @@ def repeated(name: str) -> str:
         said.append(f"{preset} {of_seed} (mean {each.mean():.2f}, sd {each.std(ddof=1):.2f})")
     return (
         f"\nThe same training with seeds {', '.join(map(str, seeds))}, gap in %: "
-        f"{'; '.join(said)}. Seed {SEED} is shipped whatever its figures. An equal seed gives other "
-        "weights on\nanother kind of processor (docs/learning_large_models.md, Equal weights): "
-        "expect figures within this spread there, not those of the table.\n"
+        f"{'; '.join(said)}. Seed {SEED} is shipped whatever its figures. An equal seed gives "
+        "other weights on\nanother kind of processor (docs/learning_large_models.md, Equal "
+        "weights): expect figures within this spread there, not those of the table.\n"
     )
 
 

@@ -13,11 +13,8 @@ is the same schedule and takes only as long as there is work left.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from learning.offloading.states.option_features import PRESENT, describe
 from mecopt.offloading import events, projection
@@ -25,80 +22,6 @@ from mecopt.offloading.arrays import Arrays
 from mecopt.offloading.status import DROPPED as LOST
 from mecopt.offloading.status import NEVER, ON_TIME
 from mecopt.offloading.units import DROPPED, INFINITE_NS
-
-
-class Episodes(NamedTuple):
-    """Instances one after the other; the arrays of each are numbered from zero."""
-
-    start: NDArray[np.int64]  # (E + 1, fields) where the arrays of each instance begin
-    arrays: Arrays
-    believed: NDArray[np.int64]
-    service: NDArray[np.int64]
-    deadline: NDArray[np.int64]
-    drop: NDArray[np.int64]
-    weight: NDArray[np.float64]
-    fixed: NDArray[np.int64]
-    owner: NDArray[np.int64]
-    column: NDArray[np.int64]  # of each resource (`option_features`)
-    slot_s: NDArray[np.float64]  # (E,)
-    load: NDArray[np.float32]  # (E, 3)
-    needs_events: NDArray[np.bool_]  # (E,)
-
-
-class World(NamedTuple):
-    """Realised worlds of P places (or of one): what `OnlineSystem` keeps of an episode.
-
-    K tasks, U units, R resources and S slots of stages at most.
-    """
-
-    free: NDArray[np.int64]  # (P, U)
-    epoch: NDArray[np.int32]  # (P, R)
-    heap_t: NDArray[np.int64]  # (P, S + 1)
-    heap_s: NDArray[np.int32]
-    size: NDArray[np.int64]  # (P, 1)
-    waiting: NDArray[np.int32]  # (P, S)
-    ready: NDArray[np.int64]
-    arrival: NDArray[np.int64]
-    begun: NDArray[np.int64]
-    finish: NDArray[np.int64]
-    lost: NDArray[np.int64]  # (P, K)
-    completion: NDArray[np.int64]
-    status: NDArray[np.int8]
-
-
-class Places(NamedTuple):
-    """Where each place stands."""
-
-    episode: NDArray[np.int64]  # (P,) which of the episodes it plays
-    coming: NDArray[np.int64]  # (P,) which it plays next
-    user: NDArray[np.int64]  # (P,) whose tasks are decided, -1 for everybody's
-    coming_user: NDArray[np.int64]
-    task: NDArray[np.int64]  # (P,)
-    first: NDArray[np.int64]  # (P,) the option done first, for a drop that is forbidden
-    cost: NDArray[np.float64]  # (P,) of the decided tasks, slots
-    choice: NDArray[np.int64]  # (P, K)
-    active: NDArray[np.int64]  # (P, K)
-    n_active: NDArray[np.int64]  # (P,)
-    invalid: NDArray[np.int64]  # (P,) actions of this episode that named no option
-    over: NDArray[np.bool_]  # (P,) whether the last step ended an episode, and of that one:
-    ended: NDArray[np.int64]  # (P, 2) its tasks, and its invalid actions
-    ended_cost: NDArray[np.float64]  # (P,) its cost, slots
-
-
-class Scratch(NamedTuple):
-    """Room for the world as it is believed, and for one realised world that is run ahead."""
-
-    free: NDArray[np.int64]
-    heap_t: NDArray[np.int64]
-    heap_s: NDArray[np.int32]
-    waiting: NDArray[np.int32]
-    ready: NDArray[np.int64]
-    entries: tuple[NDArray[np.int64], ...]
-    units: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    completion: NDArray[np.int64]  # of the options
-    rows: NDArray[np.float32]
-    ahead: World
 
 
 @njit(cache=True)

@@ -15,9 +15,8 @@ every line of the prompt (`learning.language.token_label_sft`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,19 +26,13 @@ import torch
 from learning import seeds
 from learning.language import pretrained_models
 from learning.language.chat import Frame, frame_of
-from learning.language.soft_label_sft import LossTrainer
-from learning.language.token_label_sft import collate, label_loss
-from learning.offloading.policies.pretrained import ANSWER_TOKENS, MODES
+from learning.offloading.policies.pretrained import MODES
 from learning.offloading.prompts.forms_brief import FORMS
 from learning.offloading.rewards.teachers import REWARDS
 from learning.offloading.training.grpo import group_reward
-from learning.offloading.training.grpo_config import GrpoSettings, grpo_arguments
-from learning.offloading.training.pretrained_rows import (
-    collect,
-    collect_tuning,
-    dataset,
-    labelled,
-)
+from learning.offloading.training.grpo_config import GrpoSettings
+from learning.offloading.training.pretrained_rows import collect, collect_tuning, dataset
+from learning.offloading.training.pretrained_trainers import grpo_trainer, sft_trainer
 from learning.runs import cards, hugging_face, own_code, trl_fields
 from learning.runs.folder import OnProgress, TrainingRun, describe_checkpoint
 from learning.runs.settings import at_least, one_of, positive
@@ -256,30 +249,37 @@ def train(
         model, rank=settings.rank, seed=seed, start=settings.start
     )
     if settings.method == "sft":
-        trainer = _sft_trainer(adapted, tokenizer, parts, frame, settings, run, seed)
+        trainer = sft_trainer(adapted, tokenizer, parts, frame, settings, run, seed)
     else:
         rewards = [*own_rewards, *reward_functions] or [group_reward(settings.group)]
-        trainer = _grpo_trainer(adapted, tokenizer, parts, rewards, settings, run, seed)
+        trainer = grpo_trainer(adapted, tokenizer, parts, rewards, settings, run, seed)
     for callback in (*own_callbacks, *callbacks):
         trainer.add_callback(callback)
     hugging_face.fit(trainer, run, on_progress)
     trainer.save_model(str(run.checkpoint))
     if processes.is_main_process:
         tokenizer.save_pretrained(run.checkpoint)
-        described = {
-            "base": pretrained_models.stored(settings.model),
-            "dtype": pretrained_models.dtype_name(settings.dtype),
-            "mode": settings.mode,
-            "form": settings.form,
-            "chat": bool(frame.after),
-            "seeds": {**seeds.SEEN, "train": seeds.span(found.seed)},
-        }
-        describe_checkpoint(run.checkpoint, "pretrained", **described)
-        card = cards.adapter_card(settings, seed, described)
-        (run.checkpoint / "README.md").write_text(card, encoding="utf-8")
+        _describe(run, settings, seed, chat=bool(frame.after), trained_on=seeds.span(found.seed))
         run.finish({"states": len(found), "steps": settings.updates})
     processes.wait_for_everyone()
     return run.path
+
+
+def _describe(
+    run: TrainingRun, settings: Settings, seed: int, *, chat: bool, trained_on: list[int]
+) -> None:
+    """Write marker and card of the checkpoint."""
+    described = {
+        "base": pretrained_models.stored(settings.model),
+        "dtype": pretrained_models.dtype_name(settings.dtype),
+        "mode": settings.mode,
+        "form": settings.form,
+        "chat": chat,
+        "seeds": {**seeds.SEEN, "train": trained_on},
+    }
+    describe_checkpoint(run.checkpoint, "pretrained", **described)
+    card = cards.adapter_card(settings, seed, described)
+    (run.checkpoint / "README.md").write_text(card, encoding="utf-8")
 
 
 def _check_shares(settings: Settings, processes: int) -> None:
@@ -301,104 +301,3 @@ def _check_end(settings: Settings, tokenizer: Any) -> None:
             f"model: {settings.model}: its tokenizer names no end of text, which answers end with; "
             "set eos_token in its tokenizer_config.json"
         )
-
-
-def _common(settings: Settings, per_device: int) -> dict[str, Any]:
-    """Arguments of both trainers."""
-    found = {
-        "max_steps": settings.updates,
-        "learning_rate": settings.rate,
-        "logging_steps": 1,
-        "per_device_train_batch_size": per_device,
-        "gradient_accumulation_steps": settings.accumulation,
-        **hugging_face.device_fields(
-            pretrained_models.dtype_name(settings.dtype), checkpointing=settings.checkpointing
-        ),
-    }
-    if settings.evaluate_every:
-        found |= {
-            "eval_strategy": "steps",
-            "eval_steps": settings.evaluate_every,
-            "per_device_eval_batch_size": per_device,
-        }
-    return found
-
-
-def _sft_trainer(
-    model: Any,
-    tokenizer: Any,
-    parts: Mapping[str, Any],
-    frame: Frame,
-    settings: Settings,
-    run: TrainingRun,
-    seed: int,
-) -> Any:
-    from trl import SFTConfig
-
-    fields: dict[str, Any] = {"completion_only_loss": True}
-    learned: dict[str, Any] = {}
-    if settings.loss == "soft":  # rows are tokenised already and keep their columns
-        fields |= {
-            "dataset_kwargs": {"skip_prepare_dataset": True},
-            "remove_unused_columns": False,
-            "dataloader_pin_memory": False,
-        }
-        weights = {name: getattr(settings, name) for name in ("temperature_slots", "lines_weight")}
-        learned = {
-            "loss": label_loss,
-            "data_collator": partial(collate, pad=tokenizer.pad_token_id),
-        }
-        for name, rows in parts.items():
-            learned[name] = labelled(rows, tokenizer, settings.form, frame=frame, **weights)
-    else:
-        learned = {n: rows.select_columns(["prompt", "completion"]) for n, rows in parts.items()}
-    config = hugging_face.arguments(
-        SFTConfig,
-        run,
-        seed=seed,
-        own=settings.trl,
-        max_length=None,
-        save_steps=settings.save_steps,
-        **fields,
-        **_common(settings, settings.batch // (_processes() * settings.accumulation)),
-    )
-    return LossTrainer(model=model, args=config, processing_class=tokenizer, **learned)
-
-
-def _grpo_trainer(
-    model: Any,
-    tokenizer: Any,
-    parts: Mapping[str, Any],
-    rewards: list[Callable[..., list[float]]],
-    settings: Settings,
-    run: TrainingRun,
-    seed: int,
-) -> Any:
-    from trl import GRPOTrainer
-
-    answers = settings.batch * settings.group // (_processes() * settings.accumulation)
-    more: dict[str, Any] = _common(settings, answers)
-    if settings.vllm:
-        more |= {"use_vllm": True, "vllm_mode": settings.vllm}
-    config = grpo_arguments(
-        settings,
-        run,
-        seed=seed,
-        answers=answers,
-        max_completion_length=ANSWER_TOKENS,
-        steps_per_generation=settings.accumulation,
-        **more,
-    )
-    return GRPOTrainer(
-        model=model,
-        reward_funcs=rewards,
-        args=config,
-        processing_class=tokenizer,
-        **{n: rows.select_columns(["prompt", "options", "cost"]) for n, rows in parts.items()},
-    )
-
-
-def _processes() -> int:
-    from accelerate import PartialState
-
-    return int(PartialState().num_processes)
