@@ -38,6 +38,8 @@ class Trainer(NamedTuple):
     policy : str, optional
         Name under which the trained policy is declared as an entry point: the trainer's own
         unless given, none when empty.
+    length : str
+        Setting that says how long to train, which ``steps`` stands for.
     """
 
     module: str
@@ -45,6 +47,7 @@ class Trainer(NamedTuple):
     scenario: str = "comllm"
     family: str = "offloading"
     policy: str | None = None
+    length: str = "steps"
 
 
 #: Trainers by name; `t2drl-ppo` is plain PPO on caches, `ppo` that of offloading.
@@ -59,9 +62,13 @@ MODULES = {
     "equivariant": Trainer("learning.offloading.training.cost_vectors", "learning"),
     "mlp": Trainer("learning.offloading.training.cost_vectors", "learning"),
     "smollm2": Trainer("learning.offloading.training.pretrained", "learning,smollm", policy=""),
+    "lora-sft": Trainer("learning.offloading.training.pretrained", "learning", policy=""),
+    "lora-grpo": Trainer("learning.offloading.training.pretrained", "learning", policy=""),
     "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning", policy=""),
-    "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching"),
-    "t2drl-ppo": Trainer("learning.caching.train", "drl", "caching", "caching", "ppo"),
+    "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching", length="rollouts"),
+    "t2drl-ppo": Trainer(
+        "learning.caching.train", "drl", "caching", "caching", "ppo", length="rollouts"
+    ),
     "ledrl-prior": Trainer(
         "learning.collaboration.train", "learning", "ledrl", "collaboration", "reflexion"
     ),
@@ -73,7 +80,13 @@ MODULES = {
     ),
     "auctioneer": Trainer("learning.market.train", "learning", "", "market", "dda-learned"),
     **{
-        name: Trainer(f"learning.collaboration.training.{module}", "drl", "ledrl", "collaboration")
+        name: Trainer(
+            f"learning.collaboration.training.{module}",
+            "drl",
+            "ledrl",
+            "collaboration",
+            length="decisions",
+        )  # fmt: skip
         for name, module in (
             *(("mappo", "mappo"), ("ledrl", "mappo")),
             *(("vdn", "vdn"), ("masac", "masac")),
@@ -118,7 +131,8 @@ def settings(name: str, changes: Mapping[str, Any] | None = None) -> Any:
     ----------
     name : str
     changes : mapping, optional
-        Field -> value; text is read as the field's own type (``"1,2"`` as a tuple).
+        Field -> value; text is read as the field's own type (``"1,2"`` as a tuple). ``trl.FIELD``
+        is a field of TRL's configuration (`learning.runs.trl_fields`).
 
     Raises
     ------
@@ -128,8 +142,16 @@ def settings(name: str, changes: Mapping[str, Any] | None = None) -> Any:
     code = module(name)
     chosen = getattr(code, "RECIPES", {}).get(name) or code.Settings()
     known = {f.name: getattr(chosen, f.name) for f in fields(chosen)}
-    new = {}
+    new: dict[str, Any] = {}
     for field, value in (changes or {}).items():
+        head, dot, inner = field.partition(".")
+        if dot and isinstance(known.get(head), Mapping):  # trl.gradient_accumulation_steps=8
+            new[head] = {**new.get(head, known[head]), inner: value}
+            continue
+        if field == "steps":
+            field = MODULES[name].length
+        if field == "start" and field not in known:
+            raise ValueError(f"start: {name} begins with new weights and takes no checkpoint")
         if field not in known:
             raise ValueError(f"{field}: {name} has no such setting, one of {', '.join(known)}")
         new[field] = _read(field, value, known[field]) if isinstance(value, str) else value

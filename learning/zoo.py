@@ -14,6 +14,7 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
+from learning import seeds
 from mecopt import checkpoints, extras
 
 #: Agents of failing nodes decide offloading instances, too.
@@ -96,20 +97,35 @@ def _open(family: str, name: str, folder: str, changed_ns: int) -> Any:
     marker = Path(folder) / checkpoints.MARKER
     kinds = KINDS[family]
     try:
-        kind = json.loads(marker.read_text(encoding="utf-8"))["kind"]
+        said = json.loads(marker.read_text(encoding="utf-8"))
+        kind = said["kind"]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{marker}: does not say which kind of policy it is ({error})") from None
     if not isinstance(kind, str) or kind not in kinds:
         raise ValueError(f"{marker}: kind is {kind!r}, one of {', '.join(kinds)}")
+    policy = _read(kinds[kind], kind, name, folder)
+    policy.seen_seeds = _seen(said.get("seeds", seeds.SEEN), marker)
+    return policy
+
+
+def _seen(said: Any, marker: Path) -> dict[str, tuple[int, int]]:
+    """Seeds that a policy was tuned and trained on, of which `mecopt bench` warns."""
+    try:
+        return {part: (int(said[part][0]), int(said[part][1])) for part in said}
+    except (TypeError, ValueError, LookupError):
+        raise ValueError(f"{marker}: seeds = {said!r}, expected first and last of parts") from None
+
+
+def _read(module: str, kind: str, name: str, folder: str) -> Any:
     if kind in _LEAN:
-        return import_module(kinds[kind]).load(Path(folder))
+        return import_module(module).load(Path(folder))
     with extras.needed(f"policy: {name!r}", "learning"):
         import torch
         from safetensors import SafetensorError
 
         torch.set_num_threads(1)  # decisions are timed on one thread
         try:
-            return import_module(kinds[kind]).load(Path(folder))
+            return import_module(module).load(Path(folder))
         except (SafetensorError, RuntimeError, KeyError, OSError, TypeError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise ValueError(f"checkpoint: {folder} cannot be loaded ({reason})") from None

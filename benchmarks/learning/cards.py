@@ -49,6 +49,7 @@ def figures(name: str) -> str:
         for preset, servers in EPISODES
     ]
     pr = {n: 100 * mine.state("pr", servers=n)[0] for n in (3, 6, 11, 20, 30)}
+    parsed = {n: 100 * mine.state("parse_rate", servers=n)[0] for n in (6, 11, 20)}
     lost, large = mine.state("drop_rate")[0], mine.state("drop_rate", size=10.0)[0]
     decision = body["decision"]
     took = (
@@ -68,7 +69,27 @@ def figures(name: str) -> str:
         f"{pr[30]:.2f} %;\nof tasks of 10 Mbit {100 * large:.1f} % are lost (one-step oracle: "
         f"{100 * rules[0].state('drop_rate', size=10.0)[0]:.1f} %). A decision takes "
         f"{decision['batch_1_ms']:.2f} ms of one CPU,\n{decision['batch_64_ms']:.3f} ms in batches "
-        "of 64. Other training seeds: docs/learning_measured.md.\n"
+        "of 64.\nAnswers that name a valid option, with 6 / 11 / 20 servers: "
+        f"{parsed[6]:.1f} / {parsed[11]:.1f} / {parsed[20]:.1f} %.\n" + repeated(name)
+    )
+
+
+def repeated(name: str) -> str:
+    """What other training seeds give, where they were tried: the spread that is to be expected."""
+    seeds = [seed for seed in range(10) if exists(f"{PARTS}/{name}-{seed}")]
+    if len(seeds) < 2:
+        return "One training seed was tried; the spread over others is not known.\n"
+    gaps = Measured(name, [part(f"{name}-{seed}") for seed in seeds])
+    said = []
+    for preset in ("paper", "busy", "large"):
+        each = 100 * gaps.gaps(preset).mean(axis=1)
+        of_seed = " / ".join(f"{gap:.2f}" for gap in each)
+        said.append(f"{preset} {of_seed} (mean {each.mean():.2f}, sd {each.std(ddof=1):.2f})")
+    return (
+        f"\nThe same training with seeds {', '.join(map(str, seeds))}, gap in %: "
+        f"{'; '.join(said)}. Seed {SEED} is shipped whatever its figures. An equal seed gives "
+        "other weights on\nanother kind of processor (docs/learning_large_models.md, Equal "
+        "weights): expect figures within this spread there, not those of the table.\n"
     )
 
 

@@ -159,8 +159,15 @@ def servers_section(all_: dict[str, Measured]) -> str:
         cells = [spread([mean(m.state("pr", servers=n))], 2, 100) if m.state("pr", servers=n)
                  else "-" for n in sizes]  # fmt: skip
         lost = max(max(m.state("drop_rate", servers=n), default=0.0) for n in sizes if n <= 11)
-        rows.append(f"| `{m.name}` | " + " | ".join(cells) + f" | {100 * lost:.2f} |")
-    head = "| policy | " + " | ".join(map(str, sizes)) + " | most lost (3..11), % |"
+        named = [spread([mean(m.state("parse_rate", servers=n))], 1, 100)
+                 if m.state("parse_rate", servers=n) else "-" for n in (11, 20)]  # fmt: skip
+        cells += [f"{100 * lost:.2f}", *named]
+        rows.append(f"| `{m.name}` | " + " | ".join(cells) + " |")
+    head = (
+        "| policy | "
+        + " | ".join(map(str, sizes))
+        + " | most lost (3..11), % | parsed with 11, % | with 20, % |"
+    )
     return (
         "\n## Other numbers of servers, without training again\n\nPR in % on independent states, "
         "preset `paper`, mean over training seeds.\n\n" + table(head, rows)

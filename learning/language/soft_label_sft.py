@@ -46,6 +46,8 @@ class LossTrainer(SFTTrainer):
     ) -> None:
         self._loss, self._ordered = loss, ordered
         super().__init__(**kwargs)
+        if loss is not None:  # a mean over its batch: accumulated parts of a batch are averaged
+            self.loss_is_scaled_for_ga = False
 
     def compute_loss(self, model: Any, inputs: dict[str, Tensor], *args: Any, **kwargs: Any) -> Any:
         """Loss of a batch."""

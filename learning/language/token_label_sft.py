@@ -38,6 +38,7 @@ def labelled_row(
     *,
     temperature_slots: float,
     lines_weight: float,
+    after: str = "",
 ) -> dict[str, list]:
     """Tokens of a prompt with its cheapest answer, and their labels.
 
@@ -58,14 +59,23 @@ def labelled_row(
         Options this close share the label.
     lines_weight : float
         Weight of all labels after lines beside that of the answer.
+    after : str
+        What stands between the text and the answer (`learning.language.chat.Frame`).
 
     Returns
     -------
     dict
         ``input_ids``, and ``place``, ``token`` and ``weight`` of every label.
+
+    Raises
+    ------
+    ValueError
+        If a line end is no token of its own, or the tokenizer has no end of text.
     """
+    if tokenizer.eos_token_id is None:
+        raise ValueError("model: its tokenizer names no end of text (eos_token)")
     head = tokenizer(instructions)["input_ids"]
-    read = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+    read = tokenizer(text + after, return_offsets_mapping=True, add_special_tokens=False)
     ids, ends = [*head, *read["input_ids"]], [end for _, end in read["offset_mapping"]]
     tokens = [tokenizer(a, add_special_tokens=False)["input_ids"] if a else [] for a in answers]
     labels: list[Label] = []
@@ -78,6 +88,11 @@ def labelled_row(
     labels.append((len(ids) - 1 + len(tokens[best]), tokenizer.eos_token_id, 1.0))
     breaks = [i + 1 for i, letter in enumerate(text) if letter == "\n"][-len(listed) :]
     for n, end in enumerate(breaks, start=1):
+        if end not in ends:
+            raise ValueError(
+                "model: its tokenizer reads a line end together with what follows; loss = soft "
+                "labels line ends, use loss = hard"
+            )
         if n > 1:  # one option needs no comparing
             so_far = list(listed[:n])
             nearer = _soft(np.where(np.isin(np.arange(len(cost)), so_far), cost, np.inf),

@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from learning.runs import divergence
+from learning import seeds
+from learning.runs import arithmetic, divergence
 from learning.runs.divergence import TrainingDiverged
 from mecopt import checkpoints, files
 from mecopt.bench import provenance
@@ -248,6 +249,7 @@ class TrainingRun:
             "kind": self.kind,
             "cpu_seconds": self.cpu_seconds,
             "versions": provenance.versions(PACKAGES),
+            "arithmetic": arithmetic.described(),
             **figures,
         }
         RUN.write(self.path / "run.json", body)
@@ -278,8 +280,12 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Any], 
 
 
 def describe_checkpoint(folder: Path, kind: str, **fields: Any) -> None:
-    """Write ``mecopt.json`` of a checkpoint folder: its kind, and what its loader needs."""
-    CHECKPOINT.write(folder / checkpoints.MARKER, {"kind": kind, **fields})
+    """Write ``mecopt.json`` of a checkpoint folder: its kind, and what its loader needs.
+
+    ``seeds``, those it was tuned and trained on, are the ranges of `learning.seeds` unless given.
+    """
+    body = {"kind": kind, "seeds": seeds.SEEN, **fields}
+    CHECKPOINT.write(folder / checkpoints.MARKER, body)
 
 
 def checkpoint_description(folder: str | os.PathLike[str]) -> dict[str, Any]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
+from transformers import (
+    PreTrainedModel,
+    PrinterCallback,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.integrations import get_reporting_integration_callbacks
 
+from learning.runs import trl_fields
 from learning.runs.folder import OnProgress, TrainingRun
 
 #: Logged numbers that become columns of the progress.
@@ -24,12 +32,17 @@ FIGURES = (
     "group_spread_slots",
     "groups_without_spread",
     "parse_rate",
+    "eval_loss",
+    "eval_reward",
 )
 
 
 #: What transformers calls the recomputing of activations since 5.23; before, only the other name.
-_CHECKPOINTING = "activation_checkpointing"
-if hasattr(PreTrainedModel, f"is_{_CHECKPOINTING}"):
+_NEW = "activation_checkpointing"
+CHECKPOINTING = (
+    _NEW if _NEW in {f.name for f in fields(TrainingArguments)} else "gradient_checkpointing"
+)
+if hasattr(PreTrainedModel, f"is_{_NEW}"):
     # TRL 1.16 and peft 0.21 ask models by the old name, for which every step would be warned of.
     PreTrainedModel.is_gradient_checkpointing = PreTrainedModel.is_activation_checkpointing
 
@@ -51,7 +64,7 @@ class Progress(TrainerCallback):
         self._run, self._tell = run, on_progress
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        if not logs or "loss" not in logs:
+        if not logs or not {"loss", "eval_loss", "eval_reward"} & set(logs):
             return
         figures = _figures(logs)
         self._run.record(state.global_step, **figures)
@@ -71,7 +84,15 @@ def _figures(logs: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(logs[name]) for name in FIGURES if logs.get(name) is not None}
 
 
-def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **changes: Any) -> Any:
+def arguments(
+    kind: Any,
+    run: TrainingRun,
+    *,
+    seed: int,
+    max_steps: int,
+    own: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> Any:
     """Arguments of a trainer on a CPU that is silent and keeps its state in the run's folder.
 
     Parameters
@@ -80,10 +101,16 @@ def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **chang
         ``trl.SFTConfig``, ``trl.GRPOConfig``, ...
     run : TrainingRun
     seed, max_steps : int
+    own : mapping, optional
+        Fields that the user set (`learning.runs.trl_fields`); they come before all others.
     **changes
         Further fields, or others than those given here.
+
+    Raises
+    ------
+    ValueError
+        If a field of the user's is unknown or cannot be read, or TRL refuses the configuration.
     """
-    names = {field.name for field in fields(kind)}
     common: dict[str, Any] = {
         "output_dir": str(run.trainer_folder),
         "seed": seed,
@@ -97,10 +124,21 @@ def arguments(kind: Any, run: TrainingRun, *, seed: int, max_steps: int, **chang
         "report_to": "none",
         "use_cpu": True,
         "bf16": False,
-        _CHECKPOINTING if _CHECKPOINTING in names else "gradient_checkpointing": False,
+        CHECKPOINTING: False,
         "disable_tqdm": True,
     }
-    return kind(**(common | changes))
+    asked = trl_fields.read(kind, own or {})
+    if "gradient_checkpointing" in asked:
+        asked[CHECKPOINTING] = asked.pop("gradient_checkpointing")
+    try:
+        built = kind(**(common | changes | asked))
+        for reporter in get_reporting_integration_callbacks(built.report_to):
+            reporter()  # says what it needs; the trainer would, in several lines
+        return built
+    except (ValueError, RuntimeError, ImportError) as error:
+        if not asked:
+            raise
+        raise ValueError(f"trl: {str(error).strip().partition(chr(10))[0]}") from None
 
 
 def paced(settings: Any) -> dict[str, Any]:
@@ -119,10 +157,17 @@ def paced(settings: Any) -> dict[str, Any]:
     }
 
 
-def device_fields(dtype: str) -> dict[str, Any]:
-    """Arguments of a trainer that takes a GPU where there is one."""
+def device_fields(dtype: str, *, checkpointing: bool = False) -> dict[str, Any]:
+    """Arguments of a trainer that takes a GPU where there is one.
+
+    With `checkpointing` activations are worked out again for the gradient instead of being kept.
+    """
     on_cpu = not torch.cuda.is_available()
-    return {"use_cpu": on_cpu, "bf16": dtype == "bfloat16" and not on_cpu}
+    return {
+        "use_cpu": on_cpu,
+        "bf16": dtype == "bfloat16" and not on_cpu,
+        CHECKPOINTING: checkpointing,
+    }
 
 
 def fit(trainer: Any, run: TrainingRun, on_progress: OnProgress | None = None) -> None:
@@ -144,7 +189,12 @@ def fit(trainer: Any, run: TrainingRun, on_progress: OnProgress | None = None) -
     trainer.create_model_card = lambda *_, **__: None
     state = run.trainer_state()
     try:
-        with run.watch([trainer.model], lambda: trainer.state.global_step):
+        with (
+            run.watch([trainer.model], lambda: trainer.state.global_step),
+            warnings.catch_warnings(),
+        ):
+            # TRL 1.16 calls the old names of transformers 5.23, at every generation.
+            warnings.filterwarnings("ignore", "`gradient_checkpointing_", FutureWarning)
             trainer.train(resume_from_checkpoint=None if state is None else str(state))
     except (pickle.UnpicklingError, EOFError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]

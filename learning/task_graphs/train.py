@@ -8,7 +8,8 @@ reads the request in its own words and writes the plain text of plans.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
 from learning.language import pretrained_models, tiny_model
-from learning.runs import hugging_face
+from learning.runs import hugging_face, trl_fields
 from learning.runs.folder import OnProgress, TrainingRun, describe_checkpoint
 from learning.runs.settings import at_least, one_of, positive
 from learning.task_graphs import examples, words
@@ -43,6 +44,8 @@ class Settings:
         Peak; linear warm-up, then cosine to zero.
     log_every, save_every : int
         Steps between rows of progress, and between states to resume from.
+    trl : mapping
+        Fields of `trl.SFTConfig` that come before all others (``--set trl.FIELD=VALUE``).
 
     Raises
     ------
@@ -57,6 +60,7 @@ class Settings:
     learning_rate: float
     log_every: int
     save_every: int
+    trl: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         one_of(self, preset=wifi.PRESETS)
@@ -143,9 +147,10 @@ def train(
     device: dict[str, Any] = {}
     if isinstance(settings, LoraSettings):  # first, so that no folder is begun without a model
         base, tokenizer = pretrained_models.load(settings.model, settings.dtype)
-        described = {"base": settings.model, "dtype": settings.dtype}
+        described = {"base": pretrained_models.stored(settings.model), "dtype": settings.dtype}
         device = hugging_face.device_fields(settings.dtype)
     kind = "planner-lora" if described else "planner"
+    trl_fields.read(SFTConfig, settings.trl)  # before a folder is begun
     run = TrainingRun.open(out, kind, settings, seed=seed, resume=resume)
     if run.is_whole:
         return run.path
@@ -202,6 +207,7 @@ def make_trainer(
         SFTConfig,
         run,
         seed=seed,
+        own=settings.trl,
         **hugging_face.paced(settings),
         warmup_steps=min(100, max(1, settings.steps // 10)),
         completion_only_loss=True,

@@ -104,6 +104,7 @@ def page(
     common = {
         "title": f"{scenario.name}: {', '.join(suite['presets'])}",
         "headline": headline(tables, family).replace(" %", "\u00a0%"),
+        "notes": [note for note in dict.fromkeys(instances.get("notes", ())) if note],
         "lead": _lead(suite, instances, family),
         "cost_words": family.costs_of(scenario.name),
         "schedule_word": "schedule",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from time import perf_counter
 from typing import Any, TypeVar
@@ -54,8 +54,11 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
         seed=unit.seed,
     )
     schedules, figures = {}, {}
+    notes = [*getattr(instance, "meta", {}).get("notes", ())]
     for name in dict.fromkeys([*suite.policies, family.reference]):
-        schedules[name], figures[name] = family.play(instance, suite.policy(name, unit))
+        policy = suite.policy(name, unit)
+        notes += seen_before(name, policy, unit.seed)
+        schedules[name], figures[name] = family.play(instance, policy)
     best_name, best = best_schedule(result, schedules)
     check_bound(unit, result, best)
     reference = schedules[family.reference]
@@ -70,7 +73,7 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
         "termination": str(result.termination),
         "method": result.method,
         "seconds": result.seconds,
-        "notes": "; ".join(getattr(instance, "meta", {}).get("notes", ())),
+        "notes": "; ".join(notes),
         **family.describe(result, best, reference),
     }
     results = [
@@ -98,6 +101,24 @@ def run_unit(suite: Suite, unit: Unit) -> dict[str, Any]:
         "progress": _columns(result.progress, where),
         "timelines": _columns(timelines, where),
     }
+
+
+#: What was done on each part of the seeds.
+_DONE = {"tune": "tuned", "train": "trained"}
+
+
+def seen_before(name: str, policy: Any, seed: int) -> list[str]:
+    """A note for each range of seeds that a policy was tuned or trained on and that this one is in.
+
+    A policy says so by `seen_seeds`, a mapping from ``"tune"`` and ``"train"`` to first and last.
+    """
+    seen: Mapping[str, Sequence[int]] = getattr(policy, "seen_seeds", None) or {}
+    return [
+        f"{name} was {_DONE[part]} on seeds {first} to {last}, which this benchmark uses: its "
+        "figures are not those of unseen episodes"
+        for part, (first, last) in seen.items()
+        if first <= seed <= last
+    ]
 
 
 def _columns(frame: pd.DataFrame, where: Mapping[str, Any]) -> dict[str, Any]:

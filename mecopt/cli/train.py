@@ -42,7 +42,8 @@ def train(
     start: Annotated[
         str | None,
         typer.Option(
-            help="GRPO: checkpoint to start from, a folder or the name of a shipped one.",
+            help="Trained checkpoint to go on from, a folder or the name of a shipped one, for "
+            "recipes that need or take one.",
             metavar="CHECKPOINT",
         ),
     ] = None,
@@ -50,8 +51,21 @@ def train(
         int | None, typer.Option(help="SFT: train on this many labelled states only.", metavar="N")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Optimiser steps, in place of the recipe's.", metavar="N")
+        int | None,
+        typer.Option(
+            help="Length of the training in place of the recipe's, in the steps that its progress "
+            "counts: updates, decisions (dqn, ppo, mappo, ...) or rollouts (t2drl).",
+            metavar="N",
+        ),
     ] = None,
+    portable: Annotated[
+        bool,
+        typer.Option(
+            "--portable",
+            help="Compute as every x86-64 processor with AVX2 can: equal weights elsewhere, in a "
+            "third more time.",
+        ),
+    ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,6 +88,10 @@ def train(
     from learning.runs import folder as training_run
     from learning.runs import page as report_section
 
+    if portable:
+        from learning.runs import arithmetic
+
+        arithmetic.make_portable()
     changes: dict[str, object] = {"start": start, "states": states, "steps": steps}
     changes = {field: value for field, value in changes.items() if value is not None}
     for text in set_ or ():

@@ -243,6 +243,6 @@ def test_an_adapter_to_start_from(byte_model, tmp_path, mark, harm):
     weights = run / "checkpoint" / "adapter_model.safetensors"
     weights.rename(weights.with_name("other.safetensors"))
     (run / "checkpoint" / "adapter_model.bin").write_bytes(harm)
-    further = replace(settings, adapter=str(run))
+    further = replace(settings, start=str(run))
     match = "holds no adapter_model.safetensors"
     refused(mark, match, pretrained.train, further, tmp_path / "on", seed=0)

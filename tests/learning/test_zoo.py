@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 import tomllib
@@ -167,3 +168,23 @@ def test_shipped_checkpoints_are_those_that_are_named():
             *others[family],
         }
         assert names.shipped("no-such-name") is None
+
+
+def test_a_trained_policy_says_which_seeds_it_has_seen(tmp_path):
+    """What its marker says; the ranges of tuning and training of a marker that says nothing."""
+    import shutil
+
+    from learning.offloading import zoo as offloading
+
+    shipped = offloading.shipped("equivariant")
+    seen = offloading.load("equivariant").seen_seeds
+    assert seen == {"tune": (1_000, 9_999), "train": (10_000, 2**31 - 1)}
+    folder = tmp_path / "own"
+    shutil.copytree(shipped, folder)
+    marker = folder / "mecopt.json"
+    plain = json.loads(marker.read_text())
+    marker.write_text(json.dumps({**plain, "seeds": {"train": [10_000, 10_007]}}))
+    assert offloading.load("own", folder).seen_seeds == {"train": (10_000, 10_007)}
+    marker.write_text(json.dumps({**plain, "seeds": 3}))
+    with pytest.raises(ValueError, match="seeds = 3, expected first and last"):
+        offloading.load("worse", folder)

@@ -1,6 +1,7 @@
 """A pretrained language model as a policy: answers scored or generated.
 
-The prompt ends with ``Answer:``; an answer is a blank and the name of an option. *Scored*: the
+The prompt ends with ``Answer:``; an answer is a blank and the name of an option, or its name alone
+within a chat template (`learning.language.chat`). *Scored*: the
 probability of every option's name, so every answer is valid; keys and values of the state are
 computed once for all of them. *Generated*: greedy decoding, read by the strict parser; an answer
 that names no option drops the task and counts against `parse_rate`. The fixed instructions come
@@ -10,7 +11,7 @@ first, and their keys and values are computed once and reused for every state.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learning.language import parsing, pretrained_models
+from learning.language.chat import Frame, frame_of
 from learning.language.greedy import end_tokens
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.prompts.forms_brief import form_named
@@ -31,11 +33,6 @@ from mecopt.offloading.instance import OffloadingInstance
 MODES = ("score", "generate")
 #: Tokens a generated answer may have.
 ANSWER_TOKENS = 6
-
-
-def answers_of(names: Sequence[str]) -> list[str]:
-    """What the model is to write for each option; empty for options that do not exist."""
-    return [f" {name}" if name else "" for name in names]
 
 
 class _Read(NamedTuple):
@@ -70,6 +67,11 @@ class PretrainedPolicy(OneByOne):
         One of `learning.offloading.prompts.forms_brief.FORMS`.
     batch : int
         States per forward pass.
+    chat : bool
+        Ask within the tokenizer's chat template, where it has one.
+    device : str, optional
+        Where the model computes; the GPU where there is one unless given. A model that is spread
+        over devices already, or quantised, stays where it is.
 
     Raises
     ------
@@ -87,10 +89,15 @@ class PretrainedPolicy(OneByOne):
         mode: str = "score",
         form: str = "natural",
         batch: int = 4,
+        chat: bool = False,
+        device: str | None = None,
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"mode: unknown {mode!r}, one of {', '.join(MODES)}")
         self.form = form_named(form)
+        self.frame = frame_of(tokenizer) if chat else Frame()
+        if not (getattr(model, "hf_device_map", None) or getattr(model, "is_quantized", False)):
+            model = model.to(device or pretrained_models.device())
         self.model, self.tokenizer, self.mode, self.batch = model.eval(), tokenizer, mode, batch
         self._prefix: dict[tuple[str, int], tuple[int, Any]] = {}
         self._parsed: list[parsing.Parsed] = []
@@ -136,7 +143,7 @@ class PretrainedPolicy(OneByOne):
 
     def _write(self, read: _Read) -> Tensor:
         """(B, T) likeliest tokens one after the other."""
-        mask, device, stop = read.mask, self.model.device, self.tokenizer.eos_token_id
+        mask, device, stop = read.mask, self.model.device, self.tokenizer.pad_token_id
         ends = torch.tensor(end_tokens(self.model, self.tokenizer))
         token = read.first.argmax(dim=-1)
         written, ended = [token], torch.isin(token, ends)
@@ -172,15 +179,19 @@ class PretrainedPolicy(OneByOne):
         self, found: States, naming: prompts.Naming, units: str, wording: int
     ) -> Iterator[tuple[list[str], list[list[str]]]]:
         """Texts and answers of the options, `batch` states at a time."""
-        texts = self.form.texts(found, naming, units, wording)
-        names = [answers_of(self.form.option_names(naming, i)) for i in range(len(found))]
+        after = self.frame.after
+        texts = [text + after for text in self.form.texts(found, naming, units, wording)]
+        names = [
+            [self.frame.answer(name) for name in self.form.option_names(naming, i)]
+            for i in range(len(found))
+        ]
         for i in range(0, len(texts), self.batch):
             yield texts[i : i + self.batch], names[i : i + self.batch]
 
     def _instructions(self, units: str, wording: int) -> tuple[int, Any]:
         """Length of the fixed instructions in tokens, and their keys and values."""
         if (units, wording) not in self._prefix:
-            text = self.form.instructions(units, wording)
+            text = self.frame.before + self.form.instructions(units, wording)
             ids = self.tokenizer(text, return_tensors="pt")["input_ids"]
             output = self.model(ids.to(self.model.device), use_cache=True, logits_to_keep=1)
             self._prefix[units, wording] = ids.shape[1], output.past_key_values
@@ -258,4 +269,5 @@ def load(folder: Path) -> PretrainedPolicy:
         tokenizer,
         mode=described.get("mode", "score"),
         form=described.get("form", "natural"),
+        chat=described.get("chat", False),
     )

@@ -75,15 +75,14 @@ class Reader:
 
     def __init__(self, instance: OffloadingInstance, load: Load | None = None) -> None:
         self.load = np.array(load_of(instance) if load is None else load, dtype=np.float32)
-        kinds = [_CLASS_OF_KIND.get(kind, SERVER) for kind in instance.resource_kinds]
-        self._column = np.array(kinds, dtype=np.int64)
+        self._column = column_of(instance)
         self._units = np.empty(int(np.diff(instance.arrays.free_ptr).max(initial=1)), np.int64)
 
     def options(self, observation: Observation) -> NDArray[np.float32]:
         """(n + 1, len(COLUMNS)) a row per option of the task, in order, and one for dropping."""
         x, task = observation.instance, observation.task
         out = np.zeros((observation.n_options + 1, len(COLUMNS)), dtype=np.float32)
-        _describe(
+        describe(
             x.arrays,
             x.believed_ns,
             observation.completion_ns,
@@ -100,6 +99,12 @@ class Reader:
             out,
         )
         return out
+
+
+def column_of(instance: OffloadingInstance) -> NDArray[np.int64]:
+    """(R,) column of the rows that times on each resource belong to."""
+    kinds = [_CLASS_OF_KIND.get(kind, SERVER) for kind in instance.resource_kinds]
+    return np.array(kinds, dtype=np.int64)
 
 
 def load_of(instance: OffloadingInstance) -> Load:
@@ -121,7 +126,7 @@ def load_of(instance: OffloadingInstance) -> Load:
 
 
 @njit(cache=True)
-def _describe(
+def describe(
     arrays,
     believed,
     completion,

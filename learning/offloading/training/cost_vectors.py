@@ -221,6 +221,7 @@ def train(
     run = TrainingRun.open(out, settings.kind, settings, seed=seed, resume=resume)
     if run.is_whole:
         return run.path
+    torch.set_num_threads(1)  # sums in one order, however many cores there are
     torch.manual_seed(seed)
     net = settings.network()
     rng = torch.Generator().manual_seed(seed)

@@ -14,7 +14,7 @@ Any `OffloadingInstance` will do: pass a function of a numpy Generator that retu
 
 **Action**: row to take; the last one drops the task. `action_masks` tells which rows exist; a row
 that does not is carried out as a drop (where dropping is forbidden: as the option that is done
-first) and counted in ``info["invalid"]``.
+first) and counted in ``info["invalid"]``. What is no row at all (-3, 2.7, 99) is a `ValueError`.
 
 **Reward**: minus the cost that the decision adds, in slots, by replay with realised times: own
 latency (or drop cost) plus the delay it inflicts on tasks already decided. Over an episode of all
@@ -34,11 +34,11 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from learning import seeds as seed_parts
 from learning.offloading.states.option_features import CEILING, COLUMNS, PRESENT, Load, Reader
+from learning.offloading.training.environment_kernel import cost_of_first
 from learning.runs.settings import at_least
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import OnlineSystem
@@ -46,7 +46,6 @@ from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.policies.simple import OneStepOracleDrop
 from mecopt.offloading.replay import replay, run_kernel
 from mecopt.offloading.scenarios import comllm
-from mecopt.offloading.status import ON_TIME
 from mecopt.offloading.units import DEFAULT_SLOT_S, DROPPED, INFINITE_NS
 
 #: Draws the instance of an episode.
@@ -166,7 +165,7 @@ class OffloadingEnv(gymnasium.Env):
     ) -> None:
         if max_options < 1:
             raise ValueError(f"max_options = {max_options} must be >= 1")
-        self._draw = _sampler(instances)
+        self._draw = sampler_of(instances)
         self._single_user, self._given_load = single_user, load
         self._others = OneStepOracleDrop() if others is None else others
         self.max_options = max_options
@@ -178,16 +177,23 @@ class OffloadingEnv(gymnasium.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Draw an instance and go to its first decision (`options` is not read)."""
+        """Draw an instance and go to its first decision.
+
+        ``options={"user": u}`` follows that owner instead of a drawn one (with ``single_user``).
+        """
         super().reset(seed=seed)
         x = self._draw(self.np_random)
-        _check(x, self.max_options)
+        check_instance(x, self.max_options)
         self._x, self._system, self._reader = x, OnlineSystem(x), Reader(x, self._given_load)
         self._choice = np.full(x.n_tasks, DROPPED, dtype=np.int64)
         self._slot_s = float(x.meta.get("slot_s", DEFAULT_SLOT_S))
         self._mine = np.ones(x.n_tasks, dtype=bool)
         if self._single_user:
-            self._mine = x.owner == self.np_random.choice(np.unique(x.owner))
+            known = np.unique(x.owner)
+            user = (options or {}).get("user", self.np_random.choice(known))
+            if user not in known:
+                raise ValueError(f"options: user = {user!r} has no task")
+            self._mine = x.owner == user
             self._others.reset(x)
         self._task, self._invalid, self._cost_slots = -1, 0, 0.0
         self._next()
@@ -200,10 +206,12 @@ class OffloadingEnv(gymnasium.Env):
         ------
         RuntimeError
             After the end of an episode.
+        ValueError
+            If the action is no whole number from 0 to `max_options`.
         """
         if self._task >= self._x.n_tasks:
             raise RuntimeError("the episode is over: call reset()")
-        self._commit(self._choice_of(int(action)))
+        self._commit(self._choice_of(int(whole_actions(action, (), self.max_options))))
         cost = self._decided_cost_slots(self._task + 1)
         reward = self._cost_slots - cost
         self._cost_slots = cost
@@ -250,7 +258,7 @@ class OffloadingEnv(gymnasium.Env):
         x = self._x
         _, _, _, completion, status = run_kernel(x, self._choice)
         prices = x.deadline_ns, x.drop_cost_ns, x.latency_weight, x.fixed_cost_ns
-        cost_ns = _cost_of_first(n, x.arrays, self._choice, completion, status, *prices)
+        cost_ns = cost_of_first(n, x.arrays, self._choice, completion, status, *prices)
         return cost_ns * 1e-9 / self._slot_s
 
     def _info(self) -> dict[str, Any]:
@@ -260,20 +268,33 @@ class OffloadingEnv(gymnasium.Env):
         return info
 
 
-@njit(cache=True)
-def _cost_of_first(n, arrays, choice, completion, status, deadline, drop, weight, fixed):
-    """Cost in ns of tasks 0..n-1, as `mecopt.offloading.schedule.judge` prices them."""
-    total = 0.0
-    for k in range(n):
-        latency = completion[k] - arrays.release[k]
-        if status[k] == ON_TIME and latency <= deadline[k]:
-            total += weight[k] * latency + fixed[arrays.option_ptr[k] + choice[k]]
-        else:
-            total += drop[k]
-    return total
+def whole_actions(actions: Any, shape: tuple[int, ...], last: int) -> NDArray[np.int64]:
+    """Actions as whole numbers from 0 to `last`.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape, are no whole numbers, or are none of these.
+    """
+    given = np.asarray(actions)
+    if given.shape != shape:
+        raise ValueError(f"action: shape {given.shape}, expected {shape}")
+    if given.dtype.kind not in "iu":
+        raise ValueError(f"action = {actions} must be a whole number, has type {given.dtype}")
+    bad = given[(given < 0) | (given > last)]
+    if bad.size:
+        raise ValueError(f"action = {bad.flat[0]} must be in 0..{last}")
+    return given.astype(np.int64)
 
 
-def _sampler(instances: Sampler | Sequence[OffloadingInstance] | OffloadingInstance) -> Sampler:
+def sampler_of(instances: Sampler | Sequence[OffloadingInstance] | OffloadingInstance) -> Sampler:
+    """A function that draws instances: the one given, or one of those listed.
+
+    Raises
+    ------
+    ValueError
+        If the list is empty.
+    """
     if callable(instances):
         return instances
     listed = [instances] if isinstance(instances, OffloadingInstance) else list(instances)
@@ -282,7 +303,14 @@ def _sampler(instances: Sampler | Sequence[OffloadingInstance] | OffloadingInsta
     return lambda rng: listed[int(rng.integers(len(listed)))]
 
 
-def _check(x: OffloadingInstance, max_options: int) -> None:
+def check_instance(x: OffloadingInstance, max_options: int) -> None:
+    """Refuse an instance that has more options, or costs that are no finite reward.
+
+    Raises
+    ------
+    ValueError
+        If one task has more than `max_options`, or can fail or be late at an infinite cost.
+    """
     most = int(np.diff(x.option_ptr).max())
     if most > max_options:
         raise ValueError(f"max_options = {max_options}: a task has {most} options")
@@ -318,5 +346,7 @@ def make(
 
 if "mecopt/Offloading-v0" not in gymnasium.registry:
     gymnasium.register(
-        "mecopt/Offloading-v0", entry_point="learning.offloading.training.environment:make"
+        "mecopt/Offloading-v0",
+        entry_point="learning.offloading.training.environment:make",
+        vector_entry_point="learning.offloading.training.environment_vector:make_vec",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class GrpoSettings:
     learning_rate, temperature, clip, kl : float
     save_steps : int
         Steps between states kept for an interrupted training.
+    trl : mapping
+        Fields of `trl.GRPOConfig` that come before all others (``--set trl.FIELD=VALUE``).
 
     Raises
     ------
@@ -41,11 +43,17 @@ class GrpoSettings:
     clip: float = 0.2
     kl: float = 0.04
     save_steps: int = 100
+    trl: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         not_empty(self, "presets")
         at_least(self, group=2, save_steps=1, kl=0)
-        positive(self, "learning_rate", "temperature", "clip")
+        positive(self, "temperature", "clip")
+        self.check_rate()
+
+    def check_rate(self) -> None:
+        """Refuse a learning rate that moves nothing."""
+        positive(self, "learning_rate")
 
 
 def start_folder(start: str | os.PathLike[str]) -> Path:
@@ -83,6 +91,7 @@ def grpo_arguments(settings: Any, run: TrainingRun, *, seed: int, answers: int, 
     from learning.runs import hugging_face
 
     fields = {
+        "max_steps": settings.steps,
         "per_device_train_batch_size": answers,
         "num_generations": settings.group,
         "temperature": settings.temperature,
@@ -94,9 +103,7 @@ def grpo_arguments(settings: Any, run: TrainingRun, *, seed: int, answers: int, 
         "max_completion_length": 1,
         "loss_type": "grpo",
     }
-    return hugging_face.arguments(
-        GRPOConfig, run, seed=seed, max_steps=settings.steps, **(fields | more)
-    )
+    return hugging_face.arguments(GRPOConfig, run, seed=seed, own=settings.trl, **(fields | more))
 
 
 def train_embedded(
@@ -131,14 +138,19 @@ def train_embedded(
         If the start is no checkpoint of the embedded model or one of another vocabulary, or `out`
         holds something else.
     """
+    import torch
+    from trl import GRPOConfig
+
     from learning.language import tiny_model
-    from learning.runs import hugging_face
+    from learning.runs import hugging_face, trl_fields
 
     source = start_folder(settings.start)
     model = tiny_model.load(source)
+    trl_fields.read(GRPOConfig, settings.trl)  # before a folder is begun
     run = TrainingRun.open(out, kind, settings, seed=seed, resume=resume, start=source)
     if run.is_whole:
         return run.path
+    torch.set_num_threads(1)  # sums in one order, however many cores there are
     trainer, figures = make(model, settings, run, seed)
     hugging_face.fit(trainer, run, on_progress)
     tiny_model.save(model, run.checkpoint, reward=reward.format_map(vars(settings)))

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from learning import seeds
 from learning.language import token_label_sft as answer_labels
-from learning.offloading.policies.pretrained import answers_of
+from learning.language.chat import Frame
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.prompts.forms_brief import form_named
+from learning.offloading.rewards import rewards
 from learning.offloading.rewards.rewards import check_costs
+from learning.offloading.rewards.teachers import make_reward
 from learning.offloading.states.decision_states import States
 from learning.offloading.training import grpo
+from mecopt.offloading.scenarios import comllm
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -38,10 +42,29 @@ def collect(
     return found[chosen], cost[chosen]
 
 
-def dataset(found: States, cost: NDArray[np.float64], form: str, *, seed: int) -> Dataset:
+def collect_tuning(
+    states: int, presets: tuple[str, ...], reward: str, *, seed: int
+) -> tuple[States, NDArray[np.float64]]:
+    """States of the one-step oracle on tuning episodes, one a preset, costed as in `collect`."""
+    worlds = [comllm.generate(preset, seeds.PARTS["tune"][0]) for preset in presets]
+    found, cost = rewards.collect(
+        worlds, make_reward(reward, seed=seed), "one-step-oracle", seed=seed
+    )
+    chosen = np.random.default_rng([10, seed]).permutation(len(found))[:states]
+    return found[chosen], cost[chosen]
+
+
+def dataset(
+    found: States,
+    cost: NDArray[np.float64],
+    form: str,
+    *,
+    seed: int,
+    frame: Frame = Frame(),  # noqa: B008 - a constant
+) -> Dataset:
     """Hugging Face data set: prompt, completion (the least cost's name), options and costs.
 
-    Servers are shuffled and renamed.
+    Servers are shuffled and renamed; `frame` stands around every prompt.
 
     Raises
     ------
@@ -55,11 +78,12 @@ def dataset(found: States, cost: NDArray[np.float64], form: str, *, seed: int) -
     naming = prompts.shuffled(found, np.random.default_rng([8, seed]))
     names = [told.option_names(naming, i) for i in range(len(found))]
     best = cost.argmin(axis=1)
-    head = told.instructions("slots", 0)
+    head = frame.before + told.instructions("slots", 0)
+    texts = told.texts(found, naming, "slots", 0)
     return Dataset.from_dict(
         {
-            "prompt": [head + text for text in told.texts(found, naming, "slots", 0)],
-            "completion": [answers_of(row)[b] for row, b in zip(names, best, strict=True)],
+            "prompt": [head + text + frame.after for text in texts],
+            "completion": [frame.answer(row[b]) for row, b in zip(names, best, strict=True)],
             "options": names,
             "cost": cost.tolist(),
             "listed": [_listed(naming, i) for i in range(len(found))],
@@ -74,21 +98,28 @@ def _listed(naming: prompts.Naming, i: int) -> list[int]:
 
 
 def labelled(
-    rows: Dataset, tokenizer: Any, form: str, *, temperature_slots: float, lines_weight: float
+    rows: Dataset,
+    tokenizer: Any,
+    form: str,
+    *,
+    temperature_slots: float,
+    lines_weight: float,
+    frame: Frame = Frame(),  # noqa: B008 - a constant
 ) -> Dataset:
     """Rows of `dataset` tokenised with cost labels (`learning.language.token_label_sft`)."""
-    head = form_named(form).instructions("slots", 0)
+    head = frame.before + form_named(form).instructions("slots", 0)
 
     def of(row: dict[str, Any]) -> dict[str, list]:
         return answer_labels.labelled_row(
             tokenizer,
             head,
-            row["prompt"].removeprefix(head),
-            answers_of(row["options"]),
+            row["prompt"].removeprefix(head).removesuffix(frame.after),
+            [frame.answer(name) for name in row["options"]],
             row["listed"],
             np.array(row["cost"]),
             temperature_slots=temperature_slots,
             lines_weight=lines_weight,
+            after=frame.after,
         )
 
     from datasets import Dataset

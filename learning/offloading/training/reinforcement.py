@@ -234,6 +234,7 @@ def train(
     run = TrainingRun.open(out, make.kind, settings, seed=seed, resume=resume)
     if run.is_whole:
         return run.path
+    torch.set_num_threads(1)  # sums in one order, however many cores there are
     learner = make(settings, seed)
     model, step = learner.model, 0
     policy = NetworkPolicy(learner.net, learner.kind, {"seed": seed, "settings": asdict(settings)})

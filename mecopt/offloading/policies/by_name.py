@@ -24,6 +24,7 @@ from mecopt.offloading.policies.simple import (
     RoundRobin,
 )
 from mecopt.offloading.policies.tuned import (
+    SEEN_SEEDS,
     PricedNumbers,
     dual_numbers,
     lookahead_numbers,
@@ -37,9 +38,9 @@ Factory = Callable[[plugins.Asked], Policy]
 def _priced(name: str, source: Callable[[str | None], PricedNumbers]) -> Factory:
     def factory(asked: plugins.Asked) -> Policy:
         if asked.preset is None:
-            return Priced(source=source, name=name)
+            return Priced(source=source, name=name, seen_seeds=SEEN_SEEDS)
         price, threshold_s = source(asked.preset)
-        return Priced(price, threshold_s, source, name)
+        return Priced(price, threshold_s, source, name, SEEN_SEEDS)
 
     return factory
 

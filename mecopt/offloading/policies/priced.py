@@ -55,6 +55,8 @@ class Priced:
     source : callable
         From the instance's preset or trace (None without) to prices and threshold; the tuned
         numbers unless given.
+    seen_seeds : mapping
+        First and last seed of the episodes that the prices come from, under ``"tune"``.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class Priced:
     drop_threshold_s: float = np.inf
     source: Callable[[str | None], tuned.PricedNumbers] = tuned.priced_numbers
     name: str = "priced"
+    seen_seeds: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     _rate: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
     _threshold_s: float = field(default=np.inf, repr=False)
 

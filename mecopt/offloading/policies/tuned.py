@@ -20,6 +20,9 @@ class LookaheadNumbers(NamedTuple):
     horizon_s: float
 
 
+#: Seeds of the episodes that prices are tuned on, first and last; those of duals are among them.
+SEEN_SEEDS = {"tune": (1000, 1029)}
+
 # From `python -m benchmarks.offloading.tune_priced`: COMLLM seeds 1000:1030, traces seeds 1000:1003
 # with resampled requests, objective mean cost per task.
 PRICED = {

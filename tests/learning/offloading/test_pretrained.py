@@ -200,7 +200,7 @@ def test_grpo_goes_on_from_the_adapter_of_sft(folder, tmp_path):
     """Random weights write nothing valid: without reward spread only the KL term acts, which is 0
     at the start, so the adapter stays what SFT made of it."""
     first = pretrained.train(tiny(folder), tmp_path / "sft", seed=0)
-    settings = tiny(folder, method="grpo", adapter=str(first), states=2)
+    settings = tiny(folder, method="grpo", start=str(first), learning_rate=1e-3, states=2)
     second = pretrained.train(settings, tmp_path / "grpo", seed=0)
     assert equal(adapter(first), adapter(second))
 
@@ -294,7 +294,7 @@ def test_groups_without_spread_leave_the_adapter_as_it_is(folder, tmp_path, monk
 
 def test_a_training_is_not_taken_up_from_another_adapter(folder, tmp_path):
     first = pretrained.train(tiny(folder), tmp_path / "sft", seed=0)
-    settings = tiny(folder, method="grpo", adapter=str(first), states=2)
+    settings = tiny(folder, method="grpo", start=str(first), learning_rate=1e-3, states=2)
     second = pretrained.train(settings, tmp_path / "grpo", seed=0)
     weights = first / "checkpoint" / "adapter_model.safetensors"
     weights.write_bytes(
@@ -323,10 +323,15 @@ def test_a_base_model_of_another_vocabulary_is_refused(folder, tmp_path):
         ({"method": "dpo"}, "method: unknown 'dpo'"),
         ({"dtype": "int4"}, "dtype: unknown 'int4'"),
         ({"states": 3}, "states = 3 must be >= batch = 4"),
-        ({"vllm": True}, "vLLM is not installed"),
+        ({"vllm": "server"}, "vllm = server needs vllm, which is not installed"),
+        ({"quantise": "nf4"}, "quantise = nf4 needs bitsandbytes, which is not installed"),
+        ({"vllm": "yes"}, "vllm: unknown 'yes'"),
+        ({"steps": -1}, "steps = -1 must be >= 0"),
+        ({"accumulation": 0}, "accumulation = 0 must be >= 1"),
+        ({"reward_functions": ("a:b",)}, "reward_functions: SFT has no rewards"),
         ({"form": "verse"}, "form: unknown 'verse'"),
         ({"reward": "praise"}, "reward: unknown 'praise'"),
-        ({"learning_rate": 0.0}, "learning_rate = 0.0 must be > 0"),
+        ({"learning_rate": -1.0}, "learning_rate = -1.0 must be >= 0"),
         ({"group": 1}, "group = 1 must be >= 2"),
     ],
 )
@@ -356,4 +361,5 @@ def test_a_converted_model_is_not_converted_again(tmp_path, monkeypatch):
 def test_modes_are_checked(model):
     with pytest.raises(ValueError, match="mode: unknown 'guess'"):
         PretrainedPolicy(*model, mode="guess")
-    assert pretrained_policy.answers_of(["local", "", "s02"]) == [" local", "", " s02"]
+    frame = pretrained_policy.Frame()
+    assert [frame.answer(name) for name in ("local", "", "s02")] == [" local", "", " s02"]
