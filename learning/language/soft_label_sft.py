@@ -25,7 +25,7 @@ from torch.utils.data import Sampler, SequentialSampler
 from trl import SFTTrainer
 
 from learning.language import vocabulary
-from learning.language.vocabulary import LINE
+from learning.language.vocabulary import COMLLM, Grammar
 
 
 class LossTrainer(SFTTrainer):
@@ -73,6 +73,7 @@ def cost_loss(
     *,
     temperature_slots: float,
     lines_weight: float,
+    grammar: Grammar = COMLLM,
 ) -> Tensor:
     """Loss of a batch of prompts, padded on the left.
 
@@ -86,11 +87,13 @@ def cost_loss(
         Options this close share the label.
     lines_weight : float
         Weight of the loss after server lines beside that of the answer.
+    grammar : Grammar
+        Of the prompts.
     """
     lines = cost_slots.shape[1] - 2
     # Read after the name at the end of each line, and at `act`.
     last = input_ids.shape[1] - 1
-    read = torch.tensor([last - 1 - LINE * i for i in range(lines)][::-1] + [last])
+    read = torch.tensor([last - 1 - grammar.line * i for i in range(lines)][::-1] + [last])
     mask = (input_ids != vocabulary.WORD_ID[vocabulary.PAD]).long()
     logits = model(
         input_ids=input_ids, attention_mask=mask, logits_to_keep=read, use_cache=False

@@ -22,6 +22,7 @@ NAMES = recipes.policies("offloading")
 TEACHERS = (
     "user-values",
     "own-values",
+    "greedy-server-aware",
     "greedy-lacs",
     "greedy-lacs-lambda0",
     "greedy-lacs-mean",

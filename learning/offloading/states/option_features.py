@@ -4,7 +4,7 @@ Options are described, not numbered: a network that scores rows with shared weig
 how many servers there are or in which order they come, and the description exists for every
 offloading instance, not only for COMLLM's. The last row is dropping the task.
 
-Row of an option, times divided by the task's deadline (without one: by its drop cost, or 1 s):
+Row of an option, times and costs divided by what is usual for the task (`Scale`: its deadline):
 
 | column | what |
 |---|---|
@@ -63,6 +63,41 @@ class Load(NamedTuple):
     server_load: float = 0.0
 
 
+class Scale(NamedTuple):
+    """What times and costs of a task are divided by, so that numbers are of order one, ns.
+
+    A task whose latency counts in full has one scale for both: its deadline, without one its drop
+    cost. Where that says nothing, a usual time is four times what the tasks of the instance take at
+    least, and a usual cost the largest of: a usual time of latency, a drop, the fixed costs.
+
+    Attributes
+    ----------
+    time_ns, cost_ns : (K,) float64
+    """
+
+    time_ns: NDArray[np.float64]
+    cost_ns: NDArray[np.float64]
+
+
+def scale_of(instance: OffloadingInstance) -> Scale:
+    """Scales of the tasks of an instance, from believed times."""
+    x = instance
+    in_full = x.latency_weight == 1
+    drop = np.where((x.drop_cost_ns > 0) & (x.drop_cost_ns < INFINITE_NS), x.drop_cost_ns, 0.0)
+    fallback = np.full(x.n_tasks, _usual_ns(x))
+    time = np.where(in_full & (drop > 0), drop, fallback)
+    time = np.where(x.deadline_ns < INFINITE_NS, np.maximum(1.0, x.deadline_ns), time)
+    fixed = np.maximum.reduceat(np.abs(x.fixed_cost_ns).astype(np.float64), x.option_ptr[:-1])
+    mixed = np.maximum(np.maximum(x.latency_weight * time, drop), fixed)
+    return Scale(time, np.where(in_full, time, np.where(mixed > 0, mixed, 1e9)))
+
+
+def _usual_ns(x: OffloadingInstance) -> float:
+    """Four times the mean over tasks of the believed seconds of the shortest option; 1 s for 0."""
+    service = np.add.reduceat(x.believed_ns.astype(np.float64), x.stage_ptr[:-1])
+    return 4.0 * float(np.minimum.reduceat(service, x.option_ptr[:-1]).mean()) or 1e9
+
+
 class Reader:
     """Describes the decision states of one instance, one at a time (compiled).
 
@@ -75,6 +110,7 @@ class Reader:
 
     def __init__(self, instance: OffloadingInstance, load: Load | None = None) -> None:
         self.load = np.array(load_of(instance) if load is None else load, dtype=np.float32)
+        self.scale = scale_of(instance)
         kinds = [_CLASS_OF_KIND.get(kind, SERVER) for kind in instance.resource_kinds]
         self._column = np.array(kinds, dtype=np.int64)
         self._units = np.empty(int(np.diff(instance.arrays.free_ptr).max(initial=1)), np.int64)
@@ -94,6 +130,8 @@ class Reader:
             int(x.deadline_ns[task]),
             int(x.drop_cost_ns[task]),
             float(x.latency_weight[task]),
+            float(self.scale.time_ns[task]),
+            float(self.scale.cost_ns[task]),
             x.fixed_cost_ns,
             self._column,
             self._units,
@@ -132,21 +170,18 @@ def _describe(
     deadline,
     drop,
     weight,
+    unit,
+    cost_unit,
     fixed,
     column,
     units,
     out,
 ):
     """Write the rows of one decision state."""
-    unit = 1e9
-    if deadline < INFINITE_NS:
-        unit = max(1.0, float(deadline))
-    elif 0 < drop < INFINITE_NS:
-        unit = float(drop)
     option_ptr, stage_ptr = arrays.option_ptr, arrays.stage_ptr
     base = option_ptr[task]
     n = option_ptr[task + 1] - base
-    drop_cost = min(CEILING, drop / unit)
+    drop_cost = min(CEILING, drop / cost_unit)
     for i in range(n):
         if completion[i] >= NEVER:
             continue
@@ -167,7 +202,7 @@ def _describe(
             out[i, LATE] = 1.0
             out[i, COST] = drop_cost
         else:
-            out[i, COST] = max(-CEILING, min(CEILING, (weight * latency + fixed[o]) / unit))
+            out[i, COST] = max(-CEILING, min(CEILING, (weight * latency + fixed[o]) / cost_unit))
         for c in (LINK, DEVICE, SERVER):
             out[i, c] = min(CEILING, out[i, c])
     if drop < INFINITE_NS:
