@@ -98,7 +98,9 @@ def cost_loss(
     logits = model(
         input_ids=input_ids, attention_mask=mask, logits_to_keep=read, use_cache=False
     ).logits
-    names = input_ids[:, read[:-1]]
+    # Where a prompt has fewer lines, other words stand there; their cost is infinite.
+    there = cost_slots[:, 1:-1].isfinite()
+    names = input_ids[:, read[:-1]].where(there, vocabulary.WORD_ID[vocabulary.PAD])
     first = torch.full_like(names[:, :1], vocabulary.WORD_ID[vocabulary.LOCAL])
     drop = torch.full_like(first, vocabulary.WORD_ID[vocabulary.DROP])
     options = torch.cat([first, names, drop], dim=1)  # (B, L + 2)
@@ -107,8 +109,8 @@ def cost_loss(
     listed = torch.ones(lines + 1, lines + 2, dtype=torch.bool)
     listed[:, 1:-1] = torch.ones(lines + 1, lines, dtype=torch.bool).tril()
     score = (-cost_slots[:, None] / temperature_slots).masked_fill(~listed, -torch.inf)
-    target = score.softmax(dim=-1)
+    # Before its first line a prompt may list nothing at all.
+    target = score.softmax(dim=-1).nan_to_num()
     loss = -(target * logp).sum(dim=-1)  # (B, L + 1)
-    there = cost_slots[:, 1:-1].isfinite()
     after_lines = (loss[:, :-1] * there).sum() / there.sum().clamp(min=1)
     return loss[:, -1].mean() + lines_weight * after_lines

@@ -95,6 +95,7 @@ OPTIONS = Grammar(
         "t": "service on links",
         "e": "service on a device",
         "w": "service anywhere else",
+        "z": "committed work that it would overtake at the last queue",
         "k": "cost of the option above that of the cheapest, latency and fixed cost weighed",
     },
 )

@@ -22,7 +22,6 @@ NAMES = recipes.policies("offloading")
 TEACHERS = (
     "user-values",
     "own-values",
-    "greedy-server-aware",
     "greedy-lacs",
     "greedy-lacs-lambda0",
     "greedy-lacs-mean",

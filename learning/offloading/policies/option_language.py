@@ -51,7 +51,7 @@ class OptionLanguagePolicy:
 
     def reset(self, instance: OffloadingInstance) -> None:
         """Read what is known of the instance, and forget the answers counted so far."""
-        self._reader = Reader(instance)
+        self._reader = Reader(instance, behind=True)
         self._asked = self._valid = 0
 
     def act(self, observation: Observation) -> int:
@@ -66,7 +66,7 @@ class OptionLanguagePolicy:
 
     def decide(self, states: States) -> NDArray[np.int64]:
         """(B,) option index of each COMLLM state: 0 local, 1..J servers, J + 1 drop."""
-        return self.choose(*option_features.of_states(states))
+        return self.choose(*option_features.of_states(states, behind=True))
 
     def choose(self, options: NDArray[np.float32], load: NDArray[np.float32]) -> NDArray[np.int64]:
         """(B,) row of the option taken; the last one is the drop."""

@@ -4,8 +4,8 @@ The compact form is written from option rows (`learning.offloading.states.option
 tenths of a task's scale, which is its deadline where it has one::
 
     x14.20 p0.00 m0.00 y0.00
-    q0.00 b1.25 t2.10 e0.00 w0.40 k0.00 s08
-    q3.00 b0.00 t0.00 e5.10 w0.00 k4.35 s21
+    q0.00 b1.25 t2.10 e0.00 w0.40 z0.00 k0.00 s08
+    q3.00 b0.00 t0.00 e5.10 w0.00 z0.00 k4.35 s21
     act
 
 Options are called by names from the pool of `vocabulary.N_NAMES`, so nothing that an instance calls
@@ -27,6 +27,7 @@ from learning.language import vocabulary
 from learning.language.vocabulary import DROP, N_NAMES, OPTIONS, SERVER_NAMES, WORD_ID, number_index
 from learning.offloading.prompts.forms_compact_natural import Naming
 from learning.offloading.states.option_features import (
+    BEHIND,
     COST,
     DEVICE,
     FIRST_WAIT,
@@ -42,7 +43,7 @@ from mecopt.offloading.status import NEVER
 from mecopt.offloading.units import INFINITE_NS, UNLIMITED
 
 #: Columns of a row in the order of the line's keys; the cost comes last.
-_COLUMNS = (FIRST_WAIT, LATER_WAIT, LINK, DEVICE, SERVER)
+_COLUMNS = (FIRST_WAIT, LATER_WAIT, LINK, DEVICE, SERVER, BEHIND)
 #: What a drop that is forbidden costs: the largest number.
 _FORBIDDEN = 100.0
 _N_STATE, _LINE = len(OPTIONS.state_keys), OPTIONS.line
@@ -96,7 +97,7 @@ def _numbers(
 def option_ids(
     options: NDArray[np.float32], load: NDArray[np.float32], naming: Naming
 ) -> NDArray[np.int64]:
-    """(B, T) tokens of the compact prompts, padded on the left; T = 5 + 7 x most lines.
+    """(B, T) tokens of the compact prompts, padded on the left; T = 5 + 8 x most lines.
 
     Equal to `learning.language.tokenizer.CompactTokenizer` on `option_texts`.
     """

@@ -14,6 +14,11 @@ Row of an option, times and costs divided by what is usual for the task (`Scale`
 | first_wait | wait at the queue of the option's first stage (the user's uplink or device) |
 | later_wait | all further waiting on the way (at the server) |
 | link, device, server | service times on links, on devices, on anything else |
+| behind | committed work of others that this task would overtake at the option's last queue |
+
+`BEHIND` is given only to those who ask for it (``behind=True``): networks trained before it was
+known read the columns before it. A rule that ignores it does not see whom it delays: on slow
+servers half of what a look-ahead gains over user values is in this one number.
 
 Three numbers say what is known of the load (`Load`); they are zero where nothing is known.
 """
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("present", "late", "cost", "first_wait", "later_wait", "link", "device", "server")
 PRESENT, LATE, COST, FIRST_WAIT, LATER_WAIT, LINK, DEVICE, SERVER = range(len(COLUMNS))
+#: The column after those.
+BEHIND = len(COLUMNS)
 #: Times are clipped at this many deadlines: five are as bad as fifty.
 CEILING = 5.0
 
@@ -106,9 +113,14 @@ class Reader:
     instance : OffloadingInstance
     load : Load, optional
         Without it, read from `instance.meta` when that is a COMLLM episode, else unknown (zeros).
+    behind : bool
+        Give rows the column `BEHIND`.
     """
 
-    def __init__(self, instance: OffloadingInstance, load: Load | None = None) -> None:
+    def __init__(
+        self, instance: OffloadingInstance, load: Load | None = None, *, behind: bool = False
+    ) -> None:
+        self._width = len(COLUMNS) + behind
         self.load = np.array(load_of(instance) if load is None else load, dtype=np.float32)
         self.scale = scale_of(instance)
         kinds = [_CLASS_OF_KIND.get(kind, SERVER) for kind in instance.resource_kinds]
@@ -116,9 +128,10 @@ class Reader:
         self._units = np.empty(int(np.diff(instance.arrays.free_ptr).max(initial=1)), np.int64)
 
     def options(self, observation: Observation) -> NDArray[np.float32]:
-        """(n + 1, len(COLUMNS)) a row per option of the task, in order, and one for dropping."""
+        """(n + 1, columns) a row per option of the task, in order, and one for dropping."""
         x, task = observation.instance, observation.task
-        out = np.zeros((observation.n_options + 1, len(COLUMNS)), dtype=np.float32)
+        out = np.zeros((observation.n_options + 1, self._width), dtype=np.float32)
+        backlog = observation.backlog_s if self._width > BEHIND else np.empty(0)
         _describe(
             x.arrays,
             x.believed_ns,
@@ -134,6 +147,7 @@ class Reader:
             float(self.scale.cost_ns[task]),
             x.fixed_cost_ns,
             self._column,
+            backlog,
             self._units,
             out,
         )
@@ -174,6 +188,7 @@ def _describe(
     cost_unit,
     fixed,
     column,
+    backlog,
     units,
     out,
 ):
@@ -205,18 +220,30 @@ def _describe(
             out[i, COST] = max(-CEILING, min(CEILING, (weight * latency + fixed[o]) / cost_unit))
         for c in (LINK, DEVICE, SERVER):
             out[i, c] = min(CEILING, out[i, c])
+        if out.shape[1] > BEHIND:
+            start = latency - believed[last - 1]
+            behind = backlog[arrays.resource[last - 1]] * 1e9 - start
+            out[i, BEHIND] = min(CEILING, max(0.0, behind) / unit)
     if drop < INFINITE_NS:
         out[n, PRESENT] = 1.0
         out[n, LATE] = 1.0
         out[n, COST] = drop_cost
 
 
-def of_states(states: States) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def of_states(
+    states: States, *, behind: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Rows and load of many COMLLM states at once: the same numbers as `Reader` gives.
+
+    Parameters
+    ----------
+    states : States
+    behind : bool
+        Give rows the column `BEHIND`.
 
     Returns
     -------
-    options : (B, J + 2, len(COLUMNS)) float32
+    options : (B, J + 2, columns) float32
     load : (B, 3) float32
     """
     s = states
@@ -225,7 +252,7 @@ def of_states(states: States) -> tuple[NDArray[np.float32], NDArray[np.float32]]
     fallback = np.where(np.isfinite(s.drop_cost_slots), s.drop_cost_slots, 1.0 / s.slot_s)
     unit = np.where(finite, s.deadline_slots, fallback)[:, None]
     latency, cost = s.latency_slots, s.one_step_cost_slots
-    out = np.zeros((b, j + 2, len(COLUMNS)))
+    out = np.zeros((b, j + 2, len(COLUMNS) + behind))
     out[:, :, PRESENT] = np.isfinite(cost)
     out[:, :-1, LATE] = latency > s.deadline_slots[:, None] * (1 + _TOLERANCE)
     out[:, -1, LATE] = 1.0
@@ -236,6 +263,8 @@ def of_states(states: States) -> tuple[NDArray[np.float32], NDArray[np.float32]]
     out[:, 1:-1, LINK] = s.transfer_slots / unit
     out[:, 0, DEVICE] = s.device_slots / unit[:, 0]
     out[:, 1:-1, SERVER] = s.compute_slots / unit
+    if behind:
+        out[:, 1:-1, BEHIND] = s.behind_slots / unit
     out[:, :, 1:] = np.clip(out[:, :, 1:], -CEILING, CEILING)
     out[out[:, :, PRESENT] == 0] = 0.0
     gcycles = s.density * s.mean_size_mbit

@@ -82,7 +82,7 @@ def collect(
     for observation in visit(instances, behaviour, per_instance=per_instance, seed=seed):
         if observation.instance is not current:
             current = observation.instance
-            reader, slot = Reader(current), slot_ns(current)
+            reader, slot = Reader(current, behind=True), slot_ns(current)
             reward.reset(current)
         cost = reward.cost_slots(observation)
         try:

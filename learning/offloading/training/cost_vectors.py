@@ -30,7 +30,7 @@ from learning.offloading.policies.networks import EquivariantNet, FixedNet, Netw
 from learning.offloading.rewards.rewards import Reward
 from learning.offloading.rewards.teachers import Remembered, make_reward
 from learning.offloading.rewards.user_values import UserValues
-from learning.offloading.states.option_features import PRESENT
+from learning.offloading.states.option_features import BEHIND, PRESENT
 from learning.offloading.training import any_instance, cost_examples, sources
 from learning.offloading.training.cost_examples import Examples
 from learning.offloading.training.episodes import draw_parameters, draw_sizes
@@ -140,7 +140,7 @@ class EquivariantSettings(Settings):
     kind = "equivariant"
 
     def network(self, most_options: int) -> Network:
-        return EquivariantNet(self.hidden)
+        return EquivariantNet(self.hidden, BEHIND + 1)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class FixedSettings(Settings):
     kind = "mlp"
 
     def network(self, most_options: int) -> Network:
-        return FixedNet(max(1, most_options - 1), self.hidden)
+        return FixedNet(max(1, most_options - 1), self.hidden, BEHIND + 1)
 
 
 RECIPES = {"equivariant": EquivariantSettings(), "mlp": FixedSettings()}

@@ -95,7 +95,9 @@ def read(settings: Any, seed: int, part: str = "train") -> list[OffloadingInstan
     for name in given:
         known("options", name, readers)
     options = scenario.make_options({name: readers[name](v) for name, v in given.items()})
-    presets = settings.presets or tuple(str(scenario.defaults["preset"]).split(","))
+    presets = settings.presets
+    if scenario.name != "comllm" and presets == _default_presets(settings):
+        presets = tuple(str(scenario.defaults["preset"]).split(","))
     scenario.check(presets, options)
     first, stop = seeds.PARTS[part]
     rng = np.random.default_rng([12, seed])
@@ -105,6 +107,12 @@ def read(settings: Any, seed: int, part: str = "train") -> list[OffloadingInstan
         for preset in presets
         for s in (first + rng.choice(span, settings.episodes, replace=False)).tolist()
     ]
+
+
+def _default_presets(settings: Any) -> tuple[str, ...]:
+    """COMLLM's, which stand in the settings of a trainer unless others are named."""
+    presets: tuple[str, ...] = type(settings).__dataclass_fields__["presets"].default
+    return presets
 
 
 def _pair(text: str) -> tuple[str, str]:
