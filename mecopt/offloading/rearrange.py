@@ -64,7 +64,7 @@ def rearranged(parts: Sequence[Moved]) -> OffloadingInstance:
     whole = {name: np.concatenate([f[name] for f in found]) for name in found[0]}
     order = np.lexsort((whole["owner"], whole["release_ns"]))
     ends = {name: np.concatenate([[0], np.cumsum(whole[name])]) for name, _ in _LEVELS}
-    arrays = {name: whole[name][order] for name in _OF_TASKS}
+    arrays: dict[str, Any] = {name: whole[name][order] for name in _OF_TASKS}
     chosen = order
     for pointer, names in _LEVELS:
         arrays[pointer] = np.concatenate([[0], np.cumsum(whole[pointer][chosen])])
@@ -73,7 +73,12 @@ def rearranged(parts: Sequence[Moved]) -> OffloadingInstance:
     # A predecessor is kept as its distance to its stage.
     stage = np.repeat(np.arange(len(arrays["service_ns"])), np.diff(arrays["pred_ptr"]))
     arrays["pred"] = arrays["pred"] + stage
-    changed = {"labels": labels, "owner_names": owners, "task_names": (), "meta": {}}
+    changed: dict[str, Any] = {
+        "labels": labels,
+        "owner_names": owners,
+        "task_names": (),
+        "meta": {},
+    }
     return replace(first, **changed, **arrays)
 
 
@@ -88,7 +93,7 @@ def _taken(
     out["release_ns"] = np.asarray(part.release_ns, dtype=np.int64)
     distance = x.pred - np.repeat(np.arange(len(x.service_ns)), np.diff(x.pred_ptr))
     label = _numbers(x.labels, labels)[x.option_label]
-    changed = {"pred": distance, "option_label": label}
+    changed: dict[str, NDArray[Any]] = {"pred": distance, "option_label": label}
     for pointer, names in _LEVELS:
         pointers = getattr(x, pointer)
         out[pointer] = np.diff(pointers)[chosen]

@@ -85,7 +85,9 @@ def _one(instances: Sequence[OffloadingInstance], rng: np.random.Generator) -> O
         tasks = np.flatnonzero(of_owner[x.owner] & (x.release_ns < span))
         by = np.array([shift[name] for name in x.owner_names])[x.owner[tasks]]
         parts.append(Moved(x, tasks, (x.release_ns[tasks] + by) % span))
-    if not any(len(part.release_ns) for part in parts):  # who was drawn releases nothing in time
+    if not any(
+        np.size(part.release_ns) for part in parts
+    ):  # who was drawn releases nothing in time
         return instances[0]
     return rearranged(parts)
 
