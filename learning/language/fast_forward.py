@@ -16,6 +16,7 @@ from transformers import LlamaForCausalLM
 
 from learning.language import vocabulary
 from learning.language.tiny_model import TinyForCausalLM, kinds
+from learning.language.vocabulary import GRAMMARS
 
 
 class Layers:
@@ -115,20 +116,22 @@ class AnswerLogits:
         embedding = base.embed_tokens
         words = embedding.weight.detach()
         # Vectors of all words and quantities, and what a quantity adds to the name of its line.
-        every = torch.arange(vocabulary.SIZE)[None]
+        grammar = self._grammar = GRAMMARS[config.grammar]
+        every = torch.arange(grammar.size)[None]
         self._vectors = embedding(every)[0].clone()  # (SIZE, H)
         hidden = config.hidden_size
         lines = []
-        for i, key in enumerate(vocabulary.SERVER_KEYS):
-            start = vocabulary.KEY_ID[key]
+        for i, key in enumerate(grammar.line_keys):
+            start = grammar.key_id[key]
             vectors = self._vectors[start : start + vocabulary.N_NUMBERS]
             lines.append(vectors @ embedding.line.weight[:, i * hidden : (i + 1) * hidden].T)
         self._in_line = torch.cat(lines)  # (keys x N_NUMBERS, H)
-        self._line_first = vocabulary.KEY_ID[next(iter(vocabulary.SERVER_KEYS))]
+        self._line_first = grammar.key_id[next(iter(grammar.line_keys))]
         self._head = words.clone()
-        places = torch.arange(int(kinds().max()) + 1)
+        kind = kinds(grammar)
+        places = torch.arange(int(kind.max()) + 1)
         cos, sin = base.rotary_emb(words, places[None])
-        self._cos, self._sin = cos[0][kinds()], sin[0][kinds()]  # (SIZE, head width)
+        self._cos, self._sin = cos[0][kind], sin[0][kind]  # (SIZE, head width)
 
     @torch.inference_mode()
     def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -144,9 +147,9 @@ class AnswerLogits:
     def _embed(self, tokens: Tensor) -> Tensor:
         """(B, T, H); prompts end with whole lines and one word, so lines have fixed places."""
         x = self._vectors[tokens]
-        n_keys = len(vocabulary.STATE_KEYS)
-        line = len(vocabulary.SERVER_KEYS) + 1
-        # (B, lines, 3) quantities before each name; in padding there are none.
+        n_keys = len(self._grammar.state_keys)
+        line = self._grammar.line
+        # (B, lines, keys) quantities before each name; in padding there are none.
         numbers = tokens[:, n_keys:-1].unflatten(1, (-1, line))[..., :-1] - self._line_first
         named = numbers[..., :1] >= 0
         added = self._in_line[numbers.clamp(min=0)].sum(dim=2)

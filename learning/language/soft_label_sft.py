@@ -25,7 +25,7 @@ from torch.utils.data import Sampler, SequentialSampler
 from trl import SFTTrainer
 
 from learning.language import vocabulary
-from learning.language.vocabulary import LINE
+from learning.language.vocabulary import COMLLM, Grammar
 
 
 class LossTrainer(SFTTrainer):
@@ -75,6 +75,7 @@ def cost_loss(
     *,
     temperature_slots: float,
     lines_weight: float,
+    grammar: Grammar = COMLLM,
 ) -> Tensor:
     """Loss of a batch of prompts, padded on the left.
 
@@ -88,16 +89,20 @@ def cost_loss(
         Options this close share the label.
     lines_weight : float
         Weight of the loss after server lines beside that of the answer.
+    grammar : Grammar
+        Of the prompts.
     """
     lines = cost_slots.shape[1] - 2
     # Read after the name at the end of each line, and at `act`.
     last = input_ids.shape[1] - 1
-    read = torch.tensor([last - 1 - LINE * i for i in range(lines)][::-1] + [last])
+    read = torch.tensor([last - 1 - grammar.line * i for i in range(lines)][::-1] + [last])
     mask = (input_ids != vocabulary.WORD_ID[vocabulary.PAD]).long()
     logits = model(
         input_ids=input_ids, attention_mask=mask, logits_to_keep=read, use_cache=False
     ).logits
-    names = input_ids[:, read[:-1]]
+    # Where a prompt has fewer lines, other words stand there; their cost is infinite.
+    there = cost_slots[:, 1:-1].isfinite()
+    names = input_ids[:, read[:-1]].where(there, vocabulary.WORD_ID[vocabulary.PAD])
     first = torch.full_like(names[:, :1], vocabulary.WORD_ID[vocabulary.LOCAL])
     drop = torch.full_like(first, vocabulary.WORD_ID[vocabulary.DROP])
     options = torch.cat([first, names, drop], dim=1)  # (B, L + 2)
@@ -106,8 +111,8 @@ def cost_loss(
     listed = torch.ones(lines + 1, lines + 2, dtype=torch.bool)
     listed[:, 1:-1] = torch.ones(lines + 1, lines, dtype=torch.bool).tril()
     score = (-cost_slots[:, None] / temperature_slots).masked_fill(~listed, -torch.inf)
-    target = score.softmax(dim=-1)
+    # Before its first line a prompt may list nothing at all.
+    target = score.softmax(dim=-1).nan_to_num()
     loss = -(target * logp).sum(dim=-1)  # (B, L + 1)
-    there = cost_slots[:, 1:-1].isfinite()
     after_lines = (loss[:, :-1] * there).sum() / there.sum().clamp(min=1)
     return loss[:, -1].mean() + lines_weight * after_lines

@@ -41,6 +41,7 @@ from transformers.utils import logging
 
 from learning.language import vocabulary
 from learning.language.tokenizer import CompactTokenizer
+from learning.language.vocabulary import COMLLM, GRAMMARS, OPTIONS, Grammar
 from learning.runs.folder import describe_checkpoint
 
 #: Wavelengths of the number features, slots.
@@ -50,6 +51,8 @@ N_FEATURES = 2 * len(_WAVELENGTHS) + 1
 CONTEXT = 160
 HIDDEN, HEADS = 64, 4
 _N_WORDS = len(vocabulary.WORDS)
+#: What checkpoints call the prompts of a grammar.
+_PROMPTS = {COMLLM.name: "compact", OPTIONS.name: "options"}
 
 
 class TinyConfig(LlamaConfig):
@@ -62,8 +65,11 @@ class TinyConfig(LlamaConfig):
     #: No remote code; TRL asks when it loads a reference model.
     auto_map: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, vocabulary_size: int = vocabulary.SIZE, **kwargs: Any) -> None:
+    def __init__(
+        self, vocabulary_size: int | None = None, grammar: str = COMLLM.name, **kwargs: Any
+    ) -> None:
         hidden = kwargs.get("hidden_size", HIDDEN)
+        known = GRAMMARS.get(grammar, COMLLM)  # `load` refuses others
         defaults: dict[str, Any] = {
             "vocab_size": len(vocabulary.WORDS),
             "hidden_size": hidden,
@@ -71,7 +77,7 @@ class TinyConfig(LlamaConfig):
             "num_hidden_layers": 2,
             "num_attention_heads": HEADS,
             "num_key_value_heads": kwargs.get("num_attention_heads", HEADS),
-            "max_position_embeddings": CONTEXT,
+            "max_position_embeddings": max(CONTEXT, known.longest + 1),
             "initializer_range": hidden**-0.5,
             "rope_parameters": {"rope_type": "default", "rope_theta": 100.0},
             "tie_word_embeddings": True,
@@ -79,7 +85,8 @@ class TinyConfig(LlamaConfig):
             "eos_token_id": vocabulary.WORD_ID[vocabulary.END],
             "bos_token_id": None,
         }
-        self.vocabulary_size = vocabulary_size
+        self.vocabulary_size = vocabulary_size or known.size
+        self.grammar = grammar
         super().__init__(**(defaults | kwargs))
 
 
@@ -91,12 +98,13 @@ def number_features() -> Tensor:
     return torch.cat(features, dim=1).float()
 
 
-def kinds() -> Tensor:
-    """(SIZE,) position of every word: its key, then names, ``act``, and everything else."""
-    kind = torch.full((vocabulary.SIZE,), len(vocabulary.KEYS) + 2)
-    kind[vocabulary.FIRST_NAME : _N_WORDS] = len(vocabulary.KEYS)
-    kind[vocabulary.WORD_ID[vocabulary.ACT]] = len(vocabulary.KEYS) + 1
-    quantities = torch.arange(len(vocabulary.KEYS)).repeat_interleave(vocabulary.N_NUMBERS)
+def kinds(grammar: Grammar = COMLLM) -> Tensor:
+    """(size,) position of every word: its key, then names, ``act``, and everything else."""
+    n_keys = len(grammar.keys)
+    kind = torch.full((grammar.size,), n_keys + 2)
+    kind[vocabulary.FIRST_NAME : _N_WORDS] = n_keys
+    kind[vocabulary.WORD_ID[vocabulary.ACT]] = n_keys + 1
+    quantities = torch.arange(n_keys).repeat_interleave(vocabulary.N_NUMBERS)
     kind[_N_WORDS:] = quantities
     return kind
 
@@ -104,11 +112,12 @@ def kinds() -> Tensor:
 class WordEmbedding(nn.Embedding):
     """A vector per word; key and number of a quantity; a name together with its line."""
 
-    def __init__(self, hidden: int) -> None:
+    def __init__(self, hidden: int, grammar: Grammar = COMLLM) -> None:
         super().__init__(_N_WORDS, hidden)
-        self.keys = nn.Embedding(len(vocabulary.KEYS), hidden)
+        self._line_keys = tuple(grammar.keys.index(key) for key in grammar.line_keys)
+        self.keys = nn.Embedding(len(grammar.keys), hidden)
         self.number = nn.Linear(N_FEATURES, hidden, bias=False)
-        self.line = nn.Linear(len(_LINE_KEYS) * hidden, hidden, bias=False)
+        self.line = nn.Linear(len(self._line_keys) * hidden, hidden, bias=False)
         self._features: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     def _table(self) -> Tensor:
@@ -127,21 +136,17 @@ class WordEmbedding(nn.Embedding):
         words = super().forward(ids.clamp(max=_N_WORDS - 1))
         is_word = ids < _N_WORDS
         embedded = torch.where(is_word[..., None], words, quantities)
-        row, end = _line_ends(ids, torch.where(is_word, -1, key))
-        before = range(-len(_LINE_KEYS), 0)
+        row, end = _line_ends(ids, torch.where(is_word, -1, key), self._line_keys)
+        before = range(-len(self._line_keys), 0)
         line = torch.cat([embedded[row, end + i] for i in before], dim=-1)
         return embedded.index_put((row, end), embedded[row, end] + self.line(line))
 
 
-#: Keys of a server line, in order.
-_LINE_KEYS = tuple(vocabulary.KEYS.index(key) for key in vocabulary.SERVER_KEYS)
-
-
-def _line_ends(ids: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and places of the names that end a server line (`key` is -1 for words)."""
-    n = len(_LINE_KEYS)
+def _line_ends(ids: Tensor, key: Tensor, line_keys: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Rows and places of the names that end a line (`key` is -1 for words)."""
+    n = len(line_keys)
     ends = (ids[:, n:] >= vocabulary.FIRST_NAME) & (ids[:, n:] < _N_WORDS)
-    for i, wanted in enumerate(_LINE_KEYS):
+    for i, wanted in enumerate(line_keys):
         ends &= key[:, i : key.shape[1] - n + i] == wanted
     row, place = ends.nonzero(as_tuple=True)
     return row, place + n
@@ -154,8 +159,9 @@ class TinyModel(LlamaModel):
 
     def __init__(self, config: TinyConfig) -> None:
         super().__init__(config)
-        self.embed_tokens = WordEmbedding(config.hidden_size)
-        self._kinds = kinds()
+        self._grammar = GRAMMARS[config.grammar]
+        self.embed_tokens = WordEmbedding(config.hidden_size, self._grammar)
+        self._kinds = kinds(self._grammar)
         self.post_init()
 
     def forward(
@@ -171,7 +177,7 @@ class TinyModel(LlamaModel):
             # Without a mask, positions that repeat would be taken for packed sequences.
             attention_mask = torch.ones_like(input_ids)
         if self._kinds.device != input_ids.device:
-            self._kinds = kinds().to(input_ids.device)
+            self._kinds = kinds(self._grammar).to(input_ids.device)
         return super().forward(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -230,8 +236,9 @@ def save(model: TinyForCausalLM, folder: Path, **fields: Any) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    CompactTokenizer().save_pretrained(folder)
-    describe_checkpoint(folder, "language", prompts="compact", **fields)
+    CompactTokenizer(grammar=model.config.grammar).save_pretrained(folder)
+    described = {"prompts": _PROMPTS[model.config.grammar]} | fields
+    describe_checkpoint(folder, "language", **described)
 
 
 def load(folder: str | Path) -> TinyForCausalLM:
@@ -248,11 +255,16 @@ def load(folder: str | Path) -> TinyForCausalLM:
         kind = config.model_type if (Path(folder) / "config.json").exists() else None
     except OSError as error:
         raise _none_here(folder, error) from None
-    words = len(vocabulary.WORDS)
-    if (config.vocabulary_size, config.vocab_size) != (vocabulary.SIZE, words):
+    if config.grammar not in GRAMMARS:
+        raise ValueError(
+            f"{folder}: {kind} of another grammar ({config.grammar!r}; this mecopt has "
+            f"{', '.join(GRAMMARS)})"
+        )
+    words, size = len(vocabulary.WORDS), GRAMMARS[config.grammar].size
+    if (config.vocabulary_size, config.vocab_size) != (size, words):
         raise ValueError(
             f"{folder}: {kind} of another vocabulary ({config.vocab_size} words, "
-            f"{config.vocabulary_size} in all; this mecopt has {words} and {vocabulary.SIZE})"
+            f"{config.vocabulary_size} in all; this mecopt has {words} and {size})"
         )
     try:
         return TinyForCausalLM.from_pretrained(folder, use_safetensors=True).eval()

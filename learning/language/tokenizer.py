@@ -13,7 +13,7 @@ from typing import Any
 from transformers import PreTrainedTokenizer
 
 from learning.language import vocabulary
-from learning.language.vocabulary import END, PAD
+from learning.language.vocabulary import COMLLM, END, GRAMMARS, PAD
 
 _MS = re.compile(r"([a-z])(\d+)ms")
 _MS_PER_SLOT = 100
@@ -25,26 +25,33 @@ class CompactTokenizer(PreTrainedTokenizer):
     model_input_names = ["input_ids", "attention_mask"]
 
     def __init__(self, **kwargs: Any) -> None:
+        # The grammar's name is kept with the tokenizer's settings, and read back from there.
+        kwargs = {"grammar": COMLLM.name} | kwargs
+        if kwargs["grammar"] not in GRAMMARS:
+            raise ValueError(
+                f"grammar: unknown {kwargs['grammar']!r}, one of {', '.join(GRAMMARS)}"
+            )
+        self._of = GRAMMARS[kwargs["grammar"]]
         kwargs = {"pad_token": PAD, "eos_token": END, "padding_side": "left"} | kwargs
         super().__init__(**kwargs)
 
     @property
     def vocab_size(self) -> int:
         """Words a prompt can hold."""
-        return vocabulary.SIZE
+        return self._of.size
 
     def get_vocab(self) -> dict[str, int]:
         """Every word with its id."""
-        return dict(vocabulary.words())
+        return dict(vocabulary.words(self._of.name))
 
     def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
         return [_in_slots(word) for word in text.split()]
 
     def _convert_token_to_id(self, token: str) -> int:
-        return vocabulary.id_of(token)
+        return vocabulary.id_of(token, self._of)
 
     def _convert_id_to_token(self, index: int) -> str:
-        return vocabulary.word_of(index)
+        return vocabulary.word_of(index, self._of)
 
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None

@@ -50,6 +50,21 @@ def train(
     states: Annotated[
         int | None, typer.Option(help="SFT: train on this many labelled states only.", metavar="N")
     ] = None,
+    instances: Annotated[
+        str | None,
+        typer.Option(
+            help="sft, equivariant, mlp: learn from instance files of your own.",
+            metavar="'FOLDER/*.json'",
+        ),
+    ] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            help="sft, equivariant, mlp: learn from episodes of a scenario of `mecopt bench`, "
+            "training seeds only.",
+            metavar="NAME",
+        ),
+    ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -79,6 +94,8 @@ def train(
 
         mecopt train sft --out runs/sft
 
+        mecopt train sft-lookahead --instances 'mine/*.json' --out runs/mine
+
         mecopt train grpo --start runs/sft --out runs/grpo
 
         mecopt bench comllm --policies grpo,priced --checkpoint grpo=runs/grpo
@@ -93,6 +110,7 @@ def train(
 
         arithmetic.make_portable()
     changes: dict[str, object] = {"start": start, "states": states, "steps": steps}
+    changes |= {"instances": instances, "scenario": scenario}
     changes = {field: value for field, value in changes.items() if value is not None}
     for text in set_ or ():
         field, equals, value = text.partition("=")
@@ -112,8 +130,10 @@ def train(
     typer.echo(report_section.summary(folder))
     trainer = recipes.MODULES[name]
     policy = trainer.policy or name
-    if trainer.scenario:
-        bench = f"mecopt bench {trainer.scenario} --policies {policy}"
+    if instances is not None:
+        typer.echo(f"use it: mecopt.rollout(instance, {policy!r}, checkpoint={str(folder)!r})")
+    elif trainer.scenario:
+        bench = f"mecopt bench {scenario or trainer.scenario} --policies {policy}"
         typer.echo(f"use it: {bench} --checkpoint {policy}={folder}")
     else:
         typer.echo(f"use it: mechanisms.run({policy!r}, market, checkpoint={str(folder)!r})")

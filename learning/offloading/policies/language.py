@@ -20,6 +20,8 @@ from learning.language import tiny_model
 from learning.language.fast_forward import AnswerLogits
 from learning.language.tiny_model import TinyForCausalLM
 from learning.language.tokenizer import CompactTokenizer
+from learning.language.vocabulary import OPTIONS
+from learning.offloading.policies.option_language import OptionLanguagePolicy
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.prompts.forms_compact_natural import Naming
 from learning.offloading.states.decision_states import OneByOne, States
@@ -114,8 +116,8 @@ def _tokenizer() -> CompactTokenizer:
     return CompactTokenizer()
 
 
-def load(folder: str | os.PathLike[str]) -> LanguagePolicy:
-    """The policy of a checkpoint or training folder.
+def load(folder: str | os.PathLike[str]) -> LanguagePolicy | OptionLanguagePolicy:
+    """The policy of a checkpoint or training folder: of COMLLM's prompts, or of option prompts.
 
     Raises
     ------
@@ -126,4 +128,9 @@ def load(folder: str | os.PathLike[str]) -> LanguagePolicy:
     kind = checkpoint_description(found)["kind"]
     if kind != "language":
         raise ValueError(f"{folder}: kind is {kind!r}, expected 'language'")
-    return LanguagePolicy(tiny_model.load(Path(found)))
+    model = tiny_model.load(Path(found))
+    return (
+        OptionLanguagePolicy(model)
+        if model.config.grammar == OPTIONS.name
+        else LanguagePolicy(model)
+    )

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from learning.offloading.states import option_features
 from learning.offloading.states.decision_states import States
-from learning.offloading.states.option_features import COLUMNS, COST, PRESENT, Load, Reader
+from learning.offloading.states.option_features import BEHIND, COLUMNS, COST, PRESENT, Load, Reader
 from learning.runs import folder as training_run
 from mecopt import checkpoints
 from mecopt.offloading.instance import OffloadingInstance
@@ -38,7 +38,7 @@ from mecopt.offloading.units import DROPPED
 SCALE = 10.0
 #: Rows are stretched so that times of order 0.1 become inputs of order one.
 _STRETCH = 4.0
-_WIDTH = len(COLUMNS) + len(Load._fields)
+_N_LOAD = len(Load._fields)
 
 
 def perceptron(*widths: int) -> nn.Sequential:
@@ -49,9 +49,9 @@ def perceptron(*widths: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def encoder(hidden: int) -> nn.Sequential:
+def encoder(hidden: int, columns: int = len(COLUMNS)) -> nn.Sequential:
     """From an option's row and the load to a code >= 0 of the option."""
-    return nn.Sequential(*perceptron(_WIDTH, hidden, hidden), nn.ReLU())
+    return nn.Sequential(*perceptron(columns + _N_LOAD, hidden, hidden), nn.ReLU())
 
 
 class EquivariantNet(nn.Module):
@@ -61,12 +61,15 @@ class EquivariantNet(nn.Module):
     ----------
     hidden : int
         Width of all layers.
+    columns : int
+        Of a row: `COLUMNS`, or those and `BEHIND`.
     """
 
-    def __init__(self, hidden: int = 32) -> None:
+    def __init__(self, hidden: int = 32, columns: int = len(COLUMNS)) -> None:
         super().__init__()
-        self.encode = encoder(hidden)
-        self.rest = perceptron(_WIDTH + 2 * hidden, hidden, hidden, 1)
+        self.columns = columns
+        self.encode = encoder(hidden, columns)
+        self.rest = perceptron(columns + _N_LOAD + 2 * hidden, hidden, hidden, 1)
 
     def forward(self, options: Tensor, load: Tensor) -> Tensor:
         """Rows (B, A, columns) and load (B, 3) to total costs (B, A)."""
@@ -93,13 +96,15 @@ class FixedNet(nn.Module):
     servers : int
         Rows besides local and drop.
     hidden : int
+    columns : int
+        As of `EquivariantNet`.
     """
 
-    def __init__(self, servers: int = 6, hidden: int = 96) -> None:
+    def __init__(self, servers: int = 6, hidden: int = 96, columns: int = len(COLUMNS)) -> None:
         super().__init__()
         n = servers + 2
-        self.servers = servers
-        self.rest = perceptron(n * len(COLUMNS) + len(Load._fields), hidden, hidden, n)
+        self.servers, self.columns = servers, columns
+        self.rest = perceptron(n * columns + _N_LOAD, hidden, hidden, n)
 
     def forward(self, options: Tensor, load: Tensor) -> Tensor:
         """Rows (B, servers + 2, columns) and load (B, 3) to total costs (B, servers + 2)."""
@@ -159,9 +164,13 @@ class NetworkPolicy:
         self.name = self.name or self.kind
         self.net.eval()
 
+    @property
+    def _behind(self) -> bool:
+        return self.net.columns > BEHIND
+
     def reset(self, instance: OffloadingInstance) -> None:
         """Read what is known of the instance's load."""
-        self._reader = Reader(instance)
+        self._reader = Reader(instance, behind=self._behind)
 
     def act(self, observation: Observation) -> int:
         """Option of the released task, -1 to drop it."""
@@ -173,7 +182,7 @@ class NetworkPolicy:
 
     def decide(self, states: States) -> NDArray[np.int64]:
         """(B,) option index of each state: 0 local, 1..J servers, J + 1 drop."""
-        return self._best(*option_features.of_states(states))
+        return self._best(*option_features.of_states(states, behind=self._behind))
 
     def total_costs(
         self, options: NDArray[np.float32], load: NDArray[np.float32]
@@ -204,6 +213,8 @@ class NetworkPolicy:
             shape = {"servers": self.net.servers, "hidden": self.net.rest[0].out_features}
         else:
             shape = {"hidden": self.net.encode[0].out_features}
+        if self._behind:
+            shape["columns"] = self.net.columns
         training_run.describe_checkpoint(path, self.kind, shape=shape, about=self.about)
 
 

@@ -26,10 +26,9 @@ from numpy.typing import NDArray
 
 from learning.language import vocabulary
 from learning.language.vocabulary import (
+    COMLLM,
     DROP,
     FIRST_NAME,
-    KEY_ID,
-    LINE,
     LOCAL,
     N_NAMES,
     SERVER_NAMES,
@@ -39,8 +38,8 @@ from learning.language.vocabulary import (
 from learning.offloading.states.decision_states import States
 
 UNITS = ("slots", "ms")
-_N_STATE = len(vocabulary.STATE_KEYS)
-_KEY_IDS = tuple(KEY_ID[key] for key in vocabulary.KEYS)
+_N_STATE = len(COMLLM.state_keys)
+_KEY_IDS = tuple(COMLLM.key_id.values())
 _PAD, _ACT = WORD_ID[vocabulary.PAD], WORD_ID[vocabulary.ACT]
 
 
@@ -105,7 +104,7 @@ def compact_ids(states: States, naming: Naming) -> NDArray[np.int64]:
     Equal to `learning.language.tokenizer.CompactTokenizer` on `compact_texts`.
     """
     s, n_lines = states, int((naming.name > 0).sum(axis=1).max(initial=0))
-    ids = np.empty((len(s), _N_STATE + LINE * n_lines + 1), dtype=np.int64)
+    ids = np.empty((len(s), _N_STATE + COMLLM.line * n_lines + 1), dtype=np.int64)
     _write_ids(
         s.size_mbit,
         s.uplink_wait_slots,

@@ -140,7 +140,10 @@ def noisy(states: States, sigma: float, rng: np.random.Generator) -> States:
     def off(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return values * np.maximum(0.0, 1.0 + sigma * rng.standard_normal(values.shape))
 
-    measured = ("uplink_wait_slots", "device_wait_slots", "server_ghz", "rate_mbps", "wait_slots")
+    measured = (
+        *("uplink_wait_slots", "device_wait_slots", "server_ghz", "rate_mbps", "wait_slots"),
+        "behind_slots",
+    )
     changed: dict[str, Any] = {name: off(getattr(states, name)) for name in measured}
     return replace(states, **changed)
 
@@ -148,7 +151,7 @@ def noisy(states: States, sigma: float, rng: np.random.Generator) -> States:
 def reordered(states: States, order: NDArray[np.int64]) -> States:
     """Servers in another order: column j of the result is column ``order[:, j]``."""
     rows = np.arange(len(states))[:, None]
-    columns = ("server_ghz", "rate_mbps", "wait_slots", "present")
+    columns = ("server_ghz", "rate_mbps", "wait_slots", "behind_slots", "present")
     changed: dict[str, Any] = {name: getattr(states, name)[rows, order] for name in columns}
     return replace(states, **changed)
 

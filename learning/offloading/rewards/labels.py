@@ -8,6 +8,7 @@ differences count. `soft` turns it into a distribution.
   (`mecopt.offloading.policies.lookahead`); about 1.5 ms a state.
 * ``user-values``: own cost plus the value of the queues an option leaves to its user
   (`learning.offloading.rewards.user_values`); no sampling, microseconds.
+* ``server-aware``: the mean of the two (`learning.offloading.rewards.server_aware`).
 * ``clairvoyant``: regret against the schedule of the plan decomposition, which knows the future:
   what the schedule would cost more if this task alone took the option, by replay.
 """
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 import formulations
 from learning.offloading.rewards import rewards, user_values
+from learning.offloading.rewards.server_aware import ServerAware
 from learning.offloading.states import decision_states as decision_states
 from learning.offloading.states.decision_states import States
 from mecopt import files
@@ -36,7 +38,7 @@ from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.replay import replay
 from mecopt.offloading.scenarios.futures import generated_futures
 
-METHODS = ("one-step", "lookahead", "user-values", "clairvoyant")
+METHODS = ("one-step", "lookahead", "user-values", "server-aware", "clairvoyant")
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +161,31 @@ def by_user_values(instance: OffloadingInstance, behaviour: str | Policy) -> Lab
     seen = decision_states.collect([instance], behaviour)
     cost = user_values.cost_vectors(seen, grid)
     return Labelled(seen, cost, "user-values", _unknown(len(seen)))
+
+
+def by_server_aware(
+    instance: OffloadingInstance,
+    behaviour: str | Policy,
+    *,
+    per_instance: int | None = None,
+    seed: int = 0,
+) -> Labelled:
+    """States of a trajectory of `behaviour`, labelled by values and sampled futures.
+
+    Parameters
+    ----------
+    instance : OffloadingInstance
+    behaviour : str or Policy
+    per_instance : int, optional
+        States drawn from the trajectory; all of them unless given.
+    seed : int
+        Of the futures and of that draw.
+    """
+    teacher = ServerAware(seed=seed)
+    seen, cost = rewards.collect(
+        [instance], teacher, behaviour, per_instance=per_instance, seed=seed
+    )
+    return Labelled(seen, cost, "server-aware", _unknown(len(seen)))
 
 
 def by_lookahead(

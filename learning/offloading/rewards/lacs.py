@@ -98,7 +98,7 @@ class Lacs:
     Raises
     ------
     ValueError
-        A parameter out of range; at `reset`, an instance whose meta has no ``slot_s``.
+        A parameter out of range.
     """
 
     samples: int = 3

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.offloading.rewards.rewards import own_cost_slots, slot_ns
+from learning.offloading.states.option_features import scale_of
 from mecopt.offloading import projection
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
@@ -25,8 +26,11 @@ from mecopt.offloading.policies import tuned
 from mecopt.offloading.policies.lookahead import Lookahead
 from mecopt.offloading.policies.priced import Priced, one_owner_per_task
 from mecopt.offloading.prices import Prices
-from mecopt.offloading.scenarios.futures import generated_futures
+from mecopt.offloading.scenarios.futures import Futures, generated_futures
 from mecopt.offloading.status import NEVER
+
+#: Tasks of a sampled future that are played, at most, where nothing is tuned.
+_PLAYED = 50
 
 
 @dataclass
@@ -44,21 +48,25 @@ class RolloutValue:
     horizon_s : float, optional
     seed : int
         Of the futures.
+    futures : callable, optional
+        (instance, samples) -> sampled futures; its generator's unless given. Instances without one:
+        `learning.offloading.rewards.companions.futures_of`.
     """
 
     samples: int | None = None
     horizon_s: float | None = None
     seed: int = 0
     name: str = "rollout"
-
-    def __post_init__(self) -> None:
-        self._lookahead = Lookahead(
-            self.samples, self.horizon_s, futures=generated_futures(self.seed)
-        )
+    futures: Futures | None = None
 
     def reset(self, instance: OffloadingInstance) -> None:
         """Draw the futures of an instance."""
         self._slot_ns = slot_ns(instance)
+        samples, horizon_s = self.samples, self.horizon_s
+        if horizon_s is None and tuned.setting_of(instance.meta) is None:
+            horizon_s = _horizon_s(instance)
+        futures = self.futures or generated_futures(self.seed)
+        self._lookahead = Lookahead(samples, horizon_s, futures=futures)
         self._lookahead.reset(instance)
 
     def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
@@ -68,6 +76,13 @@ class RolloutValue:
             return own
         value = np.where(np.isfinite(own), self._lookahead.candidate_costs(observation), np.inf)
         return own.min() + (value - value.min()) * 1e9 / self._slot_ns
+
+
+def _horizon_s(instance: OffloadingInstance) -> float:
+    """How far futures without tuned numbers are played, s: a usual time, or 50 tasks if sooner."""
+    usual_s = float(np.median(scale_of(instance).time_ns)) * 1e-9
+    span_s = float(instance.release_ns[-1] - instance.release_ns[0]) * 1e-9
+    return min(usual_s, max(_PLAYED * span_s / instance.n_tasks, 1e-9)) if span_s else usual_s
 
 
 @dataclass

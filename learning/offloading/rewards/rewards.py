@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from learning.offloading.states import decision_states as states
 from learning.offloading.states.decision_states import States
+from learning.offloading.states.option_features import scale_of
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
 from mecopt.offloading.policies.protocol import Policy
@@ -56,16 +57,15 @@ class Reward(Protocol):
 
 
 def slot_ns(instance: OffloadingInstance) -> float:
-    """Slot length in ns.
+    """Slot in which rewards are counted, ns: the one its meta names (``slot_s``, s).
 
-    Raises
-    ------
-    ValueError
-        If the instance's meta has no ``slot_s``.
+    Any other instance is given a tenth of what costs of its tasks are usually divided by
+    (`learning.offloading.states.option_features.Scale`): of a deadline, where there are deadlines.
+    A scenario of COMLLM has deadlines of ten slots, so that both are of one size.
     """
-    if "slot_s" not in instance.meta:
-        raise ValueError("instance.meta: slot_s is missing; rewards are counted in slots")
-    return float(instance.meta["slot_s"]) * 1e9
+    if "slot_s" in instance.meta:
+        return float(instance.meta["slot_s"]) * 1e9
+    return float(np.median(scale_of(instance).cost_ns)) / 10
 
 
 def own_cost_slots(observation: Observation, slot: float) -> NDArray[np.float64]:

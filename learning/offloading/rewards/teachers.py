@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from learning.offloading.rewards.lacs import Lacs
 from learning.offloading.rewards.long import DualPriced, HindsightPriced, RolloutValue
 from learning.offloading.rewards.rewards import Reward
+from learning.offloading.rewards.server_aware import ServerAware
 from learning.offloading.rewards.user_values import UserValues
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
@@ -97,6 +98,8 @@ REWARDS: dict[str, Callable[[int], Reward]] = {
     ),
     "rollout": lambda seed: RolloutValue(seed=seed),
     "user-values": lambda seed: UserValues(),
+    # The mean of the two.
+    "server-aware": lambda seed: ServerAware(seed=seed),
     # Mean dual prices of tuning instances, and, for training only, the instance's own.
     "priced": lambda seed: DualPriced(),
     "hindsight-priced": lambda seed: HindsightPriced(),

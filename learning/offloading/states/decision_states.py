@@ -28,7 +28,7 @@ from mecopt.offloading.observation import Observation, OnlineSystem
 from mecopt.offloading.policies import by_name as policies
 from mecopt.offloading.policies.protocol import Policy
 
-_PER_SERVER = ("server_ghz", "rate_mbps", "wait_slots")
+_PER_SERVER = ("server_ghz", "rate_mbps", "wait_slots", "behind_slots")
 
 #: A latency this little above the deadline is on time (times are rounded to ns), slots.
 _TOLERANCE_SLOTS = 1e-6
@@ -52,6 +52,9 @@ class States:
         Uplink rate of this task towards each server.
     wait_slots : (B, J) float64
         Wait this task would meet at the server after its upload.
+    behind_slots : (B, J) float64
+        Committed work of others that this task would overtake there: they started to upload before
+        it, and would arrive after it.
     present : (B, J) bool
         Whether the server exists and is up.
     arrival_probability, mean_size_mbit, users : (B,) float64
@@ -72,6 +75,7 @@ class States:
     server_ghz: NDArray[np.float64]
     rate_mbps: NDArray[np.float64]
     wait_slots: NDArray[np.float64]
+    behind_slots: NDArray[np.float64]
     present: NDArray[np.bool_]
     arrival_probability: NDArray[np.float64]
     mean_size_mbit: NDArray[np.float64]
@@ -183,14 +187,15 @@ def _from_rows(
     seed: NDArray[np.int64],
     task: NDArray[np.int64],
 ) -> States:
-    """States whose arrays are views of `rows` (B, scalars + 4 J)."""
-    edge = [len(SCALARS) + i * n_servers for i in range(5)]
+    """States whose arrays are views of `rows` (B, scalars + 5 J)."""
+    edge = [len(SCALARS) + i * n_servers for i in range(6)]
     r = rows.T
     return States(  # type: ignore[call-arg]
         *r[:5],
         rows[:, edge[0] : edge[1]],
         rows[:, edge[1] : edge[2]],
         rows[:, edge[2] : edge[3]],
+        rows[:, edge[4] : edge[5]],
         rows[:, edge[3] : edge[4]] > 0.5,
         *r[5:11],
         preset,

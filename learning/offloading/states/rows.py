@@ -1,6 +1,6 @@
 """One decision state as a row of numbers, written from an observation by compiled code.
 
-Columns: `SCALARS`, then GHz, Mbps, wait and presence (0 or 1) of each server.
+Columns: `SCALARS`, then GHz, Mbps, wait, presence (0 or 1) and work behind of each server.
 `learning.offloading.states.decision_states` says what they mean.
 """
 
@@ -87,7 +87,7 @@ def _read_layout(x: OffloadingInstance) -> Layout:
 def _fill(
     arrays, believed, completion, free, entries, task, now, deadline, drop, never, constants, row
 ):
-    """Write one state: scalars, then GHz, Mbps, wait and presence (0 or 1) of each server."""
+    """Write one state: scalars, then GHz, Mbps, wait, presence and work behind of each server."""
     device_ghz, density, slot_s = constants[0], constants[1], constants[5]
     slot = slot_s * 1e9
     o = arrays.option_ptr[task]
@@ -113,10 +113,15 @@ def _fill(
         wait = completion[1 + j] - now - uplink_wait - believed[s] - believed[s + 1]
         row[11 + 2 * n_servers + j] = wait / slot if present else np.nan
         row[11 + 3 * n_servers + j] = 1.0 if present else 0.0
+        server = arrays.resource[s + 1]
+        units = np.empty(arrays.free_ptr[server + 1] - arrays.free_ptr[server], dtype=np.int64)
+        end = wait_free(arrays.free_ptr, server, NEVER, free, entries, units)
+        behind = max(0, end - (completion[1 + j] - believed[s + 1]))
+        row[11 + 4 * n_servers + j] = behind / slot if present else np.nan
 
 
 def write(observation: Observation, into: Layout, row: NDArray[np.float64]) -> None:
-    """Write the state of an observation into a row of ``len(SCALARS) + 4 J`` numbers."""
+    """Write the state of an observation into a row of ``len(SCALARS) + 5 J`` numbers."""
     x, task = observation.instance, observation.task
     _fill(
         x.arrays,
@@ -136,4 +141,4 @@ def write(observation: Observation, into: Layout, row: NDArray[np.float64]) -> N
 
 def width(n_servers: int) -> int:
     """How many numbers a row has."""
-    return len(SCALARS) + 4 * n_servers
+    return len(SCALARS) + 5 * n_servers

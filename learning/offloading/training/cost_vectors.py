@@ -5,17 +5,19 @@
     >>> chosen = cost_vectors.RECIPES["equivariant"]
     >>> folder = cost_vectors.train(chosen, Path("run"), seed=0)  # doctest: +SKIP
 
-States come from trajectories of `user-values` (most) and of the one-step oracle that may drop (so
-that the network has seen fuller queues than its own), on training seeds from 10000 on, mixed over
-presets and numbers of servers. Loss: cross-entropy between softmax(-label / t) and
-softmax(-total cost / t) with t = 0.2 slot, so that near-ties share the label. In training the
-servers of every state are shuffled, which a permutation-equivariant network does not notice.
+Of COMLLM, states come from trajectories of `user-values` (most) and of the one-step oracle that may
+drop (so that the network has seen fuller queues than its own), on training seeds from 10000 on,
+mixed over presets, numbers of servers and settings that no preset has. ``instances`` or
+``scenario`` name any other instances (`learning.offloading.training.any_instance`). Loss:
+cross-entropy between softmax(-label / t) and softmax(-total cost / t), so that near-ties share the
+label. In training the options of every state are shuffled (COMLLM's servers), which a
+permutation-equivariant network does not notice.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,10 +27,14 @@ from torch import Tensor
 
 from learning import seeds
 from learning.offloading.policies.networks import EquivariantNet, FixedNet, Network, NetworkPolicy
-from learning.offloading.rewards import user_values
-from learning.offloading.states import decision_states as states
-from learning.offloading.states import option_features
-from learning.offloading.states.option_features import PRESENT
+from learning.offloading.rewards.rewards import Reward
+from learning.offloading.rewards.teachers import Remembered, make_reward
+from learning.offloading.rewards.user_values import UserValues
+from learning.offloading.states.option_features import BEHIND, PRESENT
+from learning.offloading.training import any_instance, cost_examples, sources
+from learning.offloading.training.cost_examples import Examples
+from learning.offloading.training.episodes import draw_parameters, draw_sizes
+from learning.offloading.training.sources import SourceSettings
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, not_empty, one_of, positive
 from mecopt.offloading.instance import OffloadingInstance
@@ -36,26 +42,44 @@ from mecopt.offloading.scenarios import comllm
 
 #: Cost of an absent option in a label, slots: never chosen, and finite.
 _ABSENT = 1e6
-LABELS = ("user-values", "one-step")
+#: Labels -> reward whose costs they are.
+LABELS = {
+    "server-aware": "server-aware",
+    "user-values": "user-values",
+    "lookahead": "rollout",
+    "one-step": "lacs-lambda0",
+    "hindsight-priced": "hindsight-priced",
+}
 #: Share of the steps over which the learning rate rises, and the fewest that have such a share.
 _WARM_UP, _FEWEST_STEPS = 0.05, 21
-#: Tuning instances per preset on which progress is measured.
-_TUNING_INSTANCES = 2
+#: Tuning instances per preset on which progress is measured, and states of each.
+_TUNING_INSTANCES, _TUNING_STATES = 2, 100
 
 
 @dataclass(frozen=True)
-class Settings(ABC):
+class Settings(SourceSettings, ABC):
     """What decides the result of a training, besides its seed.
 
     Parameters
     ----------
+    instances, scenario, options
+        Other instances than COMLLM's (`SourceSettings`).
     presets : tuple of str
     servers : tuple of int
         Numbers of servers; every pair of preset and number gets the same number of episodes.
     episodes : int
-        Episodes per pair, one in five of them played by the one-step oracle that may drop.
+        Episodes per pair, one in five of them played by the one-step oracle that may drop; of
+        another scenario, per preset.
+    drawn : int
+        Further episodes, each with a drawn load, links, speeds and numbers of users and servers.
+    states_per_episode : int
+        States labelled of each of these episodes.
+    states : int
+        Labelled states in all, of other instances than COMLLM's.
     labels : str
-        ``"user-values"`` (`learning.offloading.rewards.user_values`) or ``"one-step"``.
+        ``"server-aware"`` (`learning.offloading.rewards.server_aware`), ``"user-values"`` (COMLLM
+        only), ``"lookahead"``, ``"one-step"``, or ``"hindsight-priced"`` (prices of the very
+        instance).
     hidden : int
         Width of the network.
     steps, batch : int
@@ -73,10 +97,13 @@ class Settings(ABC):
         Unknown labels, or a number that is not positive.
     """
 
-    presets: tuple[str, ...] = ("paper", "busy", "large")
+    presets: tuple[str, ...] = tuple(comllm.PRESETS)
     servers: tuple[int, ...] = (6,)
     episodes: int = 60
-    labels: str = "user-values"
+    drawn: int = 0
+    states_per_episode: int = 60
+    states: int = 20_000
+    labels: str = "server-aware"
     hidden: int = 32
     steps: int = 4000
     batch: int = 256
@@ -85,9 +112,11 @@ class Settings(ABC):
     log_every: int = 200
 
     def __post_init__(self) -> None:
+        self.check_source()
         one_of(self, labels=LABELS)
         not_empty(self, "presets", "servers")
-        at_least(self, episodes=1, hidden=1, steps=1, batch=1, log_every=1)
+        at_least(self, drawn=0, states_per_episode=1, states=1)
+        at_least(self, hidden=1, steps=1, batch=1, log_every=1)
         positive(self, "learning_rate", "temperature_slots")
 
     @property
@@ -96,20 +125,22 @@ class Settings(ABC):
         """Kind of the checkpoint."""
 
     @abstractmethod
-    def network(self) -> Network:
-        """The untrained network."""
+    def network(self, most_options: int) -> Network:
+        """The untrained network; `most_options` of a training state, the drop not counted."""
 
 
 @dataclass(frozen=True)
 class EquivariantSettings(Settings):
-    """Of `EquivariantNet`: few and many servers beside the published six."""
+    """Of `EquivariantNet`: few and many servers beside the published six, and drawn settings."""
 
     servers: tuple[int, ...] = (3, 6, 6, 11)
-    episodes: int = 20
+    episodes: int = 15
+    drawn: int = 120
+    hidden: int = 48
     kind = "equivariant"
 
-    def network(self) -> Network:
-        return EquivariantNet(self.hidden)
+    def network(self, most_options: int) -> Network:
+        return EquivariantNet(self.hidden, BEHIND + 1)
 
 
 @dataclass(frozen=True)
@@ -117,86 +148,86 @@ class FixedSettings(Settings):
     """Of `FixedNet`, the plain baseline, which is wider."""
 
     servers: tuple[int, ...] = (3, 4, 5, 6, 6, 6)
-    episodes: int = 15
+    episodes: int = 10
     hidden: int = 96
     steps: int = 8000
     kind = "mlp"
 
-    def network(self) -> Network:
-        return FixedNet(max(self.servers), self.hidden)
+    def network(self, most_options: int) -> Network:
+        return FixedNet(max(1, most_options - 1), self.hidden, BEHIND + 1)
 
 
 RECIPES = {"equivariant": EquivariantSettings(), "mlp": FixedSettings()}
 
 
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """Labelled states as tensors: rows (B, A, columns), load (B, 3), label (B, A) in slots."""
-
-    options: Tensor
-    load: Tensor
-    label: Tensor
-
-    def __len__(self) -> int:
-        return len(self.options)
-
-
+# ------------------------------------------------------------------------------------------ data
 def collect(settings: Settings, seed: int) -> Examples:
-    """Examples of training seeds; equal arguments give equal examples."""
+    """Examples of COMLLM's training seeds; equal arguments give equal examples."""
     rng = np.random.default_rng([3, seed])
+    reward, n = _reward(settings, seed), settings.states_per_episode
     parts = []
     for preset in settings.presets:
         for servers in settings.servers:
             drawn = seeds.FIRST_TRAINING + rng.choice(10**6, settings.episodes, replace=False)
-            seeds.check(drawn, "train")
             episodes = [comllm.generate(preset, int(s), servers=servers) for s in drawn]
-            parts.append(_examples(episodes[::5], "one-step-oracle-drop", settings.labels))
-            rest = [x for i, x in enumerate(episodes) if i % 5]
-            if rest:
-                parts.append(_examples(rest, user_values.UserValues(), settings.labels))
-    return _joined(parts)
+            parts += _played(episodes, reward, n, seed)
+    drawn = seeds.FIRST_TRAINING + rng.choice(10**6, settings.drawn, replace=False)
+    changes = [draw_parameters(rng) | draw_sizes(rng) for _ in drawn]
+    episodes = [comllm.generate("paper", int(s), **c) for s, c in zip(drawn, changes, strict=True)]
+    return cost_examples.joined(parts + _played(episodes, reward, n, seed))
 
 
-def tuning_examples(settings: Settings) -> list[Examples]:
-    """Examples of tuning seeds, one part per number of servers."""
+def _reward(settings: Settings, seed: int) -> Reward:
+    return Remembered(make_reward(LABELS[settings.labels], seed=seed))
+
+
+def _played(
+    episodes: list[OffloadingInstance], reward: Reward, states: int, seed: int
+) -> list[Examples]:
+    """Examples of episodes, one in five of them played by the one-step oracle that may drop."""
+    seeds.check([x.meta["seed"] for x in episodes], "train")
+    shares = (
+        (episodes[::5], "one-step-oracle-drop"),
+        ([x for i, x in enumerate(episodes) if i % 5], UserValues()),
+    )
+    return [
+        cost_examples.collect(part, reward, follow, per_instance=states, seed=seed)
+        for part, follow in shares
+        if part
+    ]
+
+
+def tuning_examples(settings: Settings, seed: int = 0) -> list[Examples]:
+    """Examples of COMLLM's tuning seeds, one part per number of servers."""
     first = seeds.PARTS["tune"][0]
-    parts = []
-    drawn = range(first, first + _TUNING_INSTANCES)
-    for servers in settings.servers:
-        of_presets = []
-        for preset in settings.presets:
-            episodes = [comllm.generate(preset, s, servers=servers) for s in drawn]
-            of_presets.append(_examples(episodes, user_values.UserValues(), settings.labels))
-        parts.append(_joined(of_presets))
-    return parts
+    reward = _reward(settings, seed)
+    return [
+        cost_examples.collect(
+            [
+                comllm.generate(preset, s, servers=servers)
+                for preset in settings.presets
+                for s in range(first, first + _TUNING_INSTANCES)
+            ],
+            reward,
+            UserValues(),
+            per_instance=_TUNING_STATES,
+        )
+        for servers in dict.fromkeys(settings.servers)
+    ]
 
 
 def _examples(
-    episodes: list[OffloadingInstance], behaviour: str | user_values.UserValues, labels: str
-) -> Examples:
-    given = states.collect(episodes, behaviour)
-    options, load = option_features.of_states(given)
-    cost = given.one_step_cost_slots
-    if labels == "user-values":  # all episodes have the parameters of the first
-        grid = user_values.solve(user_values.parameters_of(episodes[0]))
-        cost = user_values.cost_vectors(given, grid)
-    cost = np.minimum(cost, _ABSENT).astype(np.float32)
-    return Examples(torch.from_numpy(options), torch.from_numpy(load), torch.from_numpy(cost))
-
-
-def _joined(parts: list[Examples]) -> Examples:
-    """One after the other, absent servers before the drop row."""
-    widest = max(p.label.shape[1] for p in parts)
-
-    def pad(t: Tensor, value: float) -> Tensor:
-        missing = widest - t.shape[1]
-        filler = torch.full((len(t), missing, *t.shape[2:]), value)
-        return torch.cat([t[:, :-1], filler, t[:, -1:]], dim=1)
-
-    return Examples(
-        torch.cat([pad(p.options, 0.0) for p in parts]),
-        torch.cat([p.load for p in parts]),
-        torch.cat([pad(p.label, _ABSENT) for p in parts]),
+    settings: Settings, seed: int, instances: Sequence[OffloadingInstance] | None
+) -> tuple[Examples, list[Examples]]:
+    """Examples to learn from, and those on which progress is measured."""
+    if instances is None and not settings.any_instance:
+        return collect(settings, seed), tuning_examples(settings)
+    found = sources.read(settings, seed) if instances is None else instances
+    learned, measured = sources.split(found)
+    most = -(-settings.states // 10)
+    return (
+        any_instance.examples(learned, settings.labels, settings.states, seed),
+        [any_instance.examples(measured, settings.labels, most, seed + 1)],
     )
 
 
@@ -207,23 +238,27 @@ def train(
     seed: int,
     resume: bool = False,
     on_progress: OnProgress | None = None,
+    instances: Sequence[OffloadingInstance] | None = None,
 ) -> Path:
     """Train, or take an interrupted training up (`learning.recipes`); returns the run folder.
 
-    Rows of progress hold ``loss`` (mean over batches since the last row), and ``regret_slots`` and
-    ``agreement`` with the label's choice, both on tuning seeds.
+    `instances` are learned from in place of those that the settings name. Rows of progress hold
+    ``loss`` (mean over batches since the last row), and ``regret_slots`` and ``agreement`` with the
+    label's choice, both on tuning seeds or every fifth instance.
 
     Raises
     ------
     ValueError
         See `TrainingRun.open` and `TrainingRun.record`.
     """
-    run = TrainingRun.open(out, settings.kind, settings, seed=seed, resume=resume)
+    parameters = asdict(settings) | {"given": sources.digests(instances)}
+    run = TrainingRun.open(out, settings.kind, parameters, seed=seed, resume=resume)
     if run.is_whole:
         return run.path
     torch.set_num_threads(1)  # sums in one order, however many cores there are
+    examples, tuning = _examples(settings, seed, instances)
     torch.manual_seed(seed)
-    net = settings.network()
+    net = settings.network(examples.label.shape[1] - 1)
     rng = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -239,9 +274,11 @@ def train(
         rng.set_state(kept["rng"])
         for name, part in parts.items():
             part.load_state_dict(kept[name])
-    examples, tuning = collect(settings, seed), tuning_examples(settings)
+    shuffled_from = 0 if settings.any_instance or instances is not None else 1
     with run.watch([net], lambda: step):
-        for options, load, target in batches(examples, settings, rng, settings.steps - step):
+        for options, load, target in batches(
+            examples, settings, rng, settings.steps - step, shuffled_from
+        ):
             total = net(options, load)
             loss = cross_entropy(total, target, options, settings.temperature_slots)
             optimiser.zero_grad()
@@ -264,19 +301,22 @@ def train(
 
 
 def batches(
-    examples: Examples, settings: Settings, rng: torch.Generator, steps: int
+    examples: Examples, settings: Settings, rng: torch.Generator, steps: int, first: int = 1
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Random batches with the servers of each state shuffled."""
-    n_servers = examples.label.shape[1] - 2
+    """Random batches with the options of each state from `first` on shuffled, the drop last."""
+    every, load = torch.from_numpy(examples.options), torch.from_numpy(examples.load)
+    labels = torch.from_numpy(np.minimum(examples.label, np.float32(_ABSENT)))
+    last = labels.shape[1] - 1
+    fixed = torch.arange(first).expand(settings.batch, -1)
+    drop = torch.full((settings.batch, 1), last)
     for _ in range(steps):
         pick = torch.randint(len(examples), (settings.batch,), generator=rng)
-        order = torch.rand(settings.batch, n_servers, generator=rng).argsort(dim=1) + 1
-        first, last = torch.zeros_like(order[:, :1]), torch.full_like(order[:, :1], n_servers + 1)
-        order = torch.cat([first, order, last], dim=1)
-        options, label = examples.options[pick], examples.label[pick]
+        order = torch.rand(settings.batch, last - first, generator=rng).argsort(dim=1) + first
+        order = torch.cat([fixed, order, drop], dim=1)
+        options, label = every[pick], labels[pick]
         yield (
             options.gather(1, order[..., None].expand_as(options)),
-            examples.load[pick],
+            load[pick],
             label.gather(1, order),
         )
 
@@ -294,8 +334,8 @@ def measure(net: Network, kind: str, tuning: list[Examples]) -> dict[str, float]
     policy = NetworkPolicy(net, kind)
     regret = []
     for part in tuning:
-        total = policy.total_costs(part.options.numpy(), part.load.numpy())
-        cost = part.label.numpy()
+        total = policy.total_costs(part.options, part.load)
+        cost = np.minimum(part.label, np.float32(_ABSENT))
         chosen = np.take_along_axis(cost, total.argmin(axis=1)[:, None], axis=1)[:, 0]
         regret.append(chosen - cost.min(axis=1))
     net.train()

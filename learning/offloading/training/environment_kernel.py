@@ -262,8 +262,11 @@ def _next(episodes, places, world, scratch, p, observation, mask):
         deadline[k],
         drop[k],
         weight[k],
+        episodes.time_scale[first + k],
+        episodes.cost_scale[first + k],
         fixed,
         column,
+        scratch.backlog,
         scratch.units,
         rows,
     )

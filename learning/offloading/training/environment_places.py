@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.offloading.states.option_features import COLUMNS, Load, column_of, load_of
+from learning.offloading.states.option_features import COLUMNS, Load, column_of, load_of, scale_of
 from mecopt.offloading import projection
 from mecopt.offloading.arrays import Arrays
 from mecopt.offloading.instance import OffloadingInstance
@@ -27,6 +27,8 @@ class Episodes(NamedTuple):
     weight: NDArray[np.float64]
     fixed: NDArray[np.int64]
     owner: NDArray[np.int64]
+    time_scale: NDArray[np.float64]  # of each task, ns (`option_features.Scale`)
+    cost_scale: NDArray[np.float64]
     column: NDArray[np.int64]  # of each resource (`option_features`)
     slot_s: NDArray[np.float64]  # (E,)
     load: NDArray[np.float32]  # (E, 3)
@@ -86,6 +88,7 @@ class Scratch(NamedTuple):
     ends: NDArray[np.int64]
     completion: NDArray[np.int64]  # of the options
     rows: NDArray[np.float32]
+    backlog: NDArray[np.float64]  # not shown: empty
     ahead: World
 
 
@@ -134,6 +137,7 @@ class Game:
             ends=np.zeros(stages, dtype=np.int64),
             completion=np.zeros(options, dtype=np.int64),
             rows=np.zeros((options + 1, len(COLUMNS)), dtype=np.float32),
+            backlog=np.empty(0),
             ahead=_world(1, tasks, slots, units, resources),
         )
 
@@ -152,6 +156,7 @@ def _joined(
     def joined(name: str) -> NDArray:
         return np.concatenate([getattr(x, name) for x in instances])
 
+    scales = [scale_of(x) for x in instances]
     known = [load_of(x) if load is None else load for x in instances]
     return Episodes(
         start=start,
@@ -165,6 +170,8 @@ def _joined(
         weight=joined("latency_weight"),
         fixed=joined("fixed_cost_ns"),
         owner=joined("owner").astype(np.int64),
+        time_scale=np.concatenate([s.time_ns for s in scales]),
+        cost_scale=np.concatenate([s.cost_ns for s in scales]),
         column=np.concatenate(columns),
         slot_s=np.array([float(x.meta.get("slot_s", DEFAULT_SLOT_S)) for x in instances]),
         load=np.minimum(np.array(known, dtype=np.float32), np.float32(load_ceiling)),

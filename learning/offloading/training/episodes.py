@@ -1,4 +1,4 @@
-"""Settings of training episodes that no preset has: drawn loads, links and speeds."""
+"""Settings of training episodes that no preset has: drawn loads, links, speeds and sizes."""
 
 from __future__ import annotations
 
@@ -32,4 +32,12 @@ def draw_parameters(rng: np.random.Generator) -> dict[str, Any]:
         "task_mbit": (float(smallest), float(largest)),
         "uplink_mbps": (float(slowest), float(fastest)),
         "server_ghz": (float(20.0 * speed), float(48.0 * speed)),
+    }
+
+
+def draw_sizes(rng: np.random.Generator) -> dict[str, Any]:
+    """Numbers of users and servers of an episode (D): 1 to 20, and 3 to 30 with few more likely."""
+    return {
+        "users": int(rng.integers(1, 21)),
+        "servers": int(np.rint(np.exp(rng.uniform(np.log(2.6), np.log(30.4))))),
     }

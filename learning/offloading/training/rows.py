@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from learning import seeds
 from learning.language import vocabulary
-from learning.language.vocabulary import LINE, WORD_ID
+from learning.language.vocabulary import COMLLM, WORD_ID, Grammar
 from learning.offloading.prompts import forms_compact_natural as prompts
 from learning.offloading.prompts.forms_compact_natural import Naming
 from learning.offloading.rewards import labels
 from learning.offloading.rewards.labels import Labelled
 
 #: Rows tokenised at a time.
-_CHUNK = 4096
+CHUNK = 4096
 
 
 def training_rows(labelled: Labelled, uses: int, *, seed: int) -> hf.Dataset:
@@ -39,17 +39,14 @@ def training_rows(labelled: Labelled, uses: int, *, seed: int) -> hf.Dataset:
     if len(labelled) == 0:
         raise ValueError("labelled: is empty, there is nothing to learn from")
     labels.soft(labelled.cost_slots[:1], 1.0)  # a state without any option is no example
-    if uses < 1:
-        raise ValueError(f"uses = {uses} must be >= 1")
     seeds.check(labelled.states.seed, "train")
     rng = np.random.default_rng([4, seed])
-    n = len(labelled)
-    order = np.concatenate([rng.permutation(n) for _ in range(-(-uses // n))])[:uses]
+    order = order_of_uses(len(labelled), uses, rng)
     lines = int(labelled.states.present.sum(axis=1).max())
-    ids = np.empty((uses, len(vocabulary.STATE_KEYS) + LINE * lines + 1), dtype=np.int32)
+    ids = np.empty((uses, len(COMLLM.state_keys) + COMLLM.line * lines + 1), dtype=np.int32)
     cost = np.empty((uses, lines + 2), dtype=np.float32)
-    for first in range(0, uses, _CHUNK):
-        part = labelled[order[first : first + _CHUNK]]
+    for first in range(0, uses, CHUNK):
+        part = labelled[order[first : first + CHUNK]]
         naming = prompts.shuffled(part.states, rng)
         where = slice(first, first + len(part))
         chunk = prompts.compact_ids(part.states, naming)
@@ -57,11 +54,24 @@ def training_rows(labelled: Labelled, uses: int, *, seed: int) -> hf.Dataset:
         ids[where, -chunk.shape[1] :] = chunk
         cost[where] = line_costs(part.cost_slots, naming, lines)
     return hf.Dataset(
-        pa.table({"input_ids": _lists(ids), "cost_slots": _lists(cost), "row": pa.array(order)})
+        pa.table({"input_ids": lists(ids), "cost_slots": lists(cost), "row": pa.array(order)})
     )
 
 
-def answer_rows(rows: hf.Dataset) -> hf.Dataset:
+def order_of_uses(n: int, uses: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """(uses,) states in random order, each once before any is used again.
+
+    Raises
+    ------
+    ValueError
+        If `uses` is below 1.
+    """
+    if uses < 1:
+        raise ValueError(f"uses = {uses} must be >= 1")
+    return np.concatenate([rng.permutation(n) for _ in range(-(-uses // n))])[:uses]
+
+
+def answer_rows(rows: hf.Dataset, grammar: Grammar = COMLLM) -> hf.Dataset:
     """Rows of `training_rows` as prompt and one answer, the cheapest option (first of a tie).
 
     Columns: ``input_ids`` without padding, answer at the end, and ``labels``, -100 but for it.
@@ -70,7 +80,7 @@ def answer_rows(rows: hf.Dataset) -> hf.Dataset:
     cost = np.array(rows["cost_slots"])
     last = ids.shape[1] - 1
     lines = cost.shape[1] - 2
-    read = last - 1 - LINE * np.arange(lines)[::-1]
+    read = last - 1 - grammar.line * np.arange(lines)[::-1]
     edge = np.full((len(ids), 1), WORD_ID[vocabulary.LOCAL])
     names = np.hstack([edge, ids[:, read], np.full_like(edge, WORD_ID[vocabulary.DROP])])
     answer = np.take_along_axis(names, cost.argmin(axis=1)[:, None], axis=1)
@@ -92,6 +102,6 @@ def line_costs(cost_slots: NDArray[np.float64], naming: Naming, lines: int) -> N
     return out
 
 
-def _lists(array: NDArray) -> pa.FixedSizeListArray:
+def lists(array: NDArray) -> pa.FixedSizeListArray:
     """A 2-D array as a column of lists, without a Python object per number."""
     return pa.FixedSizeListArray.from_arrays(pa.array(array.ravel()), array.shape[1])

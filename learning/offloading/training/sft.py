@@ -8,8 +8,8 @@ labels that look ahead.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,17 @@ from learning import seeds
 from learning.language import tiny_model
 from learning.language.soft_label_sft import LossTrainer, collate, cost_loss
 from learning.language.tokenizer import CompactTokenizer
+from learning.language.vocabulary import COMLLM, OPTIONS, Grammar
 from learning.offloading.rewards import labels
 from learning.offloading.rewards.labels import Labelled
 from learning.offloading.rewards.user_values import UserValues
 from learning.offloading.states import decision_states as decision_states
+from learning.offloading.training import any_instance, cost_examples, option_rows, sources
 from learning.offloading.training import rows as datasets
+from learning.offloading.training.any_instance import LABELS
+from learning.offloading.training.cost_examples import Examples
 from learning.offloading.training.episodes import DRAWN_SETTINGS, draw_parameters
+from learning.offloading.training.sources import SourceSettings
 from learning.runs import hugging_face, trl_fields
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, not_empty, one_of, positive, share
@@ -37,16 +42,22 @@ from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.scenarios import comllm
 
 LOSSES = ("soft", "hard")
+#: States of an episode that are labelled where each takes milliseconds: more episodes are seen.
+_PER_EPISODE = 60
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(SourceSettings):
     """What decides the result of a training, besides its seed.
 
     Parameters
     ----------
+    instances, scenario, options, episodes
+        Other instances than COMLLM's (`SourceSettings`), told in option prompts; servers, drawn and
+        explore are not used then.
     labels : str
-        One of `learning.offloading.rewards.labels.METHODS`.
+        One of `learning.offloading.rewards.labels.METHODS`; of other instances one of
+        `learning.offloading.training.any_instance.LABELS`.
     loss : str
         ``"soft"`` (cost labels) or ``"hard"`` (the cheapest option).
     presets : tuple of str
@@ -101,7 +112,8 @@ class Settings:
     trl: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        one_of(self, labels=labels.METHODS, loss=LOSSES)
+        self.check_source()
+        one_of(self, labels=dict.fromkeys((*labels.METHODS, *LABELS)), loss=LOSSES)
         not_empty(self, "presets", "servers")
         at_least(self, states=1, layers=1, steps=1, batch=1, log_every=1, save_every=1)
         positive(self, "temperature_slots", "learning_rate")
@@ -110,7 +122,8 @@ class Settings:
 
 
 #: `user-values` teach looking ahead without noise: a rollout of 30 futures errs by 0.1 slot (0.4 on
-#: `large`) and takes 1.6 ms a state. That is why they label here (D); no test seed was asked.
+#: `large`) and takes 1.6 ms a state. That is why they label here (D), and they are the shipped
+#: checkpoint's; for instances that have none, say ``labels="server-aware"``.
 RECIPES = {
     "sft": Settings(),
     "sft-lookahead": Settings(labels="user-values", steps=4500),
@@ -182,6 +195,8 @@ def label(instance: OffloadingInstance, method: str, explore: float) -> Labelled
     ahead = labels.Exploring(UserValues(), explore, seed) if explore else UserValues()
     if method == "user-values":
         return labels.by_user_values(instance, ahead)
+    if method == "server-aware":
+        return labels.by_server_aware(instance, ahead, per_instance=_PER_EPISODE, seed=seed)
     return labels.by_lookahead(instance, ahead if explore else "lookahead", seed=seed)
 
 
@@ -194,10 +209,12 @@ def train(
     resume: bool = False,
     on_progress: OnProgress | None = None,
     labelled: Labelled | None = None,
+    instances: Sequence[OffloadingInstance] | None = None,
 ) -> Path:
     """Train, or take an interrupted training up (`learning.recipes`); returns the run folder.
 
-    `labelled` are states to learn from in place of those the settings describe.
+    `labelled` are states, and `instances` instances, to learn from in place of those the settings
+    describe. A policy trained on instances of any kind reads option prompts and decides any other.
 
     Raises
     ------
@@ -207,13 +224,24 @@ def train(
         If the loss or a weight is not finite.
     """
     trl_fields.read(SFTConfig, settings.trl)  # before a folder is begun
-    run = TrainingRun.open(out, "sft", settings, seed=seed, resume=resume)
+    parameters = asdict(settings) | {"given": sources.digests(instances)}
+    run = TrainingRun.open(out, "sft", parameters, seed=seed, resume=resume)
     if run.is_whole:
         return run.path
     torch.set_num_threads(1)
-    data = labelled if labelled is not None else _kept(settings, seed, run.path / "labelled.npz")
+    file = run.path / "labelled.npz"
+    data: Labelled | Examples
+    if instances is not None or settings.any_instance:
+        data = _kept_examples(settings, seed, instances, file)
+    else:
+        data = labelled if labelled is not None else _kept(settings, seed, file)
     seconds = run.cpu_seconds
-    model = tiny_model.create(seed, hidden_size=settings.hidden, num_hidden_layers=settings.layers)
+    model = tiny_model.create(
+        seed,
+        hidden_size=settings.hidden,
+        num_hidden_layers=settings.layers,
+        grammar=grammar_of(data).name,
+    )
     trainer = make_trainer(settings, model, data, run, seed=seed)
     hugging_face.fit(trainer, run, on_progress)
     model.eval()
@@ -228,17 +256,39 @@ def _kept(settings: Settings, seed: int, file: Path) -> Labelled:
     return labels.read(file)
 
 
+def _kept_examples(
+    settings: Settings, seed: int, given: Sequence[OffloadingInstance] | None, file: Path
+) -> Examples:
+    """Examples of other instances, kept likewise."""
+    if not file.exists():
+        found = sources.read(settings, seed) if given is None else given
+        cost_examples.write(
+            any_instance.examples(found, settings.labels, settings.states, seed), file
+        )
+    return cost_examples.read(file)
+
+
+def grammar_of(data: Labelled | Examples) -> Grammar:
+    """Of the prompts in which states are told."""
+    return OPTIONS if isinstance(data, Examples) else COMLLM
+
+
 def make_trainer(
-    settings: Settings, model: Any, data: Labelled, run: TrainingRun, *, seed: int
+    settings: Settings, model: Any, data: Labelled | Examples, run: TrainingRun, *, seed: int
 ) -> LossTrainer:
     """The trainer of these settings, not yet started."""
-    rows = datasets.training_rows(data, settings.steps * settings.batch, seed=seed)
+    uses, grammar = settings.steps * settings.batch, grammar_of(data)
+    if isinstance(data, Examples):
+        rows = option_rows.training_rows(data, uses, seed=seed)
+    else:
+        rows = datasets.training_rows(data, uses, seed=seed)
     learned: dict[str, Any] = {}
     if settings.loss == "hard":
-        rows = datasets.answer_rows(rows)
+        rows = datasets.answer_rows(rows, grammar)
     else:
         weights = {name: getattr(settings, name) for name in ("temperature_slots", "lines_weight")}
-        learned = {"loss": partial(cost_loss, **weights), "data_collator": collate}
+        loss = partial(cost_loss, **weights, grammar=grammar)
+        learned = {"loss": loss, "data_collator": collate}
     arguments = hugging_face.arguments(
         SFTConfig,
         run,
@@ -254,7 +304,7 @@ def make_trainer(
         ordered=True,
         model=model,
         args=arguments,
-        processing_class=CompactTokenizer(),
+        processing_class=CompactTokenizer(grammar=grammar.name),
         train_dataset=rows,
         **learned,
     )

@@ -80,7 +80,7 @@ def test_answers_reach_the_servers_they_name():
         row = ids[0]
         value = vocabulary.number_value((row - len(vocabulary.WORDS)) % vocabulary.N_NUMBERS)
         best, token = value[1] + value[2], vocabulary.WORD_ID[vocabulary.LOCAL]
-        for at in range(7, len(row) - 1, vocabulary.LINE):
+        for at in range(7, len(row) - 1, vocabulary.COMLLM.line):
             latency = value[0] + value[at : at + 3].sum()
             if latency < best:
                 best, token = latency, row[at + 3]

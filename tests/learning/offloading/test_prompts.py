@@ -28,7 +28,7 @@ def test_numbers_are_rounded_to_hundredths_below_20_and_to_tenths_up_to_100():
 
 def test_every_word_has_one_id():
     """All of them there and back, over the words and two keys' numbers."""
-    ids = [*range(len(vocabulary.WORDS) + vocabulary.N_NUMBERS), vocabulary.SIZE - 1]
+    ids = [*range(len(vocabulary.WORDS) + vocabulary.N_NUMBERS), vocabulary.COMLLM.size - 1]
     assert [vocabulary.id_of(vocabulary.word_of(i)) for i in ids] == ids
     with pytest.raises(ValueError, match="word 'hello' is not in the vocabulary"):
         vocabulary.id_of("hello")
