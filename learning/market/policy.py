@@ -49,7 +49,7 @@ def features(state: State) -> FloatArray:
     return np.stack(np.broadcast_arrays(*columns), axis=-1).astype(np.float32)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class LearnedSteps:
     """Jumps of a trained auctioneer (a `mechanisms.double_dutch.walk.Policy`).
 
