@@ -145,7 +145,7 @@ def test_entry_points_of_the_project_are_the_names_of_the_tables():
             *(*SNAPSHOT_RULES, *GRAPH_RULES, *failing.RULES, *agents.NAMES),
             *strategists.NAMES,
         },
-        "mecopt.caching_policies": {*caching.NAMES, "checkpoint"},
+        "mecopt.caching_policies": {*caching.NAMES, "checkpoint", "pair-values"},
     }
     for group, names in declared.items():
         points = project["entry-points"][group]
