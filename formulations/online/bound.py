@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import metadata
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,6 +27,15 @@ _STUDENT = (
     *(1.7959, 1.7823, 1.7710, 1.7614, 1.7531, 1.7459, 1.7397, 1.7341, 1.7292, 1.7248),
     *(1.7208, 1.7172, 1.7139, 1.7109, 1.7082, 1.7057, 1.7034, 1.7012, 1.6992, 1.6973),
 )
+
+
+#: Packages on which figures depend.
+_PACKAGES = ("mecopt", "numpy", "numba", "highspy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages on which figures depend, for a bound's provenance."""
+    return {name: metadata.version(name) for name in _PACKAGES}
 
 
 def student_95(degrees: int) -> float:
@@ -95,9 +106,12 @@ class OnlineBound(files.Saved):
             raise ValueError(f"sample_slots must be a list of numbers, has shape {sample.shape}")
         checks.refuse(~np.isfinite(sample), "sample_slots", sample, "must be finite")
         object.__setattr__(self, "sample_slots", checks.frozen(sample, np.float64))
-        for name in ("expected_tasks", "slot_s"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} = {getattr(self, name)!r} must be > 0")
+        for name in ("expected_tasks", "slot_s", "seconds"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise ValueError(f"{name} = {value!r} must be a number")
+            if name != "seconds" and not 0 < float(value) < np.inf:
+                raise ValueError(f"{name} = {value!r} must be > 0")
         checks.whole("worlds", self.worlds)
         if self.worlds == 0 and sample.size != 1:
             raise ValueError(f"worlds = 0 with {sample.size} samples: nothing was sampled")

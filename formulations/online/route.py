@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from formulations.online import servers, tolls, values
-from formulations.online.bound import OnlineBound
+from formulations.online.bound import OnlineBound, versions
 from formulations.online.penalties import route as penalties
 from formulations.online.penalties.comllm import ComllmLaw
 from formulations.online.tasks import System, system_of
@@ -158,6 +158,7 @@ def bound_of(
         seconds=time.perf_counter() - begin,
         relaxed=relaxed,
         provenance={
+            "versions": versions(),
             "grid": [grid.uplink, grid.device],
             "samples": samples,
             "tolls": price.tolist(),

@@ -70,9 +70,8 @@ def candidate_reports(
     for top in _tops(market, side, trader):
         extra = trader < 0
         moved = market.with_extra(side, top) if extra else market.with_report(side, trader, top)
-        tried = _inside(
-            asked, moved, asked(moved), side, len(moved.reports(side)) - 1 if extra else trader
-        )
+        last = (moved.n_buyers if side == "buyer" else moved.n_sellers) - 1
+        tried = _inside(asked, moved, asked(moved), side, last if extra else trader)
         reports |= {r for r in (*tried, below + MINOR, top) if below < r <= top}
         below = top
     return sorted(reports)
@@ -163,6 +162,23 @@ def windows(market: Market, outcome: Outcome) -> dict[Side, list[IntArray]]:
         margins |= {int(np.count_nonzero(value >= r)), int(np.count_nonzero(cost <= r))}
     near = [slice(max(rank - 1 - WINDOW, 0), rank + WINDOW + 1) for rank in margins]
     return {"buyer": [value[part] for part in near], "seller": [cost[part] for part in near]}
+
+
+def fewer(
+    asked: Asked, market: Market, outcome: Outcome, side: Side, trader: int, most: int
+) -> list[int]:
+    """At most so many candidates; of a rule that is not declared also as many that are spread.
+
+    So the prices at which others' reports are met keep their places beside those spread over the
+    range.
+    """
+    reports = candidate_reports(asked, market, outcome, side, trader)
+    if asked.declared is not None or market.is_graph:
+        return some(reports, most)
+    spread = _spread(*market.price_range)
+    anywhere = {int(r) for r in np.concatenate([spread - MINOR, spread, spread + MINOR])}
+    critical = [r for r in reports if r not in anywhere]
+    return sorted({*some(critical, most), *some([r for r in reports if r in anywhere], most)})
 
 
 def some(values: list[int], most: int) -> list[int]:

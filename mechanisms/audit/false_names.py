@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from mechanisms.audit.asking import Asked, Mechanism, RuleError, ask
-from mechanisms.audit.candidates import candidate_reports, in_money, some
+from mechanisms.audit.candidates import SMALL, candidate_reports, fewer, in_money, some
 from mechanisms.audit.deviations import FalseName, Report
 from mechanisms.audit.findings import Finding, Position, own_utility, paid, position, units_of
 from mechanisms.audit.sampling import SIDES
@@ -21,8 +21,10 @@ from mechanisms.outcome import Outcome
 from mecopt.market.instance import Market, Side
 from mecopt.market.units import HALF_UNITS
 
-#: Ways to split a trader's units, and prices of the second name, that are tried.
-MOST_SPLITS, MOST_PRICES = 8, 12
+#: Ways to split a trader's units that are tried.
+MOST_SPLITS = 8
+#: Prices of the second name, with up to `SMALL` traders and with more.
+MOST_PRICES, LARGE_PRICES = 48, 12
 
 
 def false_name(
@@ -73,7 +75,8 @@ def _splits(
     own = tuple(market.reports(side)[market.units_of(side, trader)].tolist())
     if len(own) < 2:
         return
-    prices = some(candidate_reports(asked, market, truthful, side, trader), MOST_PRICES)
+    most = MOST_PRICES if market.n_buyers + market.n_sellers <= SMALL else LARGE_PRICES
+    prices = fewer(asked, market, truthful, side, trader, most)
     for count in some(list(range(1, len(own))), MOST_SPLITS):
         for kept, rest in ((own[:count], own[count:]), (own[count:], own[:count])):
             at_price = [(price,) * len(rest) for price in prices]

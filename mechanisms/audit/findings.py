@@ -117,6 +117,8 @@ class Finding:
             less = len(self.true_prices or ()) - len(self.reported_prices or ())
             if less:
                 words.append(f"({less} withheld)")
+        elif self.reported_prices is not None and self.extra is None:
+            words.append(f"reports {prices_in_words(self.reported_prices)}:")
         if self.extra is not None:
             words.append(f"adds a {self.extra['side']} at {_extra_prices(self.extra)}")
             if self.reported_prices is not None:
@@ -131,7 +133,8 @@ class Finding:
             words.append(f"then {_position(self.after)}")
         if self.gain:
             words.append(f"({'gain' if self.kind != 'irrational' else 'loss'} {self.gain!r})")
-        return " ".join([*words, self.detail] if self.detail else words)
+        detail = " ".join(self.detail.split()) if self.detail else ""
+        return " ".join([*words, detail] if detail else words)
 
 
 def prices_in_words(prices: tuple[float, ...] | None) -> str:

@@ -21,7 +21,7 @@ from itertools import groupby
 import numpy as np
 
 from mechanisms.audit.asking import Asked
-from mechanisms.audit.candidates import SMALL, candidate_reports, is_exact, some
+from mechanisms.audit.candidates import SMALL, candidate_reports, fewer, is_exact, some
 from mechanisms.audit.deviations import Report
 from mechanisms.outcome import Outcome
 from mecopt.market.instance import Market, Side
@@ -54,6 +54,7 @@ def reports_of(
     if asked.declared is None or not asked.declared.menu_of_units:
         turn = -1 if side == "buyer" else 1
         sure = market.price_range[1 if side == "buyer" else 0]
+        prices = fewer(asked, market, outcome, side, trader, STEP_PRICES)
         for report in (*_steps(own, prices, turn), *_levels(own, prices, turn, sure)):
             found[report] = None
     found.pop(own, None)
@@ -70,7 +71,6 @@ def is_complete(asked: Asked, market: Market) -> bool:
 
 def _steps(own: tuple[int, ...], prices: list[int], turn: int) -> list[Report]:
     """Reports with one step at another price, with and without the last units."""
-    prices = some(prices, STEP_PRICES)
     # For buyers prices fall: turned round they rise as costs do.
     true = turn * np.array(own, dtype=np.int64)
     first, out = 0, []
@@ -92,7 +92,7 @@ def _levels(own: tuple[int, ...], prices: list[int], turn: int, sure: int) -> li
     out: list[Report] = []
     for count in some(list(range(1, len(own))), SPLITS):
         for first in (own[:count], (sure,) * count):
-            rest = [p for p in some(prices, STEP_PRICES) if turn * p >= turn * first[-1]]
+            rest = [p for p in prices if turn * p >= turn * first[-1]]
             out += [first + (price,) * (len(own) - count) for price in rest]
     return out
 

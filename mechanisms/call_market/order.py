@@ -84,13 +84,16 @@ def at_reserve(market: Market, reserve: float | None) -> tuple[Market, dict[str,
     Raises
     ------
     ValueError
-        If it lies outside the price range, or between two minor units.
+        If it lies outside a price range that was given, or between two minor units.
     """
     if reserve is None:
         return market, {}
     least = int(to_half_units(reserve, "reserve", signed=True))
     low, high = market.price_range
-    if not low <= least <= high:
+    if market.range_is_derived:
+        # It covers the reports, so that it moves with them; the reserve does not.
+        market = market.replace(price_range=(low, max(high, least)))
+    elif not low <= least <= high:
         raise ValueError(f"reserve = {reserve} is outside the market's price range")
     told = {"reserve": reserve, "threshold": least}
     return market.replace(costs=np.maximum(market.costs, least)), told

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from mecopt import checks
 from mecopt.market.instance import Market
 from mecopt.market.units import HALF_UNITS, MINOR, to_half_units
 
@@ -77,8 +78,7 @@ def make_grid(
         size = int(to_half_units(step, "step"))
         return Grid(low, size, -((low - high) // size))
     ticks = 100 if ticks is None else ticks
-    if ticks < 1:
-        raise ValueError(f"ticks = {ticks} must be >= 1 (a step larger than the range)")
+    checks.whole("ticks", ticks, 1)
     if ticks > (high - low) // MINOR:
         raise ValueError(f"ticks = {ticks}: the step is finer than a minor unit")
     size = -((low - high) // ticks)

@@ -104,12 +104,12 @@ def bound(
     from mecopt.bench.families import scenario_names
     from mecopt.bench.reading import parse_range, parse_window
 
-    checks.known("scenario", scenario, scenario_names())
-    if scenario not in _SCENARIOS:
+    if scenario in scenario_names() and scenario not in _SCENARIOS:
         raise ValueError(
             f"scenario: {scenario} has no generator with a known distribution of tasks, only "
             f"{', '.join(_SCENARIOS)} have"
         )
+    checks.known("scenario", scenario, _SCENARIOS)
     drawn_by = _SCENARIOS[scenario]
     of = import_module(drawn_by.module)
     preset = preset or drawn_by.preset

@@ -17,6 +17,8 @@ they are in seconds of cost per second.
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,8 @@ from mecopt.market.units import HALF_UNITS, rounded
 from mecopt.offloading.instance import OffloadingInstance
 
 _S = 1e-9
+#: Slots of one server, at most.
+MOST_SLOTS = 10_000
 
 
 def from_waiting(instance: OffloadingInstance, *, end_s: float, unit: float = 1.0) -> Market:
@@ -51,11 +55,12 @@ def from_waiting(instance: OffloadingInstance, *, end_s: float, unit: float = 1.
     ------
     ValueError
         Without servers, tasks, or a finite value for one of them; if an option visits servers more
-        than once, or amounts are too small for the unit of account.
+        than once, a server has more than `MOST_SLOTS` slots, or amounts are too small for the unit
+        of account.
     """
     x = instance
-    if not 0 < end_s < np.inf:
-        raise ValueError(f"end_s = {end_s} must be a number > 0")
+    if isinstance(end_s, bool) or not isinstance(end_s, Real) or not 0 < end_s < np.inf:
+        raise ValueError(f"end_s = {end_s!r} must be a number > 0")
     servers = [r for r, kind in enumerate(x.resource_kinds) if kind == "server"]
     if not servers or x.n_tasks == 0:
         raise ValueError("instance: needs a resource of kind 'server', and tasks")
@@ -64,6 +69,12 @@ def from_waiting(instance: OffloadingInstance, *, end_s: float, unit: float = 1.
     slot_s = np.array(
         [np.nanmean(column) if np.isfinite(column).any() else np.inf for column in service.T]
     )
+    for r, slot in zip(servers, slot_s, strict=True):
+        if not end_s / MOST_SLOTS <= slot:
+            raise ValueError(
+                f"instance: a mean service of {slot:g} s on {x.resource_names[r]!r} makes more "
+                f"than {MOST_SLOTS} slots up to end_s = {end_s:g}"
+            )
     counts = np.where(np.isfinite(slot_s), np.ceil(end_s / slot_s), 0).astype(int)
     server = np.repeat(np.arange(len(servers)), counts)
     start_s = np.concatenate([np.arange(n) * d for n, d in zip(counts, slot_s, strict=True)])

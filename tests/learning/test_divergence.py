@@ -35,7 +35,15 @@ SFT = sft.Settings(
 GRPO = grpo.Settings(presets=("paper",), episodes=1, drawn_episodes=0, states_per_step=2, steps=2)
 TURNS = multi_turn.Settings(presets=("paper",), slots=3, episodes_per_step=2, steps=2, group=2)
 NETWORK = cost_vectors.EquivariantSettings(
-    presets=("paper",), servers=(2,), episodes=1, hidden=8, steps=4, batch=8, log_every=20
+    presets=("paper",),
+    servers=(2,),
+    episodes=1,
+    drawn=0,
+    labels="user-values",
+    hidden=8,
+    steps=4,
+    batch=8,
+    log_every=20,
 )
 DQN = dqn.Settings(
     presets=("paper",), servers=(2,), steps=64, segment=32, environments=4, hidden=8, batch=8,

@@ -29,7 +29,15 @@ TINY = sft.Settings(
     states=16, steps=2, batch=4, hidden=16, layers=1, log_every=1, save_every=1, drawn=0.0
 )
 NETWORK = cost_vectors.EquivariantSettings(
-    presets=("paper",), servers=(2,), episodes=1, hidden=8, steps=4, batch=8, log_every=2
+    presets=("paper",),
+    servers=(2,),
+    episodes=1,
+    drawn=0,
+    labels="user-values",
+    hidden=8,
+    steps=4,
+    batch=8,
+    log_every=2,
 )
 
 

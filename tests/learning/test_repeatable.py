@@ -27,7 +27,7 @@ tiny = {
     "sft": {"presets": ("paper",), "states": 60, "drawn": 0.5, "steps": 6, "batch": 8},
     "grpo": {"presets": ("paper",), "episodes": 1, "drawn_episodes": 1, "states_per_step": 8,
              "steps": 3, "start": str(out / "sft"), "behaviours": ("one-step-oracle",)},
-    "equivariant": {"presets": ("paper",), "servers": (3,), "states": 200, "drawn": 0.0,
+    "equivariant": {"presets": ("paper",), "servers": (3,), "states": 200, "drawn": 0,
                     "labels": "one-step", "steps": 5, "batch": 16},
 }
 for name, changes in tiny.items():

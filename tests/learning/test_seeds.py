@@ -55,7 +55,10 @@ def test_a_collection_that_reads_other_seeds_is_refused(name, first, monkeypatch
         "multi-turn": lambda: multi_turn.episodes(multi_turn.Settings(steps=1), seed=0),
         "pretrained": lambda: pretrained_data.collect(4, ("paper",), "lacs-lambda0", seed=0),
         "networks": lambda: cost_training.collect(
-            cost_training.EquivariantSettings(presets=("paper",), episodes=1), 0
+            cost_training.EquivariantSettings(
+                presets=("paper",), episodes=1, drawn=0, labels="user-values"
+            ),
+            0,
         ),
     }
     with pytest.raises(ValueError, match="is not one of train"):

@@ -122,7 +122,7 @@ def test_all_says_why_nothing_fits(tmp_path):
         ("side,value\nbuyer,-9\nseller,2\n", [], "line 2: value = '-9' is negative"),
         (CSV, ["--mechanism", "english"], "unknown 'english'"),
         (CSV, ["--price-range", "0", "5"], r"values[0] = 9.0 is outside"),
-        (CSV, ["--ticks", "0"], "ticks = 0 must be >= 1"),
+        (CSV, ["--ticks", "0"], "ticks = 0 must be a whole number >= 1"),
         (CSV, ["--unit", "0"], "unit = 0.0 must be a number from 1e-15 to 1e+15"),
         (CSV, ["--price-range", "0", "9.0000001"], "price_range[1] = 9.0000001 is not on the"),
     ],

@@ -196,3 +196,33 @@ def test_rounds_of_quantities_replay_from_their_file(tmp_path):
     result = CliRunner().invoke(app, [*asked, "--mechanism", "pay-as-bid", "--json", str(out)])
     assert result.exit_code == 0, result.output
     assert CliRunner().invoke(app, ["audit", "--replay", str(out)]).exit_code == 0
+
+
+def test_without_a_price_range_it_is_derived_at_every_deviation():
+    """Values 9 and 7, costs 2 and 5: VCG pays the seller the buyer's 9 + 7 - 0, and takes 7. The
+    range 0 to 10 comes from the bids, so that nothing is exact; nobody can gain under VCG."""
+    report = audit(Market.of([[9, 7]], [[2, 5]]), "vcg")
+    row = report.rows[0]
+    assert row.buyer_regret_max == row.seller_regret_max == 0
+    assert row.false_name_gain_max is not None
+
+
+def test_a_reserve_price_stays_where_bids_and_their_range_go():
+    """A reserve of 11 between a bid of 12 and a cost of 1: the range 0 to 20 becomes 0 to 10 when
+    the buyer reports 10, and it then trades with nobody. Under pay-as-bid it saves 12 - 11 = 1."""
+    market = Market.of([12], [1])
+    rows = audit(market, {n: rules.mechanism(n, reserve=11) for n in ("vcg", "pay-as-bid")}).rows
+    assert rows[0].buyer_regret_max == 0
+    assert rows[1].buyer_regret_max == pytest.approx(1.0)
+
+
+def test_a_rule_of_ones_own_is_asked_at_the_same_splits_as_the_rule_it_copies():
+    """Pay as bid under another name: what others bid stays among the prices of the second name,
+    however many prices are spread over a wide range."""
+    known = rules.mechanism("pay-as-bid")
+    market = Market.of(
+        [[30] * 5 + [22.5] * 3, [28] * 6], [[-5] * 4, [20] * 6], price_range=(-500, 4000)
+    )
+    rows = audit(market, {"pay-as-bid": known, "own": lambda m: known(m)}).rows
+    assert rows[1].false_name_gain_max >= rows[0].false_name_gain_max - 1e-5
+    assert rows[1].false_name_gain_share == rows[0].false_name_gain_share

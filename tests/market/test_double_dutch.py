@@ -217,7 +217,7 @@ def test_counting_is_exact_on_large_prices():
         ({"pricing": "fair"}, "pricing = 'fair' must be one of mid"),
         ({"first_mover": "nobody"}, "first_mover = 'nobody' must be one of"),
         ({"ties": "age"}, "ties = 'age' must be one of"),
-        ({"ticks": 0}, "ticks = 0 must be >= 1"),
+        ({"ticks": 0}, "ticks = 0 must be a whole number >= 1"),
         ({"ticks": None, "step": 0.0}, "step = 0.0 must be above 0"),
         ({"ticks": None, "step": 11.0}, "step = 11.0 must be above 0 and at most the price range"),
         ({"ticks": None, "step": 1e-9}, "step = 1e-09 is not on the grid of 1e-06"),

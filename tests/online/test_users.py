@@ -193,6 +193,7 @@ def test_an_episode_is_bounded_over_its_own_servers():
     assert bound.content_hash == online_bound(other, **small).content_hash
     assert bound.worlds == 2
     assert bound.provenance["server_seed"] == 3
+    assert {"mecopt", "numpy", "numba", "highspy"} == set(bound.provenance["versions"])
     assert bound.expected_tasks == pytest.approx(6 * 6 * 0.3)
     moved = online_bound(comllm.generate("paper", 4, slots=6), **small)
     assert moved.content_hash != bound.content_hash

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.online.bound import COST, OnlineBound
+from formulations.online.bound import COST, OnlineBound, versions
 from formulations.online.caching import alone, worlds
 from formulations.online.caching.alone import Pairs, Prices, Values
 from formulations.online.caching.system import System, system_of
@@ -150,6 +150,7 @@ def bound_of(
         seconds=time.perf_counter() - begin,
         relaxed=RELAXED[method],
         provenance={
+            "versions": versions(),
             "points": values.points,
             "evaluations": evaluations,
             "pairs_alone": values.bound,

@@ -86,6 +86,6 @@ class PairValues:
         return self._decide(seen, self._future)
 
 
-def pair_values(_: Any) -> PairValues:
+def pair_values(**_: Any) -> PairValues:
     """For `mecopt.plugins`."""
     return PairValues()

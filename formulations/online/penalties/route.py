@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import formulations
-from formulations.online.bound import OnlineBound
+from formulations.online.bound import OnlineBound, versions
 from formulations.online.penalties.crowding import Crowding, Shape
 from formulations.online.penalties.inner import penalised
 from formulations.online.penalties.worlds import Drawn, Law, own_cost_s
@@ -156,6 +156,7 @@ def penalised_bound(
         seconds=time.perf_counter() - begin,
         relaxed=RELAXED,
         provenance={
+            "versions": versions(),
             **law.provenance,
             "shape": asdict(shape),
             "futures": futures,

@@ -28,6 +28,11 @@ class ValuesLookahead(Lookahead):
     horizon_s: float | None = 0.2
     name: str = "values-lookahead"
 
+    def reset(self, instance: OffloadingInstance) -> None:
+        """Solve for the instance's servers, and draw futures."""
+        parameters_of(instance)  # refuses what is no COMLLM episode before anything is drawn
+        super().reset(instance)
+
     def _guide_for(
         self, instance: OffloadingInstance, companions: list[OffloadingInstance]
     ) -> guide.Guide:

@@ -42,7 +42,13 @@ FIXED_TASKS = comllm.parameters(
 def tiny() -> Settings:
     """A training of a few steps."""
     return cost_training.FixedSettings(
-        presets=("paper",), servers=(3,), episodes=5, hidden=8, steps=12, log_every=4
+        presets=("paper",),
+        servers=(3,),
+        episodes=5,
+        labels="user-values",
+        hidden=8,
+        steps=12,
+        log_every=4,
     )
 
 
@@ -175,7 +181,14 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
 def test_training_lowers_the_regret(tmp_path: Path) -> None:
     """A few steps on busy episodes: less than half the regret of the myopic choice."""
     settings = cost_training.EquivariantSettings(
-        presets=("busy",), servers=(4,), episodes=5, hidden=16, steps=150, log_every=50
+        presets=("busy",),
+        servers=(4,),
+        episodes=5,
+        drawn=0,
+        labels="user-values",
+        hidden=16,
+        steps=150,
+        log_every=50,
     )
     seen = []
     cost_training.train(

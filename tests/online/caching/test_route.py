@@ -117,3 +117,9 @@ def test_file_and_back(tmp_path):
 def test_bad_input(instance, given, said):
     with pytest.raises(ValueError, match=said):
         online_bound(instance(), **given)
+
+
+def test_the_rule_of_the_tables_has_a_name():
+    """`pair-values` as a scorecard makes it, with arguments that it does not need."""
+    rule = POLICIES.make("pair-values", preset="ten", seed=0)
+    assert rule.name == "pair-values"
