@@ -201,31 +201,40 @@ def lessons(model: TinyForCausalLM, found: States, told_: CallStates) -> Lessons
 
 
 def warm_rows(
-    told_: CallStates, taught: Lessons, uses: int, price_slots: float, *, seed: int
+    found: States,
+    cost_slots: NDArray[np.float64],
+    ahead_slots: NDArray[np.float64],
+    taught: Lessons,
+    uses: int,
+    price_slots: float,
+    *,
+    seed: int,
 ) -> dict[str, NDArray]:
     """Columns of a data set of transcripts, in the order of training.
 
-    Half of the calls name what `Lessons` would, half any option, so that the model has read what
-    is said of all of them.
+    At each use a state is told under new names. Half of the calls name what `Lessons` would, half
+    any option, so that the model has read what is said of all of them.
 
     Returns
     -------
     dict
-        ``input_ids`` (n, T + 5); ``words`` and ``cost_slots`` and ``name_share`` (n, J + 2);
-        ``gain_slots`` (n,), the price of a call subtracted.
+        ``input_ids`` (n, T + 5); ``words``, ``cost_slots`` and ``name_share`` (n, J + 2);
+        ``stake`` (n,), the gain of a call less its price, in units of its mean size.
     """
     rng = np.random.default_rng([23, seed])
-    n = len(told_)
+    n = len(found)
     rows = np.concatenate([rng.permutation(n) for _ in range(-(-uses // n))])[:uses]
-    there = (told_.words[rows] != vocabulary.WORD_ID[vocabulary.PAD]).astype(np.float64)
+    known = told(found[rows], cost_slots[rows], ahead_slots[rows], seed=seed)
+    there = (known.words != vocabulary.WORD_ID[vocabulary.PAD]).astype(np.float64)
     anyone = there / there.sum(axis=1, keepdims=True)
     chance = np.where(rng.random(uses)[:, None] < 0.5, anyone, taught.name_share[rows])
     edge = chance.cumsum(axis=1)
     named = (edge < rng.random(uses)[:, None] * edge[:, -1:]).sum(axis=1)
+    gain = taught.gain_slots - price_slots
     return {
-        "input_ids": told_.transcripts(rows, named),
-        "words": told_.words[rows],
-        "cost_slots": told_.cost_slots[rows],
+        "input_ids": known.transcripts(np.arange(uses), named),
+        "words": known.words,
+        "cost_slots": known.cost_slots,
         "name_share": taught.name_share[rows],
-        "gain_slots": taught.gain_slots[rows] - price_slots,
+        "stake": gain[rows] / max(float(np.abs(gain).mean()), 1e-9),
     }

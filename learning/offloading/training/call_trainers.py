@@ -21,8 +21,8 @@ from learning.offloading.prompts import forms_calls as calls
 from learning.offloading.rewards.rewards import unparsable_cost_slots
 from learning.offloading.training.call_states import CallStates
 
-#: Gain or loss of a call that counts as much as the choice of an option, slots (D).
-_WEIGHT_SLOTS = 0.05
+#: Largest weight of one choice whether to call, in mean ones (D).
+_MOST = 20.0
 #: Places of the model's words after the prompt.
 OWN_WORDS = (0, 1, calls.CALLED)
 _PAD = vocabulary.WORD_ID[vocabulary.PAD]
@@ -33,7 +33,7 @@ def collate(rows: list[Mapping[str, Any]]) -> dict[str, Tensor]:
     """Columns of `learning.offloading.training.call_states.warm_rows` as tensors."""
     out = {
         name: torch.tensor(np.array([row[name] for row in rows]), dtype=torch.float32)
-        for name in ("cost_slots", "name_share", "gain_slots")
+        for name in ("cost_slots", "name_share", "stake")
     }
     for name in ("input_ids", "words"):
         out[name] = torch.tensor(np.array([row[name] for row in rows]), dtype=torch.int64)
@@ -46,7 +46,7 @@ def call_loss(
     words: Tensor,
     cost_slots: Tensor,
     name_share: Tensor,
-    gain_slots: Tensor,
+    stake: Tensor,
     *,
     temperature_slots: float,
 ) -> Tensor:
@@ -69,9 +69,8 @@ def call_loss(
     not_calling = logits[:, 0].index_fill(1, torch.tensor([calls.CALL]), -torch.inf)
     not_calling = not_calling.logsumexp(-1) - logits[:, 0].logsumexp(-1)
     first = -(target * (option[:, 0] - not_calling[:, None])).sum(-1)
-    pays = (gain_slots > 0).float()
-    stake = (gain_slots.abs() / _WEIGHT_SLOTS).clamp(max=20)
-    whether = -stake * (pays * calling + (1 - pays) * not_calling)
+    pays = (stake > 0).float()
+    whether = -stake.abs().clamp(max=_MOST) * (pays * calling + (1 - pays) * not_calling)
     whom = -(name_share * option[:, 1]).sum(-1)
     after = -(target * option[:, 2]).sum(-1)
     return (first + whether + whom + after).mean()

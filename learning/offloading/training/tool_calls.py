@@ -69,7 +69,7 @@ class Settings(GrpoSettings):
     warm_rate: float = 1e-3
     states_per_step: int = 64
     steps: int = 200
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     kl: float = 0.0
     scale_rewards: str = "batch"
     episode_slots: int = 0
@@ -129,7 +129,11 @@ def train(
     told = call_states.told(found, cost, ahead, seed=seed)
     if settings.warm_steps:
         taught = call_states.lessons(model, found, told)
-        model = _warm(model, settings, told, taught, run, source, seed)
+        uses = settings.warm_steps * settings.warm_batch
+        rows = call_states.warm_rows(
+            found, cost, ahead, taught, uses, settings.price_slots, seed=seed
+        )
+        model = _warm(model, settings, rows, run, source, seed)
     hugging_face.fit(make_trainer(model, settings, told, run, seed=seed), run, on_progress)
     policy.save(model, run.checkpoint, price_slots=settings.price_slots, futures=0)
     return run.finish({"states": len(told), "start": str(settings.start)})
@@ -138,8 +142,7 @@ def train(
 def _warm(
     model: Any,
     settings: Settings,
-    told: Any,
-    taught: Any,
+    rows: Mapping[str, Any],
     run: TrainingRun,
     source: Path,
     seed: int,
@@ -153,14 +156,14 @@ def _warm(
         run.path / "warm", "tool-calls-warm", settings, seed=seed, resume=True, start=source
     )
     if not warm.is_whole:
-        hugging_face.fit(_warm_trainer(model, settings, told, taught, warm, seed), warm)
+        hugging_face.fit(_warm_trainer(model, settings, rows, warm, seed), warm)
         policy.save(model, warm.checkpoint, price_slots=settings.price_slots, futures=0)
-        warm.finish({"states": len(told), "start": str(settings.start)})
+        warm.finish({"transcripts": len(rows["stake"]), "start": str(settings.start)})
     return tiny_model.load(warm.checkpoint)
 
 
 def _warm_trainer(
-    model: Any, settings: Settings, told: Any, taught: Any, run: TrainingRun, seed: int
+    model: Any, settings: Settings, transcripts: Mapping[str, Any], run: TrainingRun, seed: int
 ) -> Any:
     import datasets as hf
     import pyarrow as pa
@@ -168,14 +171,11 @@ def _warm_trainer(
 
     from learning.language.soft_label_sft import LossTrainer
     from learning.language.tokenizer import CompactTokenizer
-    from learning.offloading.training import call_states
     from learning.offloading.training.call_trainers import call_loss, collate
     from learning.offloading.training.rows import lists
     from learning.runs import hugging_face
 
-    uses = settings.warm_steps * settings.warm_batch
-    columns = call_states.warm_rows(told, taught, uses, settings.price_slots, seed=seed)
-    rows = {n: lists(c) if c.ndim == 2 else pa.array(c) for n, c in columns.items()}
+    rows = {n: lists(c) if c.ndim == 2 else pa.array(c) for n, c in transcripts.items()}
     arguments = hugging_face.arguments(
         SFTConfig,
         run,

@@ -220,7 +220,7 @@ def test_labels_ask_for_calls_whose_mean_gain_is_positive():
         "words": torch.from_numpy(told().words).expand(2, -1),
         "cost_slots": torch.from_numpy(told().cost_slots).float().expand(2, -1),
         "name_share": torch.zeros(2, 4),
-        "gain_slots": torch.tensor([0.3, -0.1]),
+        "stake": torch.tensor([0.3, -0.1]),
     }
 
     def loss(chance: float) -> float:
