@@ -4,7 +4,7 @@
 
 Trains what is missing below ``runs/learning/tool-calls`` (about two minutes of CPU time per
 price), then plays the test episodes. Compared are the checkpoint that training starts
-from, the same training with a price that no call is worth (one turn), several prices of a call,
+from, the same training with a price that no call is worth (one turn), a call without a price,
 the look-ahead rule over all options and over the two and three of least believed cost, and a rule
 without training or grammar: roll out the two likeliest options of the start, and take the cheaper.
 Decision times are CPU time of one thread per decision, from the observation to the choice; the
@@ -45,7 +45,7 @@ PRESETS = ("paper", "busy", "slow-servers")
 #: Test episodes whose bounds are known (`benchmarks.learning.evaluate`).
 SEEDS = evaluate.EPISODE_SEEDS[:8]
 #: Price of a call in slots, by name; no call is worth the last.
-PRICES = {"calls at 0": 0.0, "calls at 0.003": 0.003, "one turn": 10.0}
+PRICES = {"calls": 0.0, "one turn": 10.0}
 ONE_TURN = "one turn"
 #: Of every price; less than the recipe's own.
 TRAINING = Settings(states=4_000, warm_steps=1_200, states_per_step=32, steps=60)
@@ -81,7 +81,14 @@ def compared() -> dict[str, Policy]:
     """Every policy by its name in the table."""
     start = zoo.load("sft-lookahead")
     assert isinstance(start, LanguagePolicy)
-    language = {name: policies.load(trained(price)) for name, price in PRICES.items()}
+    language = {}
+    for name, price in PRICES.items():
+        folder = trained(price)
+        language[name] = policies.load(folder)
+        if price == 0:
+            language[f"{name}, SFT alone"] = warm = policies.load(folder / "warm")
+            free = replace(warm, constrained=True)
+            language[f"{name}, SFT alone, constrained"] = free
     return {
         "sft-lookahead": start,
         **language,

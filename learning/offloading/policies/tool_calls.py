@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from learning.language import tiny_model, vocabulary
 from learning.language.fast_forward import AnswerLogits
@@ -67,6 +67,8 @@ class ToolCallPolicy:
         Of the grammar `learning.language.vocabulary.COMLLM`; its weights are read once.
     futures : callable, optional
         (instance, samples) -> sampled futures of the look-ahead; its generator's unless given.
+    constrained : bool
+        Let the model write only words that the grammar has at their place: no answer is invalid.
 
     Attributes
     ----------
@@ -78,6 +80,7 @@ class ToolCallPolicy:
     model: TinyForCausalLM
     futures: Futures = field(default_factory=generated_futures)
     name: str = KIND
+    constrained: bool = False
 
     def __post_init__(self) -> None:
         self.forward = AnswerLogits(self.model.eval())
@@ -106,26 +109,31 @@ class ToolCallPolicy:
         ids = prompts.compact_ids(state, naming)
         words = prompts.option_word_ids(naming)[0]
         self.decisions += 1
-        word = self._next(ids, 0)
+        names = words[words != vocabulary.WORD_ID[vocabulary.PAD]]
+        word = self._next(ids, 0, [*names, calls.CALL])
         if word == calls.CALL:
             self.called += 1
             asked = np.column_stack([ids, [calls.CALL]])
-            named = calls.option_of(self._next(asked, 1), words)
+            named = calls.option_of(self._next(asked, 1, names), words)
             if named is None:
                 self.invalid += 1
                 return DROPPED
             reference = int(state.one_step_cost_slots[0].argmin())
             difference = self._tool.difference_slots(observation, named, reference)
             told = calls.transcript(ids, words[[named]], words[[reference]], np.array([difference]))
-            word = self._next(told, calls.CALLED)
+            word = self._next(told, calls.CALLED, names)
         option = calls.option_of(word, words)
         if option is None:
             self.invalid += 1
             return DROPPED
         return states.to_choice(option, state.n_servers)
 
-    def _next(self, ids: NDArray[np.int64], after: int) -> int:
-        return int(self.forward(ids, after)[0].argmax())
+    def _next(self, ids: NDArray[np.int64], after: int, allowed: ArrayLike) -> int:
+        logits = self.forward(ids, after)[0]
+        if not self.constrained:
+            return int(logits.argmax())
+        words = np.asarray(allowed)
+        return int(words[logits[words].argmax()])
 
 
 def save(model: TinyForCausalLM, folder: Path, **fields: object) -> None:

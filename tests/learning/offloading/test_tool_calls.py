@@ -136,6 +136,15 @@ def test_what_the_grammar_does_not_have_drops_the_task_and_is_counted(start, wor
     assert len(read) == len(words) * x.n_tasks  # never a third turn
 
 
+def test_constrained_to_the_grammar_no_answer_is_invalid(start):
+    """The likeliest word is no option; the first of those that may stand there is taken."""
+    x = comllm.generate("paper", 0, slots=3)
+    policy, _ = writer(start, ABSENT)
+    policy.constrained = True
+    assert np.all(rollout(x, policy).choice == 0)
+    assert (policy.parse_rate, policy.turns) == (1.0, 1.0)
+
+
 def test_the_fast_forward_pass_reads_words_after_a_prompt(start):
     """Its logits are those of the model itself, after each of the five words of a call."""
     model = tiny_model.load(start)
