@@ -65,6 +65,7 @@ MODULES = {
     "lora-sft": Trainer("learning.offloading.training.pretrained", "learning", policy=""),
     "lora-grpo": Trainer("learning.offloading.training.pretrained", "learning", policy=""),
     "grpo-multi-turn": Trainer("learning.offloading.training.multi_turn", "learning", policy=""),
+    "tool-calls": Trainer("learning.offloading.training.tool_calls", "learning", policy=""),
     "t2drl": Trainer("learning.caching.train", "drl", "caching", "caching", length="rollouts"),
     "t2drl-ppo": Trainer(
         "learning.caching.train", "drl", "caching", "caching", "ppo", length="rollouts"

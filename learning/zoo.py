@@ -28,6 +28,7 @@ _LEAN = ("onnx", "auctioneer")
 KINDS = {
     "offloading": {
         "language": "learning.offloading.policies.language",
+        "tool-calls": "learning.offloading.policies.tool_calls",
         "pretrained": "learning.offloading.policies.pretrained",
         # Trained with stable-baselines3 or without, they decide as networks of our own.
         "dqn": "learning.offloading.policies.networks",

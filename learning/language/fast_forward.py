@@ -134,26 +134,27 @@ class AnswerLogits:
         self._cos, self._sin = cos[0][kind], sin[0][kind]  # (SIZE, head width)
 
     @torch.inference_mode()
-    def __call__(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(B, T) prompts of ``compact_ids`` -> (B, words) logits."""
+    def __call__(self, ids: NDArray[np.int64], after: int = 0) -> NDArray[np.float32]:
+        """(B, T) prompts of ``compact_ids``, and so many words after them -> (B, words) logits."""
         tokens = torch.from_numpy(ids)
-        x = self._embed(tokens)
+        x = self._embed(tokens, after)
         cos, sin = self._cos[tokens][:, None], self._sin[tokens][:, None]
         mask = self._mask(tokens)
         answer = self._layers(x, cos, sin, mask)[:, 0]
         logits: NDArray[np.float32] = F.linear(answer, self._head).numpy()
         return logits
 
-    def _embed(self, tokens: Tensor) -> Tensor:
+    def _embed(self, tokens: Tensor, after: int) -> Tensor:
         """(B, T, H); prompts end with whole lines and one word, so lines have fixed places."""
+        last = tokens.shape[1] - 1 - after
         x = self._vectors[tokens]
         n_keys = len(self._grammar.state_keys)
         line = self._grammar.line
         # (B, lines, keys) quantities before each name; in padding there are none.
-        numbers = tokens[:, n_keys:-1].unflatten(1, (-1, line))[..., :-1] - self._line_first
+        numbers = tokens[:, n_keys:last].unflatten(1, (-1, line))[..., :-1] - self._line_first
         named = numbers[..., :1] >= 0
         added = self._in_line[numbers.clamp(min=0)].sum(dim=2)
-        x[:, n_keys + line - 1 : -1 : line] += added * named
+        x[:, n_keys + line - 1 : last : line] += added * named
         return x
 
     def _mask(self, tokens: Tensor) -> Tensor | None:

@@ -229,16 +229,16 @@ def create(seed: int, **config: Any) -> TinyForCausalLM:
         return TinyForCausalLM(TinyConfig(**config))
 
 
-def save(model: TinyForCausalLM, folder: Path, **fields: Any) -> None:
+def save(model: TinyForCausalLM, folder: Path, *, marker: str = "language", **fields: Any) -> None:
     """Write a checkpoint that `from_pretrained`, `load` and the policy read.
 
-    `fields` are further ones of its description.
+    `marker` is the kind of policy that reads it, `fields` are further ones of its description.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     CompactTokenizer(grammar=model.config.grammar).save_pretrained(folder)
     described = {"prompts": _PROMPTS[model.config.grammar]} | fields
-    describe_checkpoint(folder, "language", **described)
+    describe_checkpoint(folder, marker, **described)
 
 
 def load(folder: str | Path) -> TinyForCausalLM:
