@@ -68,7 +68,7 @@ def load(folder: Path) -> Model:
     if source == "endpoint":
         from learning.collaboration.endpoint import Endpoint
 
-        envelope = ("schema", "version", "kind", "source")
+        envelope = ("schema", "version", "kind", "source", "seeds")
         return Endpoint(**{k: v for k, v in described.items() if k not in envelope})
     raise ValueError(f"{folder}: source is {source!r}, one of {', '.join(SOURCES)}")
 

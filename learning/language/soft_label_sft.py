@@ -61,11 +61,18 @@ class LossTrainer(SFTTrainer):
         return super()._get_train_sampler(train_dataset)
 
 
-def collate(rows: list[Mapping[str, Any]]) -> dict[str, Tensor]:
-    """(B, T) tokens and (B, lines + 2) costs of rows of `learning.offloading.training.rows`."""
-    ids = torch.from_numpy(np.array([row["input_ids"] for row in rows], dtype=np.int64))
-    cost = torch.from_numpy(np.array([row["cost_slots"] for row in rows], dtype=np.float32))
-    return {"input_ids": ids, "cost_slots": cost}
+def collate(rows: list[Mapping[str, Any]], grammar: Grammar = COMLLM) -> dict[str, Tensor]:
+    """(B, T) tokens and (B, lines + 2) costs of rows of `learning.offloading.training.rows`.
+
+    Lines on the left that none of the prompts has are cut off.
+    """
+    ids = np.array([row["input_ids"] for row in rows], dtype=np.int64)
+    cost = np.array([row["cost_slots"] for row in rows], dtype=np.float32)
+    padding = (ids != vocabulary.WORD_ID[vocabulary.PAD]).argmax(axis=1).min()
+    unused = int(padding) // grammar.line
+    ids = ids[:, grammar.line * unused :]
+    cost = np.delete(cost, np.arange(1, 1 + unused), axis=1)
+    return {"input_ids": torch.from_numpy(ids), "cost_slots": torch.from_numpy(cost)}
 
 
 def cost_loss(

@@ -158,7 +158,7 @@ def test_trainings_that_differ_in_their_seed_are_one_curve():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("oracle",), "train: unknown 'oracle', one of sft, sft-lookahead, grpo"),
+        (("oracle",), "train: unknown 'oracle', one of sft, sft-lookahead, sft-values, grpo"),
         (("halver", "--steps", 0), "steps = 0 must be >= 1"),
         (("halver", "--states", 9), "states: halver has no such setting, one of steps, rate"),
         (("halver", "--set", "rate"), "set: 'rate' is not FIELD=VALUE"),

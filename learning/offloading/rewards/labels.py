@@ -9,6 +9,9 @@ differences count. `soft` turns it into a distribution.
 * ``user-values``: own cost plus the value of the queues an option leaves to its user
   (`learning.offloading.rewards.user_values`); no sampling, microseconds.
 * ``server-aware``: the mean of the two (`learning.offloading.rewards.server_aware`).
+* ``values-lookahead``: of everybody, played for two slots over sampled futures in which all follow
+  the values of the episode's own servers (`learning.offloading.rewards.values_lookahead`); COMLLM
+  only, about a quarter of a second an episode and 1 ms a state.
 * ``clairvoyant``: regret against the schedule of the plan decomposition, which knows the future:
   what the schedule would cost more if this task alone took the option, by replay.
 """
@@ -28,6 +31,7 @@ from numpy.typing import NDArray
 import formulations
 from learning.offloading.rewards import rewards, user_values
 from learning.offloading.rewards.server_aware import ServerAware
+from learning.offloading.rewards.values_lookahead import ValuesRollout
 from learning.offloading.states import decision_states as decision_states
 from learning.offloading.states.decision_states import States
 from mecopt import files
@@ -38,7 +42,14 @@ from mecopt.offloading.policies.protocol import Policy
 from mecopt.offloading.replay import replay
 from mecopt.offloading.scenarios.futures import generated_futures
 
-METHODS = ("one-step", "lookahead", "user-values", "server-aware", "clairvoyant")
+METHODS = (
+    "one-step",
+    "lookahead",
+    "user-values",
+    "server-aware",
+    "values-lookahead",
+    "clairvoyant",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +181,9 @@ def by_server_aware(
     per_instance: int | None = None,
     seed: int = 0,
 ) -> Labelled:
-    """States of a trajectory of `behaviour`, labelled by values and sampled futures.
+    """States of a trajectory of `behaviour`, labelled by user values and sampled futures.
+
+    `by_values_lookahead` has the same parameters.
 
     Parameters
     ----------
@@ -181,11 +194,31 @@ def by_server_aware(
     seed : int
         Of the futures and of that draw.
     """
-    teacher = ServerAware(seed=seed)
+    return _by_reward(instance, ServerAware(seed=seed), behaviour, per_instance, seed)
+
+
+def by_values_lookahead(
+    instance: OffloadingInstance,
+    behaviour: str | Policy,
+    *,
+    per_instance: int | None = None,
+    seed: int = 0,
+) -> Labelled:
+    """States of a trajectory of `behaviour`, labelled by futures that follow `own-values`."""
+    return _by_reward(instance, ValuesRollout(seed=seed), behaviour, per_instance, seed)
+
+
+def _by_reward(
+    instance: OffloadingInstance,
+    teacher: rewards.Reward,
+    behaviour: str | Policy,
+    per_instance: int | None,
+    seed: int,
+) -> Labelled:
     seen, cost = rewards.collect(
         [instance], teacher, behaviour, per_instance=per_instance, seed=seed
     )
-    return Labelled(seen, cost, "server-aware", _unknown(len(seen)))
+    return Labelled(seen, cost, teacher.name, _unknown(len(seen)))
 
 
 def by_lookahead(

@@ -62,12 +62,16 @@ class RolloutValue:
     def reset(self, instance: OffloadingInstance) -> None:
         """Draw the futures of an instance."""
         self._slot_ns = slot_ns(instance)
-        samples, horizon_s = self.samples, self.horizon_s
+        self._lookahead = self._rule(instance)
+        self._lookahead.reset(instance)
+
+    def _rule(self, instance: OffloadingInstance) -> Lookahead:
+        """The look-ahead whose costs are those of the reward."""
+        horizon_s = self.horizon_s
         if horizon_s is None and tuned.setting_of(instance.meta) is None:
             horizon_s = _horizon_s(instance)
         futures = self.futures or generated_futures(self.seed)
-        self._lookahead = Lookahead(samples, horizon_s, futures=futures)
-        self._lookahead.reset(instance)
+        return Lookahead(self.samples, horizon_s, futures=futures)
 
     def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
         """(n + 1,) least one-step cost + value lost against the best option, slots."""

@@ -28,24 +28,52 @@ from mecopt.offloading.observation import Observation
 from mecopt.offloading.policies.guide import between
 from mecopt.offloading.scenarios import comllm
 
-#: Tables of the rule, and coarser ones for prices; tasks sampled for a stage of each.
-_GRID, _SAMPLES = Grid(32, 16), 128
+#: Tables from which prices are computed where those of the rule are finer, and their sample.
 _COARSE, _COARSE_SAMPLES = Grid(16, 8), 31
-#: Worlds whose prices are averaged, and evaluations of the ascent in each.
-_WORLDS, _EVALUATIONS = 4, 40
 #: Streams of random numbers.
 _STREAM = 10
 
 
+@dataclass(frozen=True)
+class Accuracy:
+    """How finely an episode is solved.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the tables.
+    samples : int
+        Tasks sampled for a stage of them.
+    worlds : int
+        Worlds whose prices are averaged.
+    evaluations : int
+        Of the ascent in each world.
+    """
+
+    grid: Grid
+    samples: int
+    worlds: int
+    evaluations: int
+
+
+#: Of the rules, and of labels (D): a quarter of the time, and no worse on tuning seeds when the
+#: tables end a rollout.
+RULE, LABEL = Accuracy(Grid(32, 16), 128, 4, 40), Accuracy(_COARSE, 64, 1, 12)
+
+
 @lru_cache(maxsize=4)
-def solve(parameters: comllm.Parameters, server_seed: int) -> tuple[Values, NDArray[np.float64]]:
-    """Tables and (J,) prices of server time for the servers of an episode (some seconds)."""
+def solve(
+    parameters: comllm.Parameters, server_seed: int, accuracy: Accuracy = RULE
+) -> tuple[Values, NDArray[np.float64]]:
+    """Tables and (J,) prices of server time for the servers of an episode (about a second)."""
     system = comllm_system(parameters, comllm_speeds(parameters, server_seed))
     rng = np.random.default_rng([_STREAM, server_seed])
-    fine = values.solve(system, values.sampled(system, _SAMPLES, rng), _GRID, keep=True)
-    tasks = values.sampled(system, _COARSE_SAMPLES, rng)
-    coarse = values.solve(system, tasks, _COARSE, keep=True)
-    return fine, servers.mean_prices(coarse, rng, _WORLDS, _EVALUATIONS)
+    sampled = values.sampled(system, accuracy.samples, rng)
+    fine = coarse = values.solve(system, sampled, accuracy.grid, keep=True)
+    if accuracy.grid != _COARSE:
+        tasks = values.sampled(system, _COARSE_SAMPLES, rng)
+        coarse = values.solve(system, tasks, _COARSE, keep=True)
+    return fine, servers.mean_prices(coarse, rng, accuracy.worlds, accuracy.evaluations)
 
 
 def read(
@@ -62,8 +90,13 @@ class OwnValues:
     """Least believed cost plus value of the queues left behind plus price of server time.
 
     Only for COMLLM episodes: `reset` solves for the servers of the episode (cached).
+
+    Parameters
+    ----------
+    accuracy : Accuracy
     """
 
+    accuracy: Accuracy = RULE
     name: str = "own-values"
     _values: Values | None = field(default=None, repr=False)
     _price: NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
@@ -73,7 +106,7 @@ class OwnValues:
         """Solve for the instance's parameters and servers."""
         parameters = parameters_of(instance)
         self._slot_s = parameters.slot_s
-        self._values, self._price = solve(parameters, instance.meta["seed"])
+        self._values, self._price = solve(parameters, instance.meta["seed"], self.accuracy)
 
     def cost_slots(self, observation: Observation) -> NDArray[np.float64]:
         """(n + 1,) what each option costs with its consequences, slots, the drop last."""

@@ -17,6 +17,7 @@ from learning.offloading.rewards.long import DualPriced, HindsightPriced, Rollou
 from learning.offloading.rewards.rewards import Reward
 from learning.offloading.rewards.server_aware import ServerAware
 from learning.offloading.rewards.user_values import UserValues
+from learning.offloading.rewards.values_lookahead import ValuesRollout
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.observation import Observation
 
@@ -100,6 +101,8 @@ REWARDS: dict[str, Callable[[int], Reward]] = {
     "user-values": lambda seed: UserValues(),
     # The mean of the two.
     "server-aware": lambda seed: ServerAware(seed=seed),
+    # Sampled futures served by values of the episode's own servers.
+    "values-lookahead": lambda seed: ValuesRollout(seed=seed),
     # Mean dual prices of tuning instances, and, for training only, the instance's own.
     "priced": lambda seed: DualPriced(),
     "hindsight-priced": lambda seed: HindsightPriced(),

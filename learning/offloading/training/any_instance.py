@@ -14,6 +14,7 @@ from learning.offloading.rewards.long import HindsightPriced, RolloutValue
 from learning.offloading.rewards.rewards import Reward
 from learning.offloading.rewards.server_aware import ServerAware
 from learning.offloading.rewards.teachers import GreedyTeacher, Remembered, make_reward
+from learning.offloading.rewards.values_lookahead import ValuesRollout
 from learning.offloading.training.cost_examples import Examples, collect, joined
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.policies.simple import OneStepOracleDrop
@@ -24,6 +25,7 @@ LABELS: dict[str, Callable[[Futures, int], Reward]] = {
     "one-step": lambda futures, seed: make_reward("lacs-lambda0", seed=seed),
     "lookahead": lambda futures, seed: RolloutValue(seed=seed, futures=futures),
     "server-aware": lambda futures, seed: ServerAware(seed=seed, futures=futures),
+    "values-lookahead": lambda futures, seed: ValuesRollout(seed=seed, futures=futures),
     "hindsight-priced": lambda futures, seed: HindsightPriced(),
 }
 #: Share of random options on the second trajectory.

@@ -5,9 +5,8 @@
     >>> chosen = cost_vectors.RECIPES["equivariant"]
     >>> folder = cost_vectors.train(chosen, Path("run"), seed=0)  # doctest: +SKIP
 
-Of COMLLM, states come from trajectories of `user-values` (most) and of the one-step oracle that may
-drop (so that the network has seen fuller queues than its own), on training seeds from 10000 on,
-mixed over presets, numbers of servers and settings that no preset has. ``instances`` or
+Of COMLLM, states come from `learning.offloading.training.comllm_examples`: training seeds from
+10000 on, mixed over presets, numbers of servers and settings that no preset has. ``instances`` or
 ``scenario`` name any other instances (`learning.offloading.training.any_instance`). Loss:
 cross-entropy between softmax(-label / t) and softmax(-total cost / t), so that near-ties share the
 label. In training the options of every state are shuffled (COMLLM's servers), which a
@@ -18,22 +17,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from learning import seeds
 from learning.offloading.policies.networks import EquivariantNet, FixedNet, Network, NetworkPolicy
-from learning.offloading.rewards.rewards import Reward
-from learning.offloading.rewards.teachers import Remembered, make_reward
-from learning.offloading.rewards.user_values import UserValues
 from learning.offloading.states.option_features import BEHIND, PRESENT
-from learning.offloading.training import any_instance, cost_examples, sources
+from learning.offloading.training import any_instance, comllm_examples, sources
+from learning.offloading.training.comllm_examples import LABELS
 from learning.offloading.training.cost_examples import Examples
-from learning.offloading.training.episodes import draw_parameters, draw_sizes
 from learning.offloading.training.sources import SourceSettings
 from learning.runs.folder import OnProgress, TrainingRun
 from learning.runs.settings import at_least, not_empty, one_of, positive
@@ -42,18 +37,8 @@ from mecopt.offloading.scenarios import comllm
 
 #: Cost of an absent option in a label, slots: never chosen, and finite.
 _ABSENT = 1e6
-#: Labels -> reward whose costs they are.
-LABELS = {
-    "server-aware": "server-aware",
-    "user-values": "user-values",
-    "lookahead": "rollout",
-    "one-step": "lacs-lambda0",
-    "hindsight-priced": "hindsight-priced",
-}
 #: Share of the steps over which the learning rate rises, and the fewest that have such a share.
 _WARM_UP, _FEWEST_STEPS = 0.05, 21
-#: Tuning instances per preset on which progress is measured, and states of each.
-_TUNING_INSTANCES, _TUNING_STATES = 2, 100
 
 
 @dataclass(frozen=True)
@@ -77,9 +62,9 @@ class Settings(SourceSettings, ABC):
     states : int
         Labelled states in all, of other instances than COMLLM's.
     labels : str
-        ``"server-aware"`` (`learning.offloading.rewards.server_aware`), ``"user-values"`` (COMLLM
-        only), ``"lookahead"``, ``"one-step"``, or ``"hindsight-priced"`` (prices of the very
-        instance).
+        ``"values-lookahead"`` (`learning.offloading.rewards.values_lookahead`),
+        ``"server-aware"``, ``"lookahead"``, ``"one-step"``, ``"user-values"`` (COMLLM only), or
+        ``"hindsight-priced"`` (prices of the very instance).
     hidden : int
         Width of the network.
     steps, batch : int
@@ -157,63 +142,31 @@ class FixedSettings(Settings):
         return FixedNet(max(1, most_options - 1), self.hidden, BEHIND + 1)
 
 
-RECIPES = {"equivariant": EquivariantSettings(), "mlp": FixedSettings()}
+RECIPES = {
+    "equivariant": EquivariantSettings(),
+    # The tables of an episode take as long as its states: fewer episodes, more states of each.
+    "equivariant-values": EquivariantSettings(
+        labels="values-lookahead", episodes=10, drawn=80, states_per_episode=100
+    ),
+    "mlp": FixedSettings(),
+}
 
 
 # ------------------------------------------------------------------------------------------ data
 def collect(settings: Settings, seed: int) -> Examples:
     """Examples of COMLLM's training seeds; equal arguments give equal examples."""
-    rng = np.random.default_rng([3, seed])
-    reward, n = _reward(settings, seed), settings.states_per_episode
-    parts = []
-    for preset in settings.presets:
-        for servers in settings.servers:
-            drawn = seeds.FIRST_TRAINING + rng.choice(10**6, settings.episodes, replace=False)
-            episodes = [comllm.generate(preset, int(s), servers=servers) for s in drawn]
-            parts += _played(episodes, reward, n, seed)
-    drawn = seeds.FIRST_TRAINING + rng.choice(10**6, settings.drawn, replace=False)
-    changes = [draw_parameters(rng) | draw_sizes(rng) for _ in drawn]
-    episodes = [comllm.generate("paper", int(s), **c) for s, c in zip(drawn, changes, strict=True)]
-    return cost_examples.joined(parts + _played(episodes, reward, n, seed))
-
-
-def _reward(settings: Settings, seed: int) -> Reward:
-    return Remembered(make_reward(LABELS[settings.labels], seed=seed))
-
-
-def _played(
-    episodes: list[OffloadingInstance], reward: Reward, states: int, seed: int
-) -> list[Examples]:
-    """Examples of episodes, one in five of them played by the one-step oracle that may drop."""
-    seeds.check([x.meta["seed"] for x in episodes], "train")
-    shares = (
-        (episodes[::5], "one-step-oracle-drop"),
-        ([x for i, x in enumerate(episodes) if i % 5], UserValues()),
-    )
-    return [
-        cost_examples.collect(part, reward, follow, per_instance=states, seed=seed)
-        for part, follow in shares
-        if part
-    ]
+    return comllm_examples.collect(_plan(settings), seed)
 
 
 def tuning_examples(settings: Settings, seed: int = 0) -> list[Examples]:
     """Examples of COMLLM's tuning seeds, one part per number of servers."""
-    first = seeds.PARTS["tune"][0]
-    reward = _reward(settings, seed)
-    return [
-        cost_examples.collect(
-            [
-                comllm.generate(preset, s, servers=servers)
-                for preset in settings.presets
-                for s in range(first, first + _TUNING_INSTANCES)
-            ],
-            reward,
-            UserValues(),
-            per_instance=_TUNING_STATES,
-        )
-        for servers in dict.fromkeys(settings.servers)
-    ]
+    return comllm_examples.tuning(_plan(settings), seed)
+
+
+def _plan(settings: Settings) -> comllm_examples.Plan:
+    return comllm_examples.Plan(
+        **{f.name: getattr(settings, f.name) for f in fields(comllm_examples.Plan)}
+    )
 
 
 def _examples(

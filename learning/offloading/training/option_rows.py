@@ -16,12 +16,16 @@ from learning.offloading.training.rows import CHUNK, lists, order_of_uses
 _N_STATE = len(OPTIONS.state_keys)
 
 
-def training_rows(examples: Examples, uses: int, *, seed: int) -> hf.Dataset:
+#: Batches among which prompts are sorted by length.
+_SORTED = 32
+
+
+def training_rows(examples: Examples, uses: int, *, seed: int, batch: int = 1) -> hf.Dataset:
     """Tokenised rows for as many uses of states as a training needs, in the order of training.
 
     At each use the options are shuffled and named anew. Columns are those of
     `learning.offloading.training.rows.training_rows`; there is no local option beside the lines, so
-    its cost is infinite.
+    its cost is infinite. Prompts of a `batch` are of like length, and batches in random order.
 
     Raises
     ------
@@ -31,8 +35,9 @@ def training_rows(examples: Examples, uses: int, *, seed: int) -> hf.Dataset:
     if len(examples) == 0:
         raise ValueError("examples: is empty, there is nothing to learn from")
     rng = np.random.default_rng([13, seed])
-    order = order_of_uses(len(examples), uses, rng)
-    lines = min(int(prompts.listed(examples.options).sum(axis=1).max()), N_NAMES)
+    length = prompts.listed(examples.options).sum(axis=1)
+    order = _alike(order_of_uses(len(examples), uses, rng), length, batch, rng)
+    lines = min(int(length.max()), N_NAMES)
     ids = np.full((uses, _N_STATE + OPTIONS.line * lines + 1), WORD_ID[PAD], dtype=np.int32)
     cost = np.empty((uses, lines + 2), dtype=np.float32)
     for first in range(0, uses, CHUNK):
@@ -45,6 +50,23 @@ def training_rows(examples: Examples, uses: int, *, seed: int) -> hf.Dataset:
     return hf.Dataset(
         pa.table({"input_ids": lists(ids), "cost_slots": lists(cost), "row": pa.array(order)})
     )
+
+
+def _alike(
+    order: NDArray[np.int64], length: NDArray[np.int64], batch: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Uses in batches of like length: short prompts are not padded to the longest of all."""
+    if length.min() == length.max():
+        return order
+    out = []
+    for first in range(0, len(order), batch * _SORTED):
+        part = order[first : first + batch * _SORTED]
+        part = part[np.argsort(length[part], kind="stable")]
+        batches = [part[i : i + batch] for i in range(0, len(part), batch)]
+        whole = [i for i, rows in enumerate(batches) if len(rows) == batch]
+        rest = [rows for rows in batches if len(rows) < batch]
+        out += [batches[i] for i in rng.permutation(whole)] + rest
+    return np.concatenate(out)
 
 
 def line_costs(label: NDArray[np.float32], naming: Naming, lines: int) -> NDArray[np.float32]:

@@ -3,7 +3,8 @@
 COMLLM (Yang, Cheng, Zhang, arXiv 2604.07148) fine-tunes on one answer per state; so does
 ``loss="hard"``, with TRL's own loss. ``loss="soft"`` learns from the costs of all options
 (`learning.language.soft_label_sft`). The recipe ``sft`` has one-step labels, ``sft-lookahead``
-labels that look ahead.
+labels that look ahead along the user's own queues, ``sft-values`` those of `values-lookahead`, in
+option prompts, which say whom a task would overtake.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ from learning import seeds
 from learning.language import tiny_model
 from learning.language.soft_label_sft import LossTrainer, collate, cost_loss
 from learning.language.tokenizer import CompactTokenizer
-from learning.language.vocabulary import COMLLM, OPTIONS, Grammar
+from learning.language.vocabulary import COMLLM, GRAMMARS, OPTIONS, Grammar
 from learning.offloading.rewards import labels
 from learning.offloading.rewards.labels import Labelled
 from learning.offloading.rewards.user_values import UserValues
 from learning.offloading.states import decision_states as decision_states
-from learning.offloading.training import any_instance, cost_examples, option_rows, sources
+from learning.offloading.training import (
+    any_instance,
+    comllm_examples,
+    cost_examples,
+    option_rows,
+    sources,
+)
 from learning.offloading.training import rows as datasets
 from learning.offloading.training.any_instance import LABELS
 from learning.offloading.training.cost_examples import Examples
@@ -43,7 +50,8 @@ from mecopt.offloading.scenarios import comllm
 
 LOSSES = ("soft", "hard")
 #: States of an episode that are labelled where each takes milliseconds: more episodes are seen.
-_PER_EPISODE = 60
+#: In option prompts there are more, because half of the time goes into the tables of an episode.
+_PER_EPISODE, _OPTIONS_PER_EPISODE = 60, 100
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,12 @@ class Settings(SourceSettings):
         Other instances than COMLLM's (`SourceSettings`), told in option prompts; servers, drawn and
         explore are not used then.
     labels : str
-        One of `learning.offloading.rewards.labels.METHODS`; of other instances one of
+        One of `learning.offloading.rewards.labels.METHODS`; of option prompts one of
+        `learning.offloading.training.comllm_examples.LABELS`, of other instances one of
         `learning.offloading.training.any_instance.LABELS`.
+    prompts : str
+        How COMLLM's states are told: ``"comllm"``, or ``"options"``, a line per option, which says
+        whom a task would overtake. Other instances are always told in option prompts.
     loss : str
         ``"soft"`` (cost labels) or ``"hard"`` (the cheapest option).
     presets : tuple of str
@@ -69,7 +81,8 @@ class Settings(SourceSettings):
     drawn : float
         Share of the states from settings with drawn loads, links and speeds
         (`learning.offloading.training.episodes.draw_parameters`) in place of a preset's, so that
-        the model has seen longer and shorter times.
+        the model has seen longer and shorter times; in option prompts with drawn numbers of users
+        and servers, too.
     explore : float
         Share of random options in the trajectories of one half of the states.
     temperature_slots : float
@@ -94,6 +107,7 @@ class Settings(SourceSettings):
     """
 
     labels: str = "one-step"
+    prompts: str = COMLLM.name
     loss: str = "soft"
     presets: tuple[str, ...] = ("paper", "busy", "large")
     servers: tuple[int, ...] = (6,)
@@ -113,7 +127,11 @@ class Settings(SourceSettings):
 
     def __post_init__(self) -> None:
         self.check_source()
-        one_of(self, labels=dict.fromkeys((*labels.METHODS, *LABELS)), loss=LOSSES)
+        one_of(self, prompts=GRAMMARS, loss=LOSSES)
+        if self.prompts == OPTIONS.name and not self.any_instance:
+            one_of(self, labels=comllm_examples.LABELS)
+        else:
+            one_of(self, labels=dict.fromkeys((*labels.METHODS, *LABELS)))
         not_empty(self, "presets", "servers")
         at_least(self, states=1, layers=1, steps=1, batch=1, log_every=1, save_every=1)
         positive(self, "temperature_slots", "learning_rate")
@@ -127,6 +145,15 @@ class Settings(SourceSettings):
 RECIPES = {
     "sft": Settings(),
     "sft-lookahead": Settings(labels="user-values", steps=4500),
+    "sft-values": Settings(
+        labels="values-lookahead",
+        prompts=OPTIONS.name,
+        presets=tuple(comllm.PRESETS),
+        servers=(3, 6, 6, 11),
+        states=32_000,
+        drawn=0.25,
+        steps=2000,
+    ),
 }
 
 
@@ -154,6 +181,22 @@ def collect(settings: Settings, seed: int) -> Labelled:
         parts.append(replace(found, states=states))
     joined = labels.concat(parts)
     return joined[np.sort(rng.permutation(len(joined))[: settings.states])]
+
+
+def collect_options(settings: Settings, seed: int) -> Examples:
+    """About as many states of COMLLM's training seeds as option rows."""
+    drawn = round(settings.drawn * settings.states / _OPTIONS_PER_EPISODE)
+    pairs = len(settings.presets) * len(settings.servers)
+    of_presets = (1 - settings.drawn) * settings.states / _OPTIONS_PER_EPISODE
+    plan = comllm_examples.Plan(
+        presets=settings.presets,
+        servers=settings.servers,
+        episodes=-(-round(of_presets) // pairs),
+        drawn=drawn,
+        states_per_episode=_OPTIONS_PER_EPISODE,
+        labels=settings.labels,
+    )
+    return comllm_examples.collect(plan, seed)
 
 
 def _episode(
@@ -195,8 +238,12 @@ def label(instance: OffloadingInstance, method: str, explore: float) -> Labelled
     ahead = labels.Exploring(UserValues(), explore, seed) if explore else UserValues()
     if method == "user-values":
         return labels.by_user_values(instance, ahead)
-    if method == "server-aware":
-        return labels.by_server_aware(instance, ahead, per_instance=_PER_EPISODE, seed=seed)
+    by_method = {
+        "server-aware": labels.by_server_aware,
+        "values-lookahead": labels.by_values_lookahead,
+    }
+    if method in by_method:
+        return by_method[method](instance, ahead, per_instance=_PER_EPISODE, seed=seed)
     return labels.by_lookahead(instance, ahead if explore else "lookahead", seed=seed)
 
 
@@ -231,7 +278,8 @@ def train(
     torch.set_num_threads(1)
     file = run.path / "labelled.npz"
     data: Labelled | Examples
-    if instances is not None or settings.any_instance:
+    of_any = instances is not None or settings.any_instance
+    if of_any or (settings.prompts == OPTIONS.name and labelled is None):
         data = _kept_examples(settings, seed, instances, file)
     else:
         data = labelled if labelled is not None else _kept(settings, seed, file)
@@ -259,12 +307,14 @@ def _kept(settings: Settings, seed: int, file: Path) -> Labelled:
 def _kept_examples(
     settings: Settings, seed: int, given: Sequence[OffloadingInstance] | None, file: Path
 ) -> Examples:
-    """Examples of other instances, kept likewise."""
+    """Examples of other instances, or of COMLLM's, as option rows, kept likewise."""
     if not file.exists():
-        found = sources.read(settings, seed) if given is None else given
-        cost_examples.write(
-            any_instance.examples(found, settings.labels, settings.states, seed), file
-        )
+        if given is None and not settings.any_instance:
+            made = collect_options(settings, seed)
+        else:
+            found = sources.read(settings, seed) if given is None else given
+            made = any_instance.examples(found, settings.labels, settings.states, seed)
+        cost_examples.write(made, file)
     return cost_examples.read(file)
 
 
@@ -279,7 +329,7 @@ def make_trainer(
     """The trainer of these settings, not yet started."""
     uses, grammar = settings.steps * settings.batch, grammar_of(data)
     if isinstance(data, Examples):
-        rows = option_rows.training_rows(data, uses, seed=seed)
+        rows = option_rows.training_rows(data, uses, seed=seed, batch=settings.batch)
     else:
         rows = datasets.training_rows(data, uses, seed=seed)
     learned: dict[str, Any] = {}
@@ -288,7 +338,7 @@ def make_trainer(
     else:
         weights = {name: getattr(settings, name) for name in ("temperature_slots", "lines_weight")}
         loss = partial(cost_loss, **weights, grammar=grammar)
-        learned = {"loss": loss, "data_collator": collate}
+        learned = {"loss": loss, "data_collator": partial(collate, grammar=grammar)}
     arguments = hugging_face.arguments(
         SFTConfig,
         run,

@@ -10,15 +10,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from learning import recipes
 from learning.language import tiny_model
+from learning.language.soft_label_sft import collate
 from learning.language.tokenizer import CompactTokenizer
-from learning.language.vocabulary import OPTIONS
+from learning.language.vocabulary import ACT, OPTIONS, PAD, WORD_ID
 from learning.offloading import zoo
 from learning.offloading.policies.option_language import OptionLanguagePolicy
 from learning.offloading.prompts import forms_options as prompts
-from learning.offloading.rewards import companions
+from learning.offloading.rewards import companions, own_values
 from learning.offloading.rewards.rewards import slot_ns
 from learning.offloading.rewards.teachers import make_reward
+from learning.offloading.rewards.values_lookahead import ValuesLookahead, ValuesRollout
 from learning.offloading.states import decision_states as states
 from learning.offloading.states.decision_states import visit
 from learning.offloading.states.option_features import BEHIND, Reader, of_states, scale_of
@@ -28,6 +31,7 @@ from mecopt.collaboration.scenarios import ledrl
 from mecopt.offloading.instance import OffloadingInstance, Option, Resource, Stage, Task
 from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios import comllm
+from mecopt.offloading.scenarios.futures import generated_futures
 from mecopt.offloading.units import UNLIMITED
 from mecopt.task_graphs.scenarios import wifi
 from tests.support.own_instance import own_instance
@@ -343,8 +347,10 @@ def test_server_aware_costs_are_the_mean_of_both() -> None:
 
 
 def test_without_user_values_the_rollout_is_all_there_is(own) -> None:
-    found = [any_instance.examples(own[:2], name, 8, 0) for name in ("server-aware", "lookahead")]
-    assert np.array_equal(found[0].label, found[1].label)
+    names = ("server-aware", "values-lookahead", "lookahead")
+    found = [any_instance.examples(own[:2], name, 8, 0) for name in names]
+    assert np.array_equal(found[0].label, found[2].label)
+    assert np.array_equal(found[1].label, found[2].label)
 
 
 def test_states_with_few_and_many_options_and_no_drop_are_learned_from_together(tmp_path) -> None:
@@ -358,3 +364,39 @@ def test_states_with_few_and_many_options_and_no_drop_are_learned_from_together(
 
     folder = sft.train(quick("sft"), tmp_path / "run", seed=0, instances=[one(1), one(3)])
     assert np.isfinite(training_run.read(folder)[2]["loss"]).all()
+
+
+# ------------------------------------------------------------------------------ values-lookahead
+def test_labels_are_the_costs_of_the_rule() -> None:
+    """With its tables and futures a label differs between options by what the rule finds."""
+    x = comllm.generate("slow-servers", 10_000, users=2, servers=2, slots=6)
+    rule = ValuesLookahead(samples=3, futures=generated_futures(7), accuracy=own_values.LABEL)
+    label = ValuesRollout(samples=3, seed=7)
+    rule.reset(x)
+    label.reset(x)
+    for observation in visit([x], "one-step-oracle-drop"):
+        cost, rules = label.cost_slots(observation), rule.candidate_costs(observation)
+        assert cost - cost[0] == pytest.approx((rules - rules[0]) / 0.1, abs=1e-9)
+        assert cost.min() == states.of(observation).one_step_cost_slots[0].min()
+
+
+def test_option_prompts_of_comllm_are_learned_from_values(tmp_path) -> None:
+    """Presets and drawn settings give prompts of several lengths; the checkpoint decides both."""
+    small = {"states": 400, "steps": 2, "batch": 8, "hidden": 16}
+    less = {"presets": "paper", "servers": "2"}
+    folder = recipes.train("sft-values", tmp_path / "run", changes=small | less)
+    policy = zoo.load("sft-values", folder)
+    assert np.isfinite(rollout(comllm.generate("paper", 1000, slots=5), policy).objective)
+
+
+def test_a_batch_is_cut_to_its_longest_prompt() -> None:
+    """Two prompts of one option each, padded to three lines: two lines go, and their costs."""
+    pad, act = WORD_ID[PAD], WORD_ID[ACT]
+    prompt = [9] * len(OPTIONS.state_keys) + [9] * OPTIONS.line + [act]
+    row = {
+        "input_ids": [pad] * (2 * OPTIONS.line) + prompt,
+        "cost_slots": [np.inf, np.inf, np.inf, 1.0, 2.0],
+    }
+    found = collate([row, row], OPTIONS)
+    assert found["input_ids"].tolist() == [prompt, prompt]
+    assert found["cost_slots"].tolist() == [[np.inf, 1.0, 2.0]] * 2
