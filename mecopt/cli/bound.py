@@ -13,7 +13,7 @@ from mecopt.cli.outputs import Outputs
 
 if TYPE_CHECKING:
     from formulations.online import OnlineBound
-    from mecopt.bench.offloading.online import Bounds
+    from mecopt.bench.online import Bounds
 
 
 class _Drawn(NamedTuple):
@@ -145,11 +145,15 @@ def bound(
                 on_progress=show,
                 **more,
             )
-        typer.echo(summary(preset, len(drawn), found, drawn_by.unit))
-        about = {"scenario": scenario, "preset": preset, "seeds": seeds}
+        typer.echo(summary(preset, found, drawn_by.unit))
+        finished = f"{drawn.start}:{drawn.start + found.draws}"
+        about = {"scenario": scenario, "preset": preset, "seeds": finished}
         outputs.write_json(about | record(found, drawn_by.unit))
         if found.online is not None:
             outputs.write("save", found.online.save, "online bound: {path}")
+    if found.draws < len(drawn):
+        shell.say_error(f"interrupted; the figures are those of seeds {finished}")
+        raise typer.Exit(shell.INTERRUPTED)
 
 
 def record(found: Bounds, unit: str) -> dict[str, object]:
@@ -178,11 +182,11 @@ def _figures(online: OnlineBound) -> tuple[float, float]:
     return online.estimate_slots / per, online.lower_95_slots / per
 
 
-def summary(preset: str, draws: int, found: Bounds, unit: str) -> str:
+def summary(preset: str, found: Bounds, unit: str) -> str:
     """The bounds in a few lines."""
-    word = "draw" if draws == 1 else "draws"
+    word = "draw" if found.draws == 1 else "draws"
     what = "slots of cost per task" if unit == "slots" else "cost per episode"
-    lines = [f"{preset}, {draws} {word} of servers; {what}"]
+    lines = [f"{preset}, {found.draws} {word}; {what}"]
     low, high = found.clairvoyant_interval
     of = "" if low != low else f"  ({low:.4f} to {high:.4f})"
     lines.append(f"  knowing the future  {found.clairvoyant_slots:.4f}{of}")

@@ -8,6 +8,8 @@ import pytest
 from formulations.online.bound import OnlineBound
 from mecopt.bench.offloading import online_traces
 from mecopt.caching.scenarios import t2drl
+from mecopt.cli import shell
+from mecopt.offloading.scenarios import comllm
 from mecopt.offloading.scenarios.resampled import trace_law
 from tests.support import mini_data
 from tests.support.command import mecopt, refused
@@ -105,3 +107,20 @@ def test_solve_has_no_such_option(work_folder):
 )
 def test_bad_input_is_one_line(work_folder, arguments, said):
     assert said in refused("bound", *arguments)
+
+
+def test_the_command_writes_what_it_has(work_folder, monkeypatch):
+    """Interrupted at the second of three draws: figures of the first, and the code of Ctrl-C."""
+    solve = comllm.generate
+
+    def generate(preset: str, seed: int, **changes):
+        if seed == 1:
+            raise KeyboardInterrupt
+        return solve(preset, seed, **({"slots": 4} | changes))
+
+    monkeypatch.setattr(comllm, "generate", generate)
+    done = mecopt("bound", "--seeds", "0:3", "--time-limit", 1, "--json", "out.json")
+    assert done.exit_code == shell.INTERRUPTED
+    assert "the figures are those of seeds 0:1" in done.stderr
+    record = json.loads((work_folder / "out.json").read_text())
+    assert record["seeds"] == "0:1"

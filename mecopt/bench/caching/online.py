@@ -8,15 +8,12 @@ the episode's own requests, and the luck that these had is taken off
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 import formulations
-from formulations.online import OnlineBound, mean
+from formulations.online import OnlineBound
 from formulations.online.caching import METHODS as METHODS
 from formulations.online.caching import bound_of, control
 from formulations.online.caching.alone import Values
@@ -24,15 +21,15 @@ from formulations.online.caching.route import EVALUATIONS, SHARED, tables_of
 from formulations.online.caching.rule import values_of
 from formulations.online.caching.system import system_of
 from mecopt.bench.columns import Column, fixed, percent
-from mecopt.bench.offloading.online import Bounds
 from mecopt.bench.offloading.online import picture as picture
 from mecopt.bench.offloading.online import remark as remark
+from mecopt.bench.online import Bounds, Draw, counting, over
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan
 from mecopt.caching.policies.by_name import POLICIES
 from mecopt.caching.rollout import rollout
 from mecopt.caching.scenarios import t2drl, trace
-from mecopt.statistics import bootstrap_interval, gap_to_bound
+from mecopt.statistics import gap_to_bound
 
 #: The online rule whose luck is taken off the clairvoyant bound of an episode.
 COMPANION = "rolling"
@@ -91,34 +88,22 @@ def bounds(
     if samples is not None:
         raise ValueError(f"samples = {samples}: bounds of caching sample worlds only")
     check_preset(preset)
-    begin = time.perf_counter()
-    clairvoyant: list[float] = []
-    found: list[OnlineBound] = []
     steps = 1 + (EVALUATIONS + replicates if with_online else 0)
     total = steps * len(seeds)
-    for n, seed in enumerate(seeds):
+
+    def one(n: int, seed: int) -> Draw:
         instance = t2drl.generate(preset, seed)
         on_progress(f"{preset}-{seed}: clairvoyant", n * steps, total)
         proven = formulations.solve(instance, time_limit=time_limit_s).bound
-        if with_online:
-            told = _counting(on_progress, f"{preset}-{seed}: online", n * steps + 1, total)
-            values = tables_of(system_of(instance), method=method, on_progress=told)
-            plan = rollout(instance, POLICIES.make(COMPANION, preset=preset, seed=seed))
-            proven -= control.luck_of(values, plan)
-            found.append(_bound(instance, values, method, replicates, told))
-        clairvoyant.append(proven)
-    return Bounds(
-        float(np.mean(clairvoyant)),
-        bootstrap_interval(clairvoyant),
-        mean(found) if found else None,
-        time.perf_counter() - begin,
-    )
+        if not with_online:
+            return [proven], None
+        told = counting(on_progress, f"{preset}-{seed}: online", n * steps + 1, total)
+        values = tables_of(system_of(instance), method=method, on_progress=told)
+        plan = rollout(instance, POLICIES.make(COMPANION, preset=preset, seed=seed))
+        luck = control.luck_of(values, plan)
+        return [proven - luck], _bound(instance, values, method, replicates, told)
 
-
-def _counting(
-    tell: Callable[[str, int, int], None], what: str, begin: int, total: int
-) -> Callable[[int, int], None]:
-    return lambda done, _: tell(what, begin + done, total)
+    return over(seeds, one)
 
 
 def _bound(

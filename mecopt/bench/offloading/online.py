@@ -8,9 +8,8 @@ same expectation.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -20,9 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 import formulations
-from formulations.online import METHODS, OnlineBound, mean, online_bound
+from formulations.online import METHODS, online_bound
 from formulations.online.control import Control, control_for
 from mecopt.bench.columns import Column, fixed, percent
+from mecopt.bench.online import Bounds, Draw, counting, over
 from mecopt.bench.plot import BLUE, MUTED, clean, new_figure, title
 from mecopt.offloading.instance import OffloadingInstance
 from mecopt.offloading.policies.by_name import POLICIES
@@ -40,28 +40,6 @@ _LEAST_DRAWS = 5
 def check_preset(preset: str) -> None:
     """Raise ValueError unless the preset is one of COMLLM's."""
     comllm.parameters(preset)
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Mean bounds over episodes, slots of cost per task (of caching: cost per episode).
-
-    Parameters
-    ----------
-    clairvoyant_slots : float
-        Estimate of the expected bound on schedules that know the future.
-    clairvoyant_interval : (float, float)
-        95 % bootstrap interval over episodes; NaN with one.
-    online : OnlineBound or None
-        Mean over the draws of servers, where it was asked for.
-    seconds : float
-        Wall time of all.
-    """
-
-    clairvoyant_slots: float
-    clairvoyant_interval: tuple[float, float]
-    online: OnlineBound | None
-    seconds: float
 
 
 def bounds(
@@ -90,42 +68,29 @@ def bounds(
     on_progress : callable
         Told (what, steps done, all).
     """
-    begin = time.perf_counter()
-    clairvoyant, found = [], []
     steps = replicates + 1 if with_online else 1
     total = steps * len(seeds)
-    for n, seed in enumerate(seeds):
+
+    def one(n: int, seed: int) -> Draw:
         instance = comllm.generate(preset, seed)
         on_progress(f"{preset}-{seed}: clairvoyant", n * steps, total)
         solved = formulations.solve(instance, time_limit=time_limit_s)
         schedule = rollout(instance, POLICIES.make(COMPANION, preset=preset, seed=seed))
         control = control_for(instance)
         lucky = solved.bound / instance.meta["slot_s"] - control.luck_slots(schedule)
-        clairvoyant.append(lucky / control.system.expected_tasks)
-        if with_online:
-            what, done = f"{preset}-{seed}: online", n * steps + 1
-            on_replicate = _counting(on_progress, what, done, total)
-            found.append(
-                online_bound(
-                    instance,
-                    method=method,
-                    replicates=replicates,
-                    samples=samples,
-                    on_progress=on_replicate,
-                )
-            )
-    return Bounds(
-        float(np.mean(clairvoyant)),
-        bootstrap_interval(clairvoyant),
-        mean(found) if found else None,
-        time.perf_counter() - begin,
-    )
+        clairvoyant = [lucky / control.system.expected_tasks]
+        if not with_online:
+            return clairvoyant, None
+        bound = online_bound(
+            instance,
+            method=method,
+            replicates=replicates,
+            samples=samples,
+            on_progress=counting(on_progress, f"{preset}-{seed}: online", n * steps + 1, total),
+        )
+        return clairvoyant, bound
 
-
-def _counting(
-    tell: Callable[[str, int, int], None], what: str, begin: int, total: int
-) -> Callable[[int, int], None]:
-    return lambda done, _: tell(what, begin + done, total)
+    return over(seeds, one)
 
 
 # ------------------------------------------------------------------------------------- scorecard

@@ -10,7 +10,6 @@ it has mean zero (`formulations.online.penalties.traces`).
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import formulations
-from formulations.online import OnlineBound, mean
 from formulations.online.penalties.route import (
     FUTURES,
     METHOD,
@@ -29,13 +27,12 @@ from formulations.online.penalties.route import (
 from formulations.online.penalties.traces import ResampledTrace
 from formulations.online.penalties.worlds import Drawn, own_cost_s
 from mecopt import checks
-from mecopt.bench.offloading.online import Bounds
+from mecopt.bench.online import Bounds, Draw, counting, over
 from mecopt.edge.requests import TRACES
 from mecopt.offloading.policies.by_name import POLICIES
 from mecopt.offloading.replay import rollout
 from mecopt.offloading.scenarios.resampled import BLOCK_S, rule_stream, trace_law
 from mecopt.offloading.schedule import Schedule
-from mecopt.statistics import bootstrap_interval
 
 #: The online rule whose luck is taken off clairvoyant bounds.
 COMPANION = "one-step-oracle-drop"
@@ -149,39 +146,27 @@ def bounds(
     """
     checks.known("method", method, METHODS)
     checks.whole("replicates", replicates, 2)
-    begin = time.perf_counter()
-    clairvoyant: list[float] = []
-    found: list[OnlineBound] = []
     steps = replicates * (2 if with_online else 1)
-    slot_s, total = 1.0, steps * len(seeds)
-    for n, seed in enumerate(seeds):
+    total = steps * len(seeds)
+
+    def one(n: int, seed: int) -> Draw:
         made = trace_law(trace, window, seed, data_dir=data_dir, block_s=block_s, **changes)
         law = ResampledTrace(made)
-        slot_s = law.slot_s
+        clairvoyant = []
         for r in range(replicates):
             on_progress(f"{trace}-{seed}: clairvoyant", n * steps + r, total)
-            one = measured(law, r, (), time_limit_s=time_limit_s)
-            clairvoyant.append(one["clairvoyant"] / slot_s)
-        if with_online:
-            tell = _counting(on_progress, f"{trace}-{seed}: online", n * steps + replicates, total)
-            found.append(
-                penalised_bound(
-                    law,
-                    worlds=replicates,
-                    futures=samples,
-                    time_limit_s=time_limit_s,
-                    on_progress=tell,
-                )
-            )
-    return Bounds(
-        float(np.mean(clairvoyant)),
-        bootstrap_interval(clairvoyant),
-        mean(found) if found else None,
-        time.perf_counter() - begin,
-    )
+            found = measured(law, r, (), time_limit_s=time_limit_s)
+            clairvoyant.append(found["clairvoyant"] / law.slot_s)
+        if not with_online:
+            return clairvoyant, None
+        what, done = f"{trace}-{seed}: online", n * steps + replicates
+        bound = penalised_bound(
+            law,
+            worlds=replicates,
+            futures=samples,
+            time_limit_s=time_limit_s,
+            on_progress=counting(on_progress, what, done, total),
+        )
+        return clairvoyant, bound
 
-
-def _counting(
-    tell: Callable[[str, int, int], None], what: str, begin: int, total: int
-) -> Callable[[int, int], None]:
-    return lambda done, _: tell(what, begin + done, total)
+    return over(seeds, one)

@@ -75,9 +75,7 @@ def test_tables_are_own_values_own():
     rule, known = ValuesLookahead(1, 0.1), OwnValues()
     rule.reset(x)
     known.reset(x)
-    solved, price = own_values.solve(
-        comllm.parameters("paper", slots=5), 0, own_values.RULE
-    )
+    solved, price = own_values.solve(comllm.parameters("paper", slots=5), 0, own_values.RULE)
     np.testing.assert_allclose(rule._guide.tables, solved.tables * 1e8)
     assert known._values is solved
     assert known._price is price
