@@ -221,8 +221,7 @@ def reading() -> dict:
 
 
 def _say(done: int, total: int) -> None:
-    if done % 620 == 0:
-        print(done, "of", total, flush=True)
+    print(done, "of", total, flush=True)
 
 
 def speed() -> dict:
