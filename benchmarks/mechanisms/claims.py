@@ -13,12 +13,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.common import write
+from benchmarks.mechanisms.sorting import over_sort
 from mechanisms import rules
 from mechanisms.audit import batch, everybody, sampling
 from mechanisms.audit.asking import ask
@@ -228,26 +228,7 @@ def speed() -> dict:
     """Rules at 10^6 a side over np.sort of both sides, medians of alternating runs."""
     market = markets.generate("balanced", 1, n=1_000_000)
     names = ("dda-adaptive", "muda", "double-english", "mcafee", "posted", "sbba")
-    tasks = {name: partial(rules.mechanism(name), market) for name in names}
-    tasks["sort"] = lambda: (np.sort(market.values), np.sort(market.costs))
-    taken: dict[str, list[float]] = {name: [] for name in tasks}
-    for task in tasks.values():
-        task()
-    for _ in range(9):
-        for name, task in tasks.items():
-            start = time.perf_counter()
-            task()
-            taken[name].append(time.perf_counter() - start)
-    rows = [
-        {
-            "mechanism": name,
-            "seconds": statistics.median(taken[name]),
-            "over_sort": statistics.median(
-                a / b for a, b in zip(taken[name], taken["sort"], strict=True)
-            ),
-        }
-        for name in names
-    ]
+    rows = over_sort(market, names, time.perf_counter)
     for row in rows:
         print(row, flush=True)
     return {"rows": rows}

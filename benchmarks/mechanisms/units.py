@@ -11,12 +11,12 @@ import statistics
 import sys
 import time
 from collections import Counter
-from functools import partial
 from itertools import combinations
 
 import numpy as np
 
 from benchmarks.common import write
+from benchmarks.mechanisms.sorting import over_sort
 from formulations.market.units import most_welfare
 from mechanisms import rules
 from mechanisms.audit import audit, checks, notes, theorems
@@ -169,26 +169,7 @@ def growth() -> dict:
 def speed() -> dict:
     """Clearing at 10^4 traders a side (about 75,000 units each), over np.sort of both sides."""
     market = scenarios.generate("units", 0, n=10_000)
-    tasks = {name: partial(rules.mechanism(name), market) for name in rules.UNITS_NAMES}
-    tasks["sort"] = lambda: (np.sort(market.values), np.sort(market.costs))
-    taken: dict[str, list[float]] = {name: [] for name in tasks}
-    for task in tasks.values():
-        task()
-    for _ in range(9):
-        for name, task in tasks.items():
-            start = time.process_time()
-            task()
-            taken[name].append(time.process_time() - start)
-    rows = [
-        {
-            "mechanism": name,
-            "seconds": statistics.median(taken[name]),
-            "over_sort": statistics.median(
-                a / b for a, b in zip(taken[name], taken["sort"], strict=True)
-            ),
-        }
-        for name in rules.UNITS_NAMES
-    ]
+    rows = over_sort(market, rules.UNITS_NAMES, time.process_time)
     start = time.process_time()
     audited = audit(market, "uniform-price-0.5", sample=10, false_names=2).rows[0]
     seconds = time.process_time() - start

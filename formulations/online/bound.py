@@ -38,6 +38,15 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in _PACKAGES}
 
 
+def generated_by(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """What a bound's provenance says of the generator of its episode."""
+    return {
+        "scenario": meta["scenario"],
+        "preset": meta["preset"],
+        "parameters": dict(meta["parameters"]),
+    }
+
+
 def student_95(degrees: int) -> float:
     """One-sided 95 % quantile of Student's t (beyond 30 degrees of freedom that of 30)."""
     checks.whole("degrees", degrees, 1)

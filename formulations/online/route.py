@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from formulations.online import servers, tolls, values
-from formulations.online.bound import OnlineBound, versions
+from formulations.online.bound import OnlineBound, generated_by, versions
 from formulations.online.penalties import route as penalties
 from formulations.online.penalties.comllm import ComllmLaw
 from formulations.online.tasks import System, system_of
@@ -110,9 +110,7 @@ def online_bound(
     )
     provenance = {
         **bound.provenance,
-        "scenario": meta["scenario"],
-        "preset": meta["preset"],
-        "parameters": dict(meta["parameters"]),
+        **generated_by(meta),
         "server_seed": meta["seed"],
         "server_ghz": ghz.tolist(),
         "seed": seed,

@@ -9,14 +9,12 @@ from learning.market.policy import LearnedSteps
 
 
 def steps(checkpoint: str | os.PathLike[str] | None = None) -> LearnedSteps:
-    """The shipped auctioneer, or that of a folder (`learning.zoo.load`).
+    """The shipped auctioneer, or that of a folder (`learning.zoo.trained`).
 
     Raises
     ------
     ValueError
         If the folder holds no auctioneer that can be loaded.
     """
-    folder = zoo.shipped("market", "auctioneer") if checkpoint is None else checkpoint
-    assert folder is not None, "comes with the package"
-    found: LearnedSteps = zoo.load("market", "auctioneer", folder)
+    found: LearnedSteps = zoo.trained("market", "auctioneer", checkpoint)
     return found

@@ -10,6 +10,7 @@ from mecopt.bench import pages, scorecard
 from mecopt.bench import run as benchmark
 from mecopt.bench.families import FAMILIES
 from mecopt.bench.offloading import online
+from mecopt.bench.online import picture, remark
 from mecopt.bench.suite import Suite
 from mecopt.offloading.scenarios import comllm
 
@@ -50,7 +51,7 @@ def test_card_remark_and_page_show_them(run):
     _, tables = run.read()
     card = scorecard.scorecard(tables["results"], FAMILY)
     assert {"gap_to_online", "gap_to_online_low", "not_knowing"} <= set(card)
-    assert "every rule that cannot see the future, on paper priced is" in online.remark(tables)
+    assert "every rule that cannot see the future, on paper priced is" in remark(tables)
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert "best rule that cannot see the future" in page
     assert (run.path / "pictures" / "online.png").exists()
@@ -62,7 +63,7 @@ def test_nothing_is_said_unless_asked():
     one, other = plain.instance(plain.units[0]), asked.instance(asked.units[0])
     assert one.content_hash == other.content_hash
     assert online.described(one) == {}
-    assert online.remark({"results": pd.DataFrame({"policy": ["priced"]})}) == ""
+    assert remark({"results": pd.DataFrame({"policy": ["priced"]})}) == ""
 
 
 def test_a_rule_below_the_bound_is_reported():
@@ -72,10 +73,10 @@ def test_a_rule_below_the_bound_is_reported():
         pd.DataFrame({"preset": "paper", "policy": policy, "gap_to_online": gaps + shift})
         for policy, shift in (("honest", 0.0), ("seer", -0.06))
     ]
-    said = online.remark({"results": pd.concat(rows)})
+    said = remark({"results": pd.concat(rows)})
     assert "BELOW THAT BOUND: seer on paper" in said
     assert "sees the future, or the bound is wrong" in said
-    assert "BELOW" not in online.remark({"results": rows[0]})
+    assert "BELOW" not in remark({"results": rows[0]})
 
 
 def test_picture_has_a_panel_for_each_preset():
@@ -87,7 +88,7 @@ def test_picture_has_a_panel_for_each_preset():
             "gap_to_online": [0.002, -0.001],
         }
     )
-    figure = online.picture(card)
+    figure = picture(card)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["paper", "busy"]
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.online.bound import COST, OnlineBound, versions
+from formulations.online.bound import COST, OnlineBound, generated_by, versions
 from formulations.online.caching import alone, worlds
 from formulations.online.caching.alone import Pairs, Prices, Values
 from formulations.online.caching.system import System, system_of
@@ -99,9 +99,7 @@ def online_bound(
     )
     provenance = {
         **found.provenance,
-        "scenario": meta["scenario"],
-        "preset": meta["preset"],
-        "parameters": dict(meta["parameters"]),
+        **generated_by(meta),
         "system_seed": meta["seed"],
         "seed": seed,
     }

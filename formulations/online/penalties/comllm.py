@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from formulations.online.bound import generated_by
 from formulations.online.control import control_for
 from formulations.online.penalties.worlds import Drawn, own_cost_s
 from formulations.online.tasks import System, system_of
@@ -53,12 +54,7 @@ class ComllmLaw:
     @property
     def provenance(self) -> Mapping[str, Any]:
         meta = self.instance.meta
-        return {
-            "scenario": "comllm",
-            "preset": meta["preset"],
-            "parameters": dict(meta["parameters"]),
-            "server_seed": meta["seed"],
-        }
+        return {**generated_by(meta), "server_seed": meta["seed"]}
 
     def _episode(self, rng: np.random.Generator) -> OffloadingInstance:
         # Nobody else asks for a task seed as large as these.

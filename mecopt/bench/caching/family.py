@@ -14,6 +14,7 @@ from mecopt import checks
 from mecopt.bench.caching import online, page
 from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, tenths_of_percent
 from mecopt.bench.families import Family, Scenario, Tables, option
+from mecopt.bench.online import remark
 from mecopt.bench.reading import parse_whole
 from mecopt.bench.scorecard import solver_table
 from mecopt.caching import (
@@ -188,7 +189,7 @@ def _remark(tables: Tables) -> str:
         f"The best plan known costs {saved} % less than cloud only; more than {most} % is "
         "impossible."
     )
-    return " ".join(filter(None, (text, online.remark(tables))))
+    return " ".join(filter(None, (text, remark(tables))))
 
 
 def _solution(plan: CachingPlan | None) -> dict[str, Any]:

@@ -21,8 +21,6 @@ from formulations.online.caching.route import EVALUATIONS, SHARED, tables_of
 from formulations.online.caching.rule import values_of
 from formulations.online.caching.system import system_of
 from mecopt.bench.columns import Column, fixed, percent
-from mecopt.bench.offloading.online import picture as picture
-from mecopt.bench.offloading.online import remark as remark
 from mecopt.bench.online import Bounds, Draw, counting, over
 from mecopt.caching.instance import CachingInstance
 from mecopt.caching.plan import CachingPlan

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mecopt.bench.caching import online, plot
+from mecopt.bench import online
+from mecopt.bench.caching import plot
 from mecopt.bench.columns import tenths_of_percent
 from mecopt.bench.html import images
 from mecopt.bench.scorecard import scorecard, solver_table

@@ -16,6 +16,7 @@ from mecopt.bench.collaboration import scenario as collaboration
 from mecopt.bench.columns import DECISIONS, GAPS, Column, extra, fixed, percent, tenths_of_percent
 from mecopt.bench.families import Family, Scenario, Tables, option
 from mecopt.bench.offloading import online, page
+from mecopt.bench.online import remark
 from mecopt.bench.reading import parse_interval, parse_number, parse_whole, parse_window, short
 from mecopt.bench.task_graphs import scenario as task_graphs
 from mecopt.bench.task_graphs.page import GRAPH, graph_text
@@ -381,7 +382,7 @@ FAMILY = Family(
     pictures=page.pictures,
     template="report_offloading.html",
     context=page.context,
-    remark=online.remark,
+    remark=remark,
     cost_words="Cost is the mean over tasks of latency, or the drop cost of a task that is late, "
     "lost or dropped.",
 )

@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mecopt.bench import online
 from mecopt.bench.collaboration import page as collaboration
 from mecopt.bench.collaboration.scenario import COUNTED
 from mecopt.bench.columns import percent
 from mecopt.bench.html import images
-from mecopt.bench.offloading import online, plot
+from mecopt.bench.offloading import plot
 from mecopt.bench.scorecard import scorecard
 from mecopt.bench.task_graphs import page as task_graphs
 from mecopt.bench.task_graphs.scenario import REWARDED
